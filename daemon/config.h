@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The configuration: INI by libeconf, /etc/plimsoll/plimsoll.conf and then every *.conf of the
+ * folder of the same name with ".d", in order of names, later files winning. One table maps each
+ * section and key to its parser and its place. Every mistake is reported as file:line: what is
+ * wrong, all of them in one pass; a configuration with a mistake is not used at all.
+ */
+#ifndef PLIMSOLL_DAEMON_CONFIG_H
+#define PLIMSOLL_DAEMON_CONFIG_H
+
+#include <plimsoll/rules.h>
+
+struct config;
+
+/* Receives each mistake as one line without newline. */
+typedef void (*config_sink)(const char *line, void *userdata);
+
+/* A file that does not exist is a mistake, except the default one, which then means "all defaults".
+ * -EINVAL: mistakes were reported; other errno: could not be read, reported too. */
+int config_load(const char *path, config_sink sink, void *userdata, struct config **ret_config);
+struct config *config_free(struct config *config);
+
+/* What stands in [guard] but concerns the daemon, not the policy. */
+struct guard_config {
+    char qmp_directory[256];
+    char libvirt[256]; /* "auto", "off" or a URI */
+    uint32_t max_vms;
+};
+const struct guard_config *config_guard(const struct config *config);
+const struct host_rules *config_host_rules(const struct config *config);
+
+/* The effective rules of a VM: class default, then the [vm …] sections whose match= fits NAME, in
+ * file order, each first its class, then its own keys. */
+void config_vm_rules(const struct config *config, const char *name, struct vm_rules *ret_rules);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The figures of one QEMU process and its memory cgroup, by files kept open: a file of a process
+ * that is gone answers ESRCH or nothing, even when its pid is used again.
+ */
+#ifndef PLIMSOLL_DAEMON_SAMPLE_VM_H
+#define PLIMSOLL_DAEMON_SAMPLE_VM_H
+
+#include "roots.h"
+#include "sample_host.h"
+
+#include <plimsoll/snapshot.h>
+
+/* The host's cgroup mounts: v1, v2 or hybrid (memory on v1, the rest on v2). */
+struct cgroup_mounts;
+int cgroup_mounts_new(const struct roots *roots, struct cgroup_mounts **ret_mounts);
+struct cgroup_mounts *cgroup_mounts_free(struct cgroup_mounts *mounts);
+
+struct vm_sampler {
+    int stat_fd, statm_fd, status_fd, limits_fd, oom_score_adj_fd;
+    int cgroup_current_fd, cgroup_numa_fd; /* -1: no memory controller reaches this process */
+};
+#define VM_SAMPLER_CLOSED          \
+    {                              \
+        -1, -1, -1, -1, -1, -1, -1 \
+    }
+
+/* Opens the files of IDENTITY's pid and verifies its start time through them, so that from here on
+ * they belong to that process for certain. -ESRCH: it is gone or another; else negative errno. */
+int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
+    const struct cgroup_mounts *mounts, const struct vm_identity *identity);
+void vm_sampler_close(struct vm_sampler *sampler);
+
+/*
+ * Reads into VM's fields. FULL adds status, limits, numa_stat and the score to statm, stat's state
+ * letter and memory.current. Returns 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated
+ * or malformed (VM->sampled is then UNKNOWN, and so are the fields that could not be read).
+ * No allocation.
+ */
+int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
+    const struct host_snapshot *host, uint64_t now, struct vm_snapshot *vm);
+
+/*
+ * Opens cgroup.freeze of each thread in THREADS if every one of them stands in a v2 cgroup that
+ * holds none of the process's other threads. Fills RET_FDS (room for COUNT) and returns how many
+ * distinct groups there are; 0: they have none of their own. Negative errno otherwise.
+ */
+int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
+    const pid_t *threads, unsigned count, int *ret_fds);
+
+#endif

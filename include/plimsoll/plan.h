@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The plan: what the policy decided for one snapshot, as plain data. Actions name VMs by slot and
+ * identity; each carries its reason code and the figures that justify it, so that the log, `why`
+ * and the replay print the same words. Nothing in a plan says whether it was carried out: that is
+ * seen in the next snapshot.
+ */
+#ifndef PLIMSOLL_PLAN_H
+#define PLIMSOLL_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <plimsoll/rules.h>
+#include <plimsoll/snapshot.h>
+
+enum action_kind {
+    ACTION_BALLOON,   /* set the balloon target to `target` bytes of guest memory */
+    ACTION_PAUSE,     /* QMP `stop` */
+    ACTION_FREEZE,    /* freeze the vCPU cgroups, else SIGSTOP; needs nobody's help */
+    ACTION_THAW,      /* undo a freeze alone, so that a `stop` can take its place (see BRIDGE) */
+    ACTION_RESUME,    /* undo every part of a pause of ours */
+    ACTION_KILL,      /* SIGKILL by pidfd */
+    ACTION_OOM_SCORE, /* set oom_score_adj to `oom_score_adj` */
+    ACTION_ALERT,     /* nothing is done; a person must know */
+    ACTION_KIND_COUNT,
+};
+
+/* Why an action was decided. The words are reason_name() and reason_text(). */
+enum reason {
+    REASON_NONE,
+    REASON_BALLOON_IDLE,      /* tight: takes memory the guest does not use */
+    REASON_BALLOON_SHARE,     /* scarce: down towards the minimum, by shares */
+    REASON_BALLOON_RETURN,    /* room again: given back */
+    REASON_BALLOON_DRIFT,     /* `actual` left the target by itself: asked again */
+    REASON_PAUSE_GROWTH,      /* critical: its growth is what exhausts the memory */
+    REASON_FREEZE_SPRINT,     /* no time for `stop` */
+    REASON_FREEZE_SILENT,     /* its monitor does not answer */
+    REASON_FREEZE_NO_MONITOR, /* it has none */
+    REASON_BRIDGE_END,        /* a freeze is a bridge of seconds: make it a proper pause */
+    REASON_RESUME_ROOM,       /* there is room for it again */
+    REASON_KILL_FLOOR,        /* nothing milder keeps the floor */
+    REASON_OOM_ORDER,         /* the kernel shall take the same victim first */
+    REASON_BAND,              /* alert: the band changed */
+    REASON_LEAK_OUTSIDE,      /* alert: what fills the host is not the guests */
+    REASON_BREAKER,           /* alert: too many destructive actions in the window */
+    REASON_NO_VICTIM,         /* alert: rules and facts leave nobody who could give */
+    REASON_RESTARTED_VICTIM,  /* alert: something restarts a guest that was killed */
+    REASON_STUCK,             /* alert: asked by balloon, the host sees nothing come back */
+    REASON_COUNT,
+};
+
+/* What is short: the host, the budget of all guests, or one NUMA node. */
+enum pool_kind {
+    POOL_HOST,
+    POOL_BUDGET,
+    POOL_NODE,
+    POOL_KIND_COUNT,
+};
+
+/* State of one pool of memory. */
+struct pool_view {
+    enum pool_kind kind;
+    uint32_t node;  /* index into host.nodes with POOL_NODE */
+    uint64_t total; /* UNKNOWN: this pool could not be measured, or is not set */
+    uint64_t available, floor;
+    int64_t headroom;            /* available - floor, net; negative below the floor */
+    int64_t fill_rate;           /* bytes/s by which headroom shrinks; negative: it grows */
+    uint64_t time_to_exhaustion; /* ns; 0 at or below the floor; NEVER when not filling */
+    enum band band;
+};
+
+/* POOL_HOST, POOL_BUDGET, then the nodes. */
+#define POOLS_MAX (2 + NODES_MAX)
+
+struct assessment {
+    enum band band; /* worst of all pools */
+    uint32_t worst; /* index into pools[] of the pool that made it so */
+    bool sprint;    /* less time left than a `stop` may need */
+    uint32_t pool_count;
+    struct pool_view pools[POOLS_MAX];
+    uint64_t guests_held;  /* bytes held by all guests whose RSS is known */
+    int64_t guests_growth; /* bytes/s, all guests together */
+};
+
+struct action {
+    enum action_kind kind;
+    enum reason reason;
+    uint32_t slot; /* UINT32_MAX: an alert about the host */
+    struct vm_identity identity;
+    enum pool_kind pool; /* what was short */
+    uint32_t node;
+    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have */
+    int32_t oom_score_adj; /* ACTION_OOM_SCORE */
+    enum mode mode;        /* MODE_DRY_RUN: log it, do all but the last system call */
+    uint64_t relief;       /* bytes expected to return, or to be kept from being taken */
+    uint64_t predicted;    /* ns until that relief should be seen */
+    uint64_t loss;         /* priority × VM-minutes × 1000 */
+    uint64_t deficit;      /* bytes short when decided */
+};
+#define ACTION_SLOT_HOST UINT32_MAX
+
+struct plan {
+    uint64_t time; /* of the snapshot it was made for */
+    struct assessment assessment;
+    uint64_t next_wake; /* ns from `time` after which the policy wants to see the host again */
+    uint32_t action_capacity;
+    uint32_t action_count;
+    uint32_t actions_dropped; /* did not fit; decided again next tick */
+    struct action actions[];
+};
+
+/* A tick may give every VM one balloon target and one score, and a handful of the rest. */
+static inline uint32_t plan_action_capacity(uint32_t vm_capacity)
+{
+    return 2 * vm_capacity + 64;
+}
+
+static inline size_t plan_size(uint32_t vm_capacity)
+{
+    return sizeof(struct plan) + (size_t)plan_action_capacity(vm_capacity) * sizeof(struct action);
+}
+
+/* Stable names: what logs, JSON and configuration say. Never NULL. */
+const char *band_name(enum band band);
+const char *mode_name(enum mode mode);
+const char *rung_name(enum rung rung);
+const char *sacrifice_name(enum sacrifice sacrifice);
+const char *action_kind_name(enum action_kind kind);
+const char *pool_kind_name(enum pool_kind kind);
+const char *reason_name(enum reason reason);
+/* One sentence for a person, without a full stop. */
+const char *reason_text(enum reason reason);
+const char *vm_kind_name(enum vm_kind kind);
+const char *vm_kind_reason_name(enum vm_kind_reason reason);
+const char *vm_run_state_name(enum vm_run_state state);
+const char *vm_monitor_name(enum vm_monitor monitor);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libpolicy: one pure function from what is seen to what shall be done. It opens nothing, allocates
+ * nothing, reads no clock and logs nothing; a test on its symbols proves it. Time is a field of the
+ * snapshot, history lives in a state that can be copied, so the live guard, dry run, replay and the
+ * simulator run the same code and come to the same decision for the same input.
+ */
+#ifndef PLIMSOLL_POLICY_H
+#define PLIMSOLL_POLICY_H
+
+#include <plimsoll/plan.h>
+#include <plimsoll/rules.h>
+#include <plimsoll/snapshot.h>
+
+/* History: growth estimators, bands, pending actions, the circuit breaker. Plain data; a memcpy of
+ * policy_state_size() bytes is a valid copy. */
+struct policy_state;
+/* Working space of one call; its content means nothing between calls. */
+struct policy_scratch;
+
+size_t policy_state_size(uint32_t vm_capacity);
+size_t policy_scratch_size(uint32_t vm_capacity);
+
+/* Makes BUFFER (policy_state_size() bytes, aligned as malloc does) a state without history. */
+struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity);
+struct policy_scratch *policy_scratch_init(void *buffer, uint32_t vm_capacity);
+
+/* Tells a fresh state of a destructive action from before a restart (out of the ledger): counts for
+ * the circuit breaker, and the same guest (by uuid) is not killed again in a loop. */
+void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE]);
+
+/*
+ * Decides. SNAPSHOT's time must not run backwards between calls with one state; a snapshot not
+ * younger than the last changes nothing but the plan. All capacities must be equal. RET_PLAN is
+ * overwritten; its action_capacity must be set. Cannot fail: what it cannot know it leaves alone.
+ *
+ * Guarantees (each a property test): no balloon target below a VM's minimum or above its maximum;
+ * the sum of grants in one plan never exceeds the memory seen free above what calm needs; only
+ * elastic guests are inflated; destructive actions only in BAND_CRITICAL, one at a time, never on a
+ * post-copy migration or a SACRIFICE_NEVER guest; equal inputs give equal plans.
+ */
+void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
+    struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);
+
+/* Classes a VM from the facts in its snapshot; fills kind and reason. The guard calls it when it
+ * assembles the snapshot, so that everybody reads the same class. */
+void vm_classify(
+    const struct vm_snapshot *vm, enum vm_kind *ret_kind, enum vm_kind_reason *ret_reason);
+
+/* The VM's minimum in bytes, at most its maximum; UNKNOWN while its maximum is. */
+uint64_t vm_minimum(const struct vm_snapshot *vm, const struct vm_rules *rules);
+
+/* The rules of a VM nobody wrote rules for. */
+void vm_rules_default(struct vm_rules *ret_rules);
+void host_rules_default(struct host_rules *ret_rules);
+
+#endif

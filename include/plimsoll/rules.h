@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The rules: what the operator wants, as plain data the policy reads. Host-wide rules come from the
+ * [guard] section; the effective rules of each VM (class, overrides, metadata, in this order) stand
+ * at its slot. The guard resolves them when a VM appears and when the configuration changes; the
+ * policy never matches a name.
+ */
+#ifndef PLIMSOLL_RULES_H
+#define PLIMSOLL_RULES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <plimsoll/snapshot.h>
+#include <plimsoll/units.h>
+
+#define CLASS_NAME_MAX 32
+
+enum mode {
+    MODE_DRY_RUN, /* decide and report, touch nothing; how it is installed */
+    MODE_ENFORCE,
+    MODE_COUNT,
+};
+
+enum band {
+    BAND_CALM,
+    BAND_TIGHT,
+    BAND_SCARCE,
+    BAND_CRITICAL,
+    BAND_COUNT,
+};
+
+/* In order of harm. */
+enum rung {
+    RUNG_BALLOON,
+    RUNG_RECLAIM,
+    RUNG_BRAKE,
+    RUNG_PAUSE,
+    RUNG_SAVE,
+    RUNG_SHUTDOWN,
+    RUNG_KILL,
+    RUNG_COUNT,
+};
+#define RUNG_BIT(rung) (UINT32_C(1) << (rung))
+#define RUNG_ALL (RUNG_BIT(RUNG_COUNT) - 1)
+
+enum sacrifice {
+    SACRIFICE_NORMAL,
+    SACRIFICE_LAST,  /* paused or killed only when nothing else covers the deficit */
+    SACRIFICE_NEVER, /* not paused, saved, shut down or killed at all */
+    SACRIFICE_COUNT,
+};
+
+enum on_exit_mode {
+    ON_EXIT_KEEP,
+    ON_EXIT_RESTORE,
+    ON_EXIT_COUNT,
+};
+
+/* A size given as bytes, as a share, or left to the guard. */
+enum amount_kind {
+    AMOUNT_AUTO,
+    AMOUNT_BYTES,
+    AMOUNT_SHARE, /* value in 1/10000 of the whole it is a share of */
+};
+#define AMOUNT_SHARE_WHOLE UINT64_C(10000)
+
+struct amount {
+    enum amount_kind kind;
+    uint64_t value; /* bytes or 1/10000; 0 with AMOUNT_AUTO */
+};
+
+/* AMOUNT as bytes of WHOLE; FALLBACK where it is AUTO. */
+static inline uint64_t amount_bytes(struct amount amount, uint64_t whole, uint64_t fallback)
+{
+    switch (amount.kind) {
+    case AMOUNT_AUTO:
+        return fallback;
+    case AMOUNT_BYTES:
+        return amount.value;
+    case AMOUNT_SHARE:
+        return scale_u64(whole, amount.value, AMOUNT_SHARE_WHOLE);
+    }
+    return fallback;
+}
+
+/* Where a band begins: at this much headroom or less, or when the time to exhaustion is this or
+ * less; whichever is worse holds. */
+struct threshold {
+    struct amount headroom; /* share: of total - floor, or of the budget; AUTO: policy's default */
+    uint64_t time;          /* UNKNOWN: policy's default; 0: time does not count */
+};
+
+struct host_rules {
+    enum mode mode;
+    enum on_exit_mode on_exit;
+    struct amount floor;  /* share: of the host's total */
+    struct amount budget; /* AUTO: no budget but the host itself; share: of the host's total */
+    struct threshold bands[BAND_COUNT]; /* [BAND_CALM] is not used */
+    uint32_t max_destructive;           /* so many kills, shutdowns and saves … */
+    uint64_t max_destructive_window;    /* … in this many ns; beyond it alerts only */
+};
+
+/* What holds for one VM. */
+struct vm_rules {
+    char class_name[CLASS_NAME_MAX];
+    enum mode mode;        /* of the class; acts only if the host's mode is enforce, too */
+    uint32_t priority;     /* 1..1000, higher is more valuable */
+    uint32_t shares;       /* of memory above the minimums; at least 1 */
+    struct amount minimum; /* never ballooned below this; share and AUTO: of the VM's maximum */
+    uint32_t rungs;        /* RUNG_BIT()s allowed */
+    enum sacrifice sacrifice;
+    uint64_t restart_cost; /* what a shutdown or kill costs, in ns of the VM's time */
+};
+
+struct rules {
+    struct host_rules host;
+    uint32_t vm_capacity;  /* as the snapshot's */
+    struct vm_rules vms[]; /* by slot */
+};
+
+static inline size_t rules_size(uint32_t vm_capacity)
+{
+    return sizeof(struct rules) + (size_t)vm_capacity * sizeof(struct vm_rules);
+}
+
+#define PRIORITY_MIN 1
+#define PRIORITY_MAX 1000
+#define PRIORITY_DEFAULT 100
+#define SHARES_DEFAULT 1000
+/* A minimum nobody set: half of the guest's maximum. Deeper, an ordinary guest begins to thrash in
+ * itself (ESX's default reservation of 0 presumes swapping on the host, which KVM hosts often
+ * lack). */
+#define MINIMUM_DEFAULT_SHARE 5000
+#define RESTART_COST_DEFAULT (60 * NSEC_PER_MINUTE)
+#define MAX_DESTRUCTIVE_DEFAULT 3
+#define MAX_DESTRUCTIVE_WINDOW_DEFAULT (10 * NSEC_PER_MINUTE)
+#define MAX_VMS_DEFAULT 1024
+/* 16 bits of slot leave room for the ledger's indices, and no host we know runs more. */
+#define MAX_VMS_LIMIT 16384
+
+#endif
