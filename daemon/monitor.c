@@ -200,6 +200,13 @@ uint64_t monitor_deadline(const struct monitor *monitor)
     return deadline;
 }
 
+void monitor_retry(struct monitor *monitor)
+{
+    monitor->now = loop_now();
+    (void)qmp_session_connect(monitor->session, monitor->now);
+    monitor_watch(monitor);
+}
+
 void monitor_refresh(struct monitor *monitor)
 {
     monitor->due |= QUESTION_BIT(ASK_STATUS) | QUESTION_BIT(ASK_BALLOON);

@@ -50,6 +50,8 @@ void monitor_advance(struct monitor *monitor, enum band band, uint64_t now);
 uint64_t monitor_deadline(const struct monitor *monitor);
 /* Asks for run state and balloon at the next occasion, because something just changed them. */
 void monitor_refresh(struct monitor *monitor);
+/* Connects now if it is not connected, whatever its back-off: its socket was made anew. */
+void monitor_retry(struct monitor *monitor);
 /* To be called by every handler of a reply to a request on this session: any answer but silence
  * shows that the peer lives. */
 void monitor_answered(struct monitor *monitor, int result);

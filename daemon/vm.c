@@ -57,7 +57,7 @@ static void figures_unknown(struct vm_snapshot *figures)
 }
 
 int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots *roots,
-    const struct cgroup_mounts *mounts, struct vm **ret_vm)
+    const struct cgroup_mounts *mounts, struct ledger *ledger, struct vm **ret_vm)
 {
     struct vm *vm = calloc(1, sizeof *vm);
     int result;
@@ -65,6 +65,7 @@ int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots
     if (!vm)
         return -ENOMEM;
     vm->slot = slot;
+    vm->ledger = ledger;
     vm->exit = LOOP_SOURCE_NONE;
     vm->sampler = (struct vm_sampler)VM_SAMPLER_CLOSED;
     figures_unknown(&vm->figures);
@@ -111,7 +112,7 @@ bool vm_alive(const struct vm *vm)
     return !vm->gone && poll(&ended, 1, 0) == 0;
 }
 
-void vm_write_ledger(struct vm *vm, struct ledger *ledger)
+void vm_write_ledger(struct vm *vm)
 {
     struct ledger_entry entry = {
         .identity = vm->figures.identity,
@@ -125,7 +126,7 @@ void vm_write_ledger(struct vm *vm, struct ledger *ledger)
         (void)snprintf(entry.monitor, sizeof entry.monitor, "%s", monitor_path(vm->monitor));
     else
         memcpy(entry.monitor, vm->monitor_before, sizeof entry.monitor);
-    ledger_put(ledger, vm->slot, &entry);
+    ledger_put(vm->ledger, vm->slot, &entry);
 }
 
 void vm_adopt(struct vm *vm, const struct ledger_entry *entry)

@@ -20,7 +20,11 @@
  * signal: one descriptor a vCPU would starve a host of 1,000 guests of descriptors. */
 #define VM_FREEZE_FDS_MAX 64
 
+struct inventory;
+
 struct vm {
+    struct inventory *inventory; /* who holds it */
+    struct ledger *ledger;       /* the guard's */
     uint32_t slot;
     int pidfd;
     struct vm_snapshot figures;
@@ -43,7 +47,7 @@ struct vm {
 
 /* Opens pidfd and files of IDENTITY; -ESRCH when that process is gone or another. */
 int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots *roots,
-    const struct cgroup_mounts *mounts, struct vm **ret_vm);
+    const struct cgroup_mounts *mounts, struct ledger *ledger, struct vm **ret_vm);
 struct vm *vm_free(struct vm *vm);
 void vm_close_freeze(struct vm *vm);
 
@@ -53,7 +57,7 @@ bool vm_alive(const struct vm *vm);
 
 /* Writes the measures in figures to its slot: before an act that adds one, after one that took one
  * back. */
-void vm_write_ledger(struct vm *vm, struct ledger *ledger);
+void vm_write_ledger(struct vm *vm);
 /* Takes over what an earlier guard had in force on it. */
 void vm_adopt(struct vm *vm, const struct ledger_entry *entry);
 
