@@ -15,9 +15,17 @@
 
 /* Longest request taken: none of ours has a parameter longer than a VM's name. */
 #define CONTROL_REQUEST_MAX 4096
+/* Longest reply sent and taken: the status of MAX_VMS_LIMIT guests at about 1 KiB each. */
+#define CONTROL_REPLY_MAX (16 * 1024 * 1024)
+/* Members of this group may read: the socket is theirs, mode 0660. Without it, root alone. */
+#define CONTROL_GROUP "plimsoll"
 
 #define CONTROL_METHOD_STATUS CONTROL_INTERFACE ".GetStatus"
 #define CONTROL_METHOD_RELOAD CONTROL_INTERFACE ".Reload"
+/* A method that failed for a reason of its own: { "message": what happened and what to do }. */
+#define CONTROL_ERROR_FAILED CONTROL_INTERFACE ".Failed"
+
+#define VARLINK_INTERFACE "org.varlink.service"
 #define VARLINK_METHOD_INFO "org.varlink.service.GetInfo"
 #define VARLINK_METHOD_DESCRIPTION "org.varlink.service.GetInterfaceDescription"
 #define VARLINK_ERROR_METHOD_NOT_FOUND "org.varlink.service.MethodNotFound"

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the status document. It reads a snapshot, the plan made for it and the rules, and computes
+ * nothing of its own but words: every figure is the one the policy decided on.
+ */
+#include "status.h"
+
+#include "json_writer.h"
+
+#include <assert.h>
+#include <plimsoll/cleanup.h>
+#include <plimsoll/policy.h>
+#include <string.h>
+
+/* By bit of enum vm_measure. */
+static const char *const measure_names[] = {
+    "balloon",
+    "frozen-cgroup",
+    "frozen-signal",
+    "stop-sent",
+    "stopped",
+    "resuming",
+    "killed",
+    "oom-score",
+};
+static_assert(VM_MEASURE_OOM_SCORE == 1 << (ELEMENTSOF(measure_names) - 1),
+    "each measure has its word, and the last is the oom score");
+
+/* By bit of enum vm_source. */
+static const char *const source_names[] = {"proc", "qmp", "libvirt"};
+static_assert(VM_SOURCE_LIBVIRT == 1 << (ELEMENTSOF(source_names) - 1),
+    "each source has its word, and the last is libvirt");
+
+/* What was not done by us: QEMU's word, and the process's where that says more. */
+static const char *state_seen(const struct vm_snapshot *vm)
+{
+    if (vm->process_state == VM_PROCESS_STOPPED)
+        return "stopped";
+    /* Every QEMU is in D for moments; it is news when its monitor does not answer either. */
+    if (vm->process_state == VM_PROCESS_BLOCKED && vm->monitor != VM_MONITOR_READY)
+        return "blocked";
+    if (vm->run_state != VM_RUN_UNKNOWN)
+        return vm_run_state_name(vm->run_state);
+    return vm->process_state == VM_PROCESS_UNKNOWN ? "unknown" : "alive";
+}
+
+const char *status_vm_state(const struct vm_snapshot *vm)
+{
+    uint32_t measures = vm->measures.in_force;
+
+    if (vm->process_state == VM_PROCESS_DEAD)
+        return "dead";
+    if (measures & VM_MEASURE_KILLED)
+        return "killed";
+    if (measures & VM_MEASURE_RESUMING)
+        return "resuming";
+    if (measures & VM_MEASURE_FROZEN)
+        return "frozen";
+    if ((measures & VM_MEASURE_STOP_SENT) && !(measures & VM_MEASURE_STOPPED))
+        return "stopping";
+    /* Stopped by us and seen running: somebody else has resumed it, so what is seen counts. */
+    if ((measures & VM_MEASURE_STOPPED) && vm->run_state == VM_RUN_UNKNOWN)
+        return vm_run_state_name(VM_RUN_PAUSED);
+    return state_seen(vm);
+}
+
+/* ---- pools ---- */
+
+static const struct pool_view *pool_find(
+    const struct plan *plan, enum pool_kind kind, uint32_t node)
+{
+    const struct assessment *assessment = &plan->assessment;
+
+    for (uint32_t i = 0; i < assessment->pool_count && i < POOLS_MAX; i++) {
+        const struct pool_view *pool = &assessment->pools[i];
+
+        if (pool->kind == kind && (kind != POOL_NODE || pool->node == node) && known(pool->total))
+            return pool;
+    }
+    return NULL;
+}
+
+/* POOL may be NULL: nothing known. */
+static void pool_write(
+    struct json_writer *writer, const struct pool_view *pool, uint64_t total, uint64_t available)
+{
+    json_writer_u64(writer, "total", pool ? pool->total : total);
+    json_writer_u64(writer, "available", pool ? pool->available : available);
+    if (!pool) {
+        json_writer_null(writer, "headroom");
+        json_writer_null(writer, "floor");
+        json_writer_null(writer, "fill_rate");
+        json_writer_null(writer, "time_to_exhaustion");
+        json_writer_null(writer, "band");
+        return;
+    }
+    json_writer_i64(writer, "headroom", pool->headroom);
+    json_writer_u64(writer, "floor", pool->floor);
+    json_writer_i64(writer, "fill_rate", pool->fill_rate);
+    json_writer_u64(writer, "time_to_exhaustion", pool->time_to_exhaustion);
+    json_writer_text(writer, "band", band_name(pool->band));
+}
+
+static struct json_object *node_json(const struct node_snapshot *node, const struct pool_view *pool)
+{
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    json_writer_u64(&writer, "id", node->id);
+    pool_write(&writer, pool, node->total, node->available);
+    json_writer_u64(&writer, "free", node->free);
+    json_writer_u64(&writer, "hugepages_total", node->hugepages_total);
+    json_writer_u64(&writer, "hugepages_free", node->hugepages_free);
+    return json_writer_end(&writer);
+}
+
+static struct json_object *nodes_json(const struct host_snapshot *host, const struct plan *plan)
+{
+    struct json_object *nodes = json_object_new_array();
+
+    for (uint32_t i = 0; i < host->node_count && i < NODES_MAX; i++) {
+        if (!json_array_append(nodes, node_json(&host->nodes[i], pool_find(plan, POOL_NODE, i)))) {
+            json_object_put(nodes);
+            return NULL;
+        }
+    }
+    return nodes;
+}
+
+static struct json_object *pressure_json(const struct psi_totals *pressure)
+{
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    json_writer_u64(&writer, "some", pressure->some);
+    json_writer_u64(&writer, "full", pressure->full);
+    return json_writer_end(&writer);
+}
+
+static struct json_object *process_json(const struct process_snapshot *process)
+{
+    struct json_writer writer;
+    char name[PROCESS_NAME_MAX + 1];
+
+    /* Any process names itself, to the last byte of this array. */
+    memcpy(name, process->name, PROCESS_NAME_MAX);
+    name[PROCESS_NAME_MAX] = '\0';
+    json_writer_begin(&writer);
+    json_writer_text(&writer, "name", name);
+    json_writer_i64(&writer, "pid", process->pid);
+    json_writer_u64(&writer, "rss", process->rss);
+    json_writer_i64(&writer, "growth", process->growth);
+    return json_writer_end(&writer);
+}
+
+static struct json_object *host_json(
+    const struct snapshot *snapshot, const struct plan *plan, const struct rules *rules)
+{
+    const struct host_snapshot *host = &snapshot->host;
+    bool decided = plan->assessment.pool_count > 0;
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    pool_write(&writer, pool_find(plan, POOL_HOST, 0), host->total, host->available);
+    json_writer_text(&writer, "mode", mode_name(rules->host.mode));
+    json_writer_u64(&writer, "free", host->free);
+    json_writer_u64(&writer, "swap_total", host->swap_total);
+    json_writer_u64(&writer, "swap_free", host->swap_free);
+    json_writer_u64(&writer, "commit_limit", host->commit_limit);
+    json_writer_u64(&writer, "committed", host->committed);
+    json_writer_u64(&writer, "hugepages_total", host->hugepages_total);
+    json_writer_u64(&writer, "hugepages_free", host->hugepages_free);
+    json_writer_u64(&writer, "oom_kills", host->oom_kills);
+    if (decided) {
+        json_writer_u64(&writer, "guests_held", plan->assessment.guests_held);
+        json_writer_i64(&writer, "guests_growth", plan->assessment.guests_growth);
+    } else {
+        json_writer_null(&writer, "guests_held");
+        json_writer_null(&writer, "guests_growth");
+    }
+    json_writer_child(&writer, "pressure", pressure_json(&host->memory_pressure));
+    if (host->largest_process.pid > 0)
+        json_writer_child(&writer, "largest_process", process_json(&host->largest_process));
+    else
+        json_writer_null(&writer, "largest_process");
+    json_writer_child(&writer, "nodes", nodes_json(host, plan));
+    return json_writer_end(&writer);
+}
+
+static struct json_object *budget_json(const struct pool_view *pool)
+{
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    pool_write(&writer, pool, UNKNOWN, UNKNOWN);
+    return json_writer_end(&writer);
+}
+
+/* ---- one VM ---- */
+
+static void uuid_write(struct json_writer *writer, const uint8_t uuid[UUID_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * UUID_SIZE + 4 + 1];
+    size_t used = 0;
+    bool given = false;
+
+    for (size_t i = 0; i < UUID_SIZE; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            text[used++] = '-';
+        text[used++] = digits[uuid[i] >> 4];
+        text[used++] = digits[uuid[i] & 0xf];
+        given = given || uuid[i];
+    }
+    text[used] = '\0';
+    json_writer_text(writer, "uuid", given ? text : NULL);
+}
+
+static struct json_object *words_json(uint32_t bits, const char *const *names, size_t count)
+{
+    struct json_object *words = json_object_new_array_ext((int)count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (!(bits & (UINT32_C(1) << i)))
+            continue;
+        if (!json_array_append(words, json_object_new_string(names[i]))) {
+            json_object_put(words);
+            return NULL;
+        }
+    }
+    return words;
+}
+
+static struct json_object *balloon_json(const struct vm_snapshot *vm)
+{
+    bool ours = vm->measures.in_force & VM_MEASURE_BALLOON;
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    json_writer_u64(&writer, "actual", vm->balloon.actual);
+    json_writer_u64(&writer, "target", ours ? vm->measures.balloon_target : UNKNOWN);
+    json_writer_u64(&writer, "before", ours ? vm->measures.balloon_before : UNKNOWN);
+    return json_writer_end(&writer);
+}
+
+static struct json_object *node_bytes_json(const struct vm_snapshot *vm, uint32_t node_count)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (uint32_t i = 0; i < node_count && i < NODES_MAX; i++) {
+        uint64_t bytes = vm->node_bytes[i];
+        bool added = known(bytes) ? json_array_append(array, json_object_new_uint64(bytes))
+                                  : array && json_object_array_add(array, NULL) == 0;
+
+        if (!added) {
+            json_object_put(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* VmLck and VmPin count by different users of the same pages as often as of different ones, so the
+ * larger is what is certainly wired; a sum could exceed the guest. */
+static uint64_t pinned_bytes(const struct vm_snapshot *vm)
+{
+    if (!known(vm->locked))
+        return vm->pinned;
+    return max_u64(vm->locked, known_or(vm->pinned, 0));
+}
+
+static void memlock_write(struct json_writer *writer, uint64_t limit)
+{
+    bool unlimited = known(limit) && limit >= NEVER - 1;
+
+    json_writer_u64(writer, "memlock_limit", unlimited ? UNKNOWN : limit);
+    json_writer_tristate(writer, "memlock_unlimited",
+        !known(limit) ? TRISTATE_UNKNOWN : (unlimited ? TRISTATE_YES : TRISTATE_NO));
+}
+
+static void migration_write(struct json_writer *writer, enum vm_migration migration)
+{
+    if (migration == VM_MIGRATION_UNKNOWN)
+        json_writer_null(writer, "migrating");
+    else
+        json_writer_bool(writer, "migrating", migration != VM_MIGRATION_NONE);
+}
+
+static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot *vm,
+    const struct vm_rules *rules, uint32_t node_count)
+{
+    json_writer_u64(writer, "rss", vm->rss);
+    json_writer_u64(writer, "pinned", pinned_bytes(vm));
+    json_writer_u64(writer, "swap", vm->swap);
+    json_writer_u64(writer, "minimum", vm_minimum(vm, rules));
+    json_writer_u64(writer, "maximum", vm->maximum);
+    json_writer_child(writer, "balloon", balloon_json(vm));
+    memlock_write(writer, vm->memlock_hard);
+    json_writer_u64(writer, "hugetlb", vm->hugetlb);
+    json_writer_u64(writer, "cgroup_current", vm->cgroup_current);
+    json_writer_child(writer, "node_bytes", node_bytes_json(vm, node_count));
+}
+
+static struct json_object *vm_json(
+    const struct vm_snapshot *vm, const struct rules *rules, uint32_t node_count)
+{
+    const struct vm_rules *own = &rules->vms[vm->slot];
+    enum mode mode = rules->host.mode == MODE_ENFORCE ? own->mode : MODE_DRY_RUN;
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    json_writer_text(&writer, "name", vm->name);
+    uuid_write(&writer, vm->identity.uuid);
+    json_writer_i64(&writer, "pid", vm->identity.pid);
+    json_writer_child(
+        &writer, "source", words_json(vm->sources, source_names, ELEMENTSOF(source_names)));
+    json_writer_text(&writer, "class", own->class_name);
+    json_writer_text(&writer, "state", status_vm_state(vm));
+    json_writer_text(&writer, "kind", vm_kind_name(vm->kind));
+    json_writer_text(&writer, "kind_reason", vm_kind_reason_name(vm->kind_reason));
+    vm_memory_write(&writer, vm, own, node_count);
+    json_writer_child(&writer, "measures",
+        words_json(vm->measures.in_force, measure_names, ELEMENTSOF(measure_names)));
+    json_writer_text(&writer, "mode", mode_name(mode));
+    json_writer_u64(&writer, "priority", own->priority);
+    json_writer_text(&writer, "monitor", vm_monitor_name(vm->monitor));
+    migration_write(&writer, vm->migration);
+    if (known(vm->sampled))
+        json_writer_i64(&writer, "oom_score_adj", vm->oom_score_adj);
+    else
+        json_writer_null(&writer, "oom_score_adj");
+    return json_writer_end(&writer);
+}
+
+static struct json_object *vms_json(const struct snapshot *snapshot, const struct rules *rules)
+{
+    struct json_object *vms = json_object_new_array();
+
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vm_snapshot *vm = &snapshot->vms[i];
+
+        assert(vm->slot < rules->vm_capacity);
+        if (!json_array_append(vms, vm_json(vm, rules, snapshot->host.node_count))) {
+            json_object_put(vms);
+            return NULL;
+        }
+    }
+    return vms;
+}
+
+struct json_object *status_json(
+    const struct snapshot *snapshot, const struct plan *plan, const struct rules *rules)
+{
+    const struct assessment *assessment = &plan->assessment;
+    const struct pool_view *budget = pool_find(plan, POOL_BUDGET, 0);
+    const char *worst = NULL;
+    struct json_writer writer;
+
+    if (assessment->worst < assessment->pool_count && assessment->worst < POOLS_MAX)
+        worst = pool_kind_name(assessment->pools[assessment->worst].kind);
+
+    json_writer_begin(&writer);
+    json_writer_text(&writer, "version", PLIMSOLL_VERSION);
+    json_writer_u64(&writer, "sequence", snapshot->sequence);
+    json_writer_u64(&writer, "realtime", snapshot->realtime);
+    json_writer_text(&writer, "band", band_name(assessment->band));
+    json_writer_text(&writer, "worst", worst);
+    json_writer_bool(&writer, "sprint", assessment->sprint);
+    json_writer_child(&writer, "host", host_json(snapshot, plan, rules));
+    if (budget)
+        json_writer_child(&writer, "budget", budget_json(budget));
+    else
+        json_writer_null(&writer, "budget");
+    json_writer_child(&writer, "vms", vms_json(snapshot, rules));
+    return json_writer_end(&writer);
+}

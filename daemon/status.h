@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What `plimsoll --json status` and io.plimsoll.GetStatus say: one snapshot, and what was decided
+ * on it, as JSON. Its fields are described in control_interface.c; they are added to, never
+ * renamed.
+ */
+#ifndef PLIMSOLL_DAEMON_STATUS_H
+#define PLIMSOLL_DAEMON_STATUS_H
+
+#include <json-c/json.h>
+#include <plimsoll/plan.h>
+#include <plimsoll/rules.h>
+#include <plimsoll/snapshot.h>
+
+/* A new object, or NULL without memory. PLAN is the one made for SNAPSHOT; one without pools (none
+ * was made yet) leaves what the policy computes null. Bytes and nanoseconds; null for UNKNOWN. */
+struct json_object *status_json(
+    const struct snapshot *snapshot, const struct plan *plan, const struct rules *rules);
+
+/* One word for how a VM stands, out of all that is known of it; never NULL. */
+const char *status_vm_state(const struct vm_snapshot *vm);
+
+#endif

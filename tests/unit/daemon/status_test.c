@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The status document: its fixed names, null for what nobody knows, hostile names, the words for a
+ * VM's state, and its agreement with the interface description.
+ */
+#include "control_interface.h"
+#include "status.h"
+
+#include <check.h>
+#include <plimsoll/cleanup.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY 4
+
+static struct snapshot *snapshot;
+static struct plan *plan;
+static struct rules *rules;
+static struct json_object *status;
+
+/* Every quantity unknown, as before the first look at a host that offers nothing. */
+static void vm_unknown(struct vm_snapshot *vm)
+{
+    *vm = (struct vm_snapshot){.sampled = UNKNOWN,
+        .migration = VM_MIGRATION_UNKNOWN,
+        .rss = UNKNOWN,
+        .hugetlb = UNKNOWN,
+        .swap = UNKNOWN,
+        .locked = UNKNOWN,
+        .pinned = UNKNOWN,
+        .memlock_hard = UNKNOWN,
+        .memlock_soft = UNKNOWN,
+        .cgroup_current = UNKNOWN,
+        .maximum = UNKNOWN,
+        .balloon.actual = UNKNOWN,
+        .measures.balloon_target = UNKNOWN,
+        .measures.balloon_before = UNKNOWN};
+    memset(vm->node_bytes, 0xff, sizeof(vm->node_bytes));
+}
+
+static void setup(void)
+{
+    snapshot = calloc(1, snapshot_size(CAPACITY));
+    plan = calloc(1, plan_size(CAPACITY));
+    rules = calloc(1, rules_size(CAPACITY));
+    snapshot->vm_capacity = rules->vm_capacity = CAPACITY;
+    memset(&snapshot->host, 0xff, offsetof(struct host_snapshot, anonymous));
+    snapshot->host.swap_total = snapshot->host.swap_free = UNKNOWN;
+    snapshot->host.memory_pressure = (struct psi_totals){UNKNOWN, UNKNOWN};
+    snapshot->host.oom_kills = UNKNOWN;
+    snapshot->realtime = UNKNOWN;
+    for (unsigned i = 0; i < CAPACITY; i++) {
+        vm_unknown(&snapshot->vms[i]);
+        snapshot->vms[i].slot = i;
+        strcpy(rules->vms[i].class_name, "default");
+        rules->vms[i].mode = MODE_ENFORCE;
+        rules->vms[i].priority = PRIORITY_DEFAULT;
+    }
+}
+
+static void teardown(void)
+{
+    json_object_put(status);
+    status = NULL;
+    free(snapshot);
+    free(plan);
+    free(rules);
+}
+
+/* The value at PATH ("host.total", "vms.0.name"); fails if there is no such key. */
+static struct json_object *at(const char *path)
+{
+    struct json_object *value = status;
+    char copy[128], *rest = copy, *key;
+
+    strcpy(copy, path);
+    while ((key = strsep(&rest, "."))) {
+        if (json_object_is_type(value, json_type_array)) {
+            size_t index = strtoul(key, NULL, 10);
+
+            ck_assert_uint_lt(index, json_object_array_length(value));
+            value = json_object_array_get_idx(value, index);
+        } else {
+            ck_assert_msg(
+                json_object_object_get_ex(value, key, &value), "%s: no %s in it", path, key);
+        }
+    }
+    return value;
+}
+
+static void assert_json(const char *path, const char *expected)
+{
+    ck_assert_msg(
+        strcmp(json_object_to_json_string_ext(at(path), JSON_C_TO_STRING_PLAIN), expected) == 0,
+        "%s is %s, not %s", path, json_object_to_json_string_ext(at(path), JSON_C_TO_STRING_PLAIN),
+        expected);
+}
+
+static void make(void)
+{
+    json_object_put(status);
+    status = status_json(snapshot, plan, rules);
+    ck_assert_ptr_nonnull(status);
+}
+
+START_TEST(test_unknown)
+{
+    static const char *const nulls[] = {"host.total", "host.available", "host.headroom",
+        "host.floor", "host.fill_rate", "host.time_to_exhaustion", "host.band", "host.swap_total",
+        "host.pressure.some", "host.largest_process", "host.guests_held", "budget", "worst",
+        "vms.0.uuid", "vms.0.rss", "vms.0.pinned", "vms.0.swap", "vms.0.minimum", "vms.0.maximum",
+        "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
+        "vms.0.memlock_unlimited", "vms.0.migrating", "vms.0.oom_score_adj", "realtime"};
+
+    snapshot->vm_count = 1;
+    make();
+    for (size_t i = 0; i < ELEMENTSOF(nulls); i++)
+        assert_json(nulls[i], "null");
+    assert_json("host.mode", "\"dry-run\"");
+    assert_json("host.nodes", "[]");
+    assert_json("vms.0.state", "\"unknown\"");
+    assert_json("vms.0.measures", "[]");
+    assert_json("vms.0.source", "[]");
+}
+END_TEST
+
+static void fill(void)
+{
+    struct vm_snapshot *vm = &snapshot->vms[2];
+
+    plan->assessment = (struct assessment){
+        .band = BAND_CRITICAL,
+        .worst = 1,
+        .pool_count = 4,
+        .guests_held = 5 * GIB,
+        .guests_growth = -7,
+        .pools = {{.kind = POOL_HOST,
+                      .total = 64 * GIB,
+                      .available = 10 * GIB,
+                      .floor = 3 * GIB,
+                      .headroom = (int64_t)(7 * GIB),
+                      .fill_rate = -5,
+                      .time_to_exhaustion = NEVER,
+                      .band = BAND_CALM},
+            {.kind = POOL_BUDGET,
+                .total = 4 * GIB,
+                .available = 0,
+                .headroom = -1,
+                .fill_rate = 9,
+                .time_to_exhaustion = 0,
+                .band = BAND_CRITICAL},
+            {.kind = POOL_NODE, .node = 0, .total = UNKNOWN},
+            {.kind = POOL_NODE, .node = 1, .total = 32 * GIB, .band = BAND_TIGHT}},
+    };
+    snapshot->host.node_count = 2;
+    snapshot->host.nodes[0] = (struct node_snapshot){.id = 0, .total = UNKNOWN, .available = 1};
+    snapshot->host.nodes[1] = (struct node_snapshot){.id = 8, .total = 32 * GIB};
+    snapshot->host.largest_process = (struct process_snapshot){.pid = 77, .rss = 5, .growth = 6};
+    memset(snapshot->host.largest_process.name, '\xe4', PROCESS_NAME_MAX);
+
+    snapshot->vm_count = 3;
+    vm->identity = (struct vm_identity){.pid = 4711, .uuid = {0xde, 0xad, 0xbe, 0xef, [15] = 1}};
+    vm->sources = VM_SOURCE_PROC | VM_SOURCE_LIBVIRT;
+    strcpy(vm->name, "web");
+    vm->sampled = 1;
+    vm->maximum = 8 * GIB;
+    vm->rss = 2 * GIB;
+    vm->locked = GIB;
+    vm->pinned = 0;
+    vm->memlock_hard = NEVER - 1;
+    vm->kind = VM_KIND_RIGID;
+    vm->kind_reason = VM_KIND_REASON_VFIO;
+    vm->balloon.actual = 6 * GIB;
+    vm->measures = (struct vm_measures){.in_force = VM_MEASURE_BALLOON | VM_MEASURE_OOM_SCORE,
+        .balloon_target = 5 * GIB,
+        .balloon_before = 8 * GIB};
+    vm->node_bytes[1] = 12;
+}
+
+START_TEST(test_known)
+{
+    fill();
+    make();
+    assert_json("band", "\"critical\"");
+    assert_json("worst", "\"budget\"");
+    assert_json("host.total", "68719476736");
+    assert_json("host.headroom", "7516192768");
+    assert_json("host.fill_rate", "-5");
+    assert_json("host.time_to_exhaustion", "null");
+    assert_json("host.band", "\"calm\"");
+    assert_json("host.guests_growth", "-7");
+    assert_json("host.largest_process.name", "\"????????????????\"");
+    assert_json("host.nodes.0.total", "null");
+    assert_json("host.nodes.0.available", "1");
+    assert_json("host.nodes.0.band", "null");
+    assert_json("host.nodes.1.id", "8");
+    assert_json("host.nodes.1.band", "\"tight\"");
+    assert_json("budget.headroom", "-1");
+    assert_json("budget.time_to_exhaustion", "0");
+    assert_json("budget.band", "\"critical\"");
+    assert_json("vms.2.name", "\"web\"");
+    assert_json("vms.2.uuid", "\"deadbeef-0000-0000-0000-000000000001\"");
+    assert_json("vms.2.pid", "4711");
+    assert_json("vms.2.source", "[\"proc\",\"libvirt\"]");
+    assert_json("vms.2.class", "\"default\"");
+    assert_json("vms.2.kind", "\"rigid\"");
+    assert_json("vms.2.kind_reason", "\"vfio\"");
+    assert_json("vms.2.pinned", "1073741824");
+    assert_json("vms.2.minimum", "4294967296");
+    assert_json("vms.2.memlock_limit", "null");
+    assert_json("vms.2.memlock_unlimited", "true");
+    assert_json("vms.2.balloon", "{\"actual\":6442450944,\"target\":5368709120,"
+                                 "\"before\":8589934592}");
+    assert_json("vms.2.measures", "[\"balloon\",\"oom-score\"]");
+    assert_json("vms.2.node_bytes", "[null,12]");
+    /* The guest's class may act, the host's mode forbids it. */
+    assert_json("vms.2.mode", "\"dry-run\"");
+    rules->host.mode = MODE_ENFORCE;
+    make();
+    assert_json("vms.2.mode", "\"enforce\"");
+}
+END_TEST
+
+START_TEST(test_hostile_names)
+{
+    static const char *const names[] = {"\xff\xfe", "a\nb\x1b[31m\x7f", "\xed\xa0\x80", "\xc3",
+        "\"},{\"name\":\"x",
+        "\xc2\x9b"
+        "2J",
+        "</script>\\"};
+
+    snapshot->vm_count = 1;
+    for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+        struct json_tokener *tokener = json_tokener_new();
+        struct json_object *again;
+        const char *text, *name;
+
+        strcpy(snapshot->vms[0].name, names[i]);
+        make();
+        text = json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN);
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        again = json_tokener_parse_ex(tokener, text, (int)strlen(text));
+        ck_assert_msg(again != NULL, "no valid JSON with name %zu", i);
+        ck_assert(json_object_equal(again, status));
+        name = json_object_get_string(at("vms.0.name"));
+        for (const char *c = name; *c; c++)
+            ck_assert((unsigned char)*c >= 0x20 && *c != 0x7f);
+        ck_assert_ptr_null(strstr(name, "\xc2\x9b"));
+        json_object_put(again);
+        json_tokener_free(tokener);
+    }
+    memset(snapshot->vms[0].name, 'x', VM_NAME_MAX - 1);
+    make();
+    ck_assert_int_eq(json_object_get_string_len(at("vms.0.name")), VM_NAME_MAX - 1);
+}
+END_TEST
+
+START_TEST(test_states)
+{
+    static const struct {
+        enum vm_process_state process;
+        enum vm_run_state run;
+        enum vm_monitor monitor;
+        uint32_t measures;
+        const char *expected;
+    } cases[] = {
+        {VM_PROCESS_ALIVE, VM_RUN_RUNNING, VM_MONITOR_READY, 0, "running"},
+        {VM_PROCESS_ALIVE, VM_RUN_UNKNOWN, VM_MONITOR_NONE, 0, "alive"},
+        {VM_PROCESS_UNKNOWN, VM_RUN_UNKNOWN, VM_MONITOR_NONE, 0, "unknown"},
+        {VM_PROCESS_DEAD, VM_RUN_RUNNING, VM_MONITOR_READY, VM_MEASURE_KILLED, "dead"},
+        {VM_PROCESS_ALIVE, VM_RUN_RUNNING, VM_MONITOR_READY, VM_MEASURE_KILLED, "killed"},
+        {VM_PROCESS_STOPPED, VM_RUN_RUNNING, VM_MONITOR_SILENT, VM_MEASURE_FROZEN_SIGNAL, "frozen"},
+        {VM_PROCESS_STOPPED, VM_RUN_RUNNING, VM_MONITOR_SILENT, 0, "stopped"},
+        {VM_PROCESS_BLOCKED, VM_RUN_RUNNING, VM_MONITOR_READY, 0, "running"},
+        {VM_PROCESS_BLOCKED, VM_RUN_RUNNING, VM_MONITOR_SILENT, 0, "blocked"},
+        {VM_PROCESS_ALIVE, VM_RUN_RUNNING, VM_MONITOR_READY, VM_MEASURE_STOP_SENT, "stopping"},
+        {VM_PROCESS_ALIVE, VM_RUN_PAUSED, VM_MONITOR_READY,
+            VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, "paused"},
+        {VM_PROCESS_ALIVE, VM_RUN_UNKNOWN, VM_MONITOR_SILENT, VM_MEASURE_STOPPED, "paused"},
+        {VM_PROCESS_ALIVE, VM_RUN_RUNNING, VM_MONITOR_READY, VM_MEASURE_STOPPED, "running"},
+        {VM_PROCESS_ALIVE, VM_RUN_PAUSED, VM_MONITOR_READY,
+            VM_MEASURE_STOPPED | VM_MEASURE_RESUMING, "resuming"},
+        {VM_PROCESS_ALIVE, VM_RUN_FAILED, VM_MONITOR_READY, 0, "failed"},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        struct vm_snapshot vm = {.process_state = cases[i].process,
+            .run_state = cases[i].run,
+            .monitor = cases[i].monitor,
+            .measures.in_force = cases[i].measures};
+
+        ck_assert_str_eq(status_vm_state(&vm), cases[i].expected);
+    }
+}
+END_TEST
+
+/* Every key of VALUE stands in the interface description as a field. */
+static void assert_described(struct json_object *value)
+{
+    if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            assert_described(json_object_array_get_idx(value, i));
+        return;
+    }
+    if (!json_object_is_type(value, json_type_object))
+        return;
+    json_object_object_foreach(value, key, child)
+    {
+        char after_space[64], after_parenthesis[64];
+
+        snprintf(after_space, sizeof(after_space), " %s: ", key);
+        snprintf(after_parenthesis, sizeof(after_parenthesis), "(%s: ", key);
+        ck_assert_msg(strstr(control_interface_description(), after_space) ||
+                          strstr(control_interface_description(), after_parenthesis),
+            "%s is not described", key);
+        assert_described(child);
+    }
+}
+
+START_TEST(test_described)
+{
+    fill();
+    make();
+    assert_described(status);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("status");
+    TCase *tcase = tcase_create("json");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_unknown);
+    tcase_add_test(tcase, test_known);
+    tcase_add_test(tcase, test_hostile_names);
+    tcase_add_test(tcase, test_states);
+    tcase_add_test(tcase, test_described);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
