@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # What tests/run and quickstart share, to be sourced by bash: words to the user, packages, builds.
-# The caller has set `top` to the folder of meson.build.
+# It sets `top` to the folder of meson.build.
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # One line to the user, apart from what programs print.
 say() {
@@ -98,6 +99,14 @@ packages_install() {
     fi
     say "the package index is missing or old: fetching it"
     apt_run update && apt_run --no-install-recommends install "${missing[@]}"
+}
+
+# packages_index NAME: sees to it that apt knows that package, which is to be looked at or downloaded.
+packages_index() {
+    if command -v apt-cache >/dev/null && [ -z "$(apt-cache show "$1" 2>/dev/null)" ]; then
+        say "fetching the package index"
+        apt_run update
+    fi
 }
 
 # ---- builds ----
