@@ -10,6 +10,7 @@
  */
 #include "guard.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
