@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the conversation with the guard. Theory of operation: a non-blocking socket driven by poll()
+ * against one deadline for everything. The reply is believed as little as a stranger's: bounded,
+ * strictly parsed, and the guard's words are cleaned before they are shown.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <plimsoll/cleanup.h>
+#include <plimsoll/control.h>
+#include <plimsoll/units.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REPLY_SIZE_FIRST 16384
+/* Deeper than any reply of ours. */
+#define REPLY_DEPTH_MAX 16
+/* A Unix socket with a full backlog cannot be polled for; asked again so often. */
+#define CONNECT_INTERVAL_MS 20
+
+struct client {
+    int fd;
+    uint64_t deadline;
+    char *reply; /* what was received; complete once it holds a NUL */
+    size_t size, used;
+};
+
+static uint64_t clock_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void client_clear(struct client *client)
+{
+    if (client->fd >= 0)
+        (void)close(client->fd);
+    free(client->reply);
+}
+
+/* Waits for EVENTS; -ETIMEDOUT at the deadline. */
+static int client_wait(const struct client *client, short events)
+{
+    struct pollfd source = {.fd = client->fd, .events = events};
+
+    for (;;) {
+        uint64_t now = clock_now();
+        int count;
+
+        if (now >= client->deadline)
+            return -ETIMEDOUT;
+        count = poll(&source, 1, (int)((client->deadline - now) / NSEC_PER_MSEC) + 1);
+        if (count > 0)
+            return 0;
+        if (count < 0 && errno != EINTR)
+            return -errno;
+    }
+}
+
+static int client_connect(struct client *client, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path));
+    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (client->fd < 0)
+        return -errno;
+    while (connect(client->fd, (const void *)&address, sizeof(address)) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return -errno;
+        if (clock_now() >= client->deadline)
+            return -ETIMEDOUT;
+        (void)poll(NULL, 0, CONNECT_INTERVAL_MS);
+    }
+    return 0;
+}
+
+static int client_send(const struct client *client, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t count;
+        int result = client_wait(client, POLLOUT);
+
+        if (result < 0)
+            return result;
+        count = send(client->fd, text, length, MSG_NOSIGNAL);
+        if (count < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        if (count > 0) {
+            text += count;
+            length -= (size_t)count;
+        }
+    }
+    return 0;
+}
+
+static int client_grow(struct client *client)
+{
+    size_t size = client->size ? 2 * client->size : REPLY_SIZE_FIRST;
+    char *reply;
+
+    if (client->size >= CONTROL_REPLY_MAX)
+        return -EMSGSIZE;
+    reply = realloc(client->reply, size);
+    if (!reply)
+        return -ENOMEM;
+    client->reply = reply;
+    client->size = size;
+    return 0;
+}
+
+/* Receives until the reply's NUL. */
+static int client_receive(struct client *client)
+{
+    for (;;) {
+        ssize_t count;
+        int result = 0;
+
+        if (client->used == client->size)
+            result = client_grow(client);
+        if (result == 0)
+            result = client_wait(client, POLLIN);
+        if (result < 0)
+            return result;
+        count = recv(client->fd, client->reply + client->used, client->size - client->used, 0);
+        if (count == 0)
+            return -ECONNRESET;
+        if (count < 0) {
+            if (errno == EAGAIN || errno == EINTR)
+                continue;
+            return -errno;
+        }
+        client->used += (size_t)count;
+        if (memchr(client->reply + client->used - (size_t)count, '\0', (size_t)count))
+            return 0;
+    }
+}
+
+static int reach_failure(const char *path, int result, struct error *ret_error)
+{
+    switch (-result) {
+    case EACCES:
+    case EPERM:
+        return error_set(ret_error, result,
+            "may not use %s: become root or a member of group " CONTROL_GROUP, path);
+    case ETIMEDOUT:
+        return error_set(ret_error, result,
+            "the guard at %s does not answer. Look at: systemctl status plimsolld", path);
+    case ECONNRESET:
+    case EPIPE:
+        return error_set(ret_error, result,
+            "the guard at %s closed the connection. It takes a bounded number of clients; try "
+            "again, then look at: journalctl -u plimsolld",
+            path);
+    case EMSGSIZE:
+    case EBADMSG:
+        return error_set(
+            ret_error, result, "what answers at %s does not speak as the guard does", path);
+    default:
+        return error_set(ret_error, result,
+            "cannot reach the guard at %s: %s. Is plimsolld running? systemctl status plimsolld",
+            path, strerror(-result));
+    }
+}
+
+static const char *member_text(struct json_object *object, const char *key)
+{
+    struct json_object *value = NULL;
+
+    if (!object || !json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, key, &value) ||
+        !json_object_is_type(value, json_type_string))
+        return "";
+    return json_object_get_string(value);
+}
+
+static int reply_failure(
+    const char *method, const char *error, struct json_object *parameters, struct error *ret_error)
+{
+    if (strcmp(error, CONTROL_ERROR_FAILED) == 0)
+        return error_set(ret_error, -EREMOTEIO, "%s", member_text(parameters, "message"));
+    if (strcmp(error, VARLINK_ERROR_PERMISSION_DENIED) == 0)
+        return error_set(ret_error, -EREMOTEIO, "this needs root: it changes what the guard does");
+    if (strcmp(error, VARLINK_ERROR_METHOD_NOT_FOUND) == 0)
+        return error_set(ret_error, -EREMOTEIO,
+            "the guard does not know %s: it is of another version; restart it after an upgrade",
+            method);
+    return error_set(ret_error, -EREMOTEIO, "the guard answered %s to %s", error, method);
+}
+
+static int reply_read(const struct client *client, const char *method,
+    struct json_object **ret_parameters, struct error *ret_error)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(REPLY_DEPTH_MAX);
+    struct json_object *reply, *parameters = NULL, *error = NULL;
+    int result = -EBADMSG;
+
+    if (!tokener)
+        return -ENOMEM;
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    reply = json_tokener_parse_ex(tokener, client->reply, (int)strlen(client->reply));
+    json_tokener_free(tokener);
+    if (reply && json_object_is_type(reply, json_type_object)) {
+        (void)json_object_object_get_ex(reply, "parameters", &parameters);
+        if (json_object_object_get_ex(reply, "error", &error)) {
+            result = reply_failure(method, member_text(reply, "error"), parameters, ret_error);
+        } else if (json_object_is_type(parameters, json_type_object)) {
+            *ret_parameters = json_object_get(parameters);
+            result = 0;
+        }
+    }
+    json_object_put(reply);
+    return result;
+}
+
+int client_call(const char *path, const char *method, uint64_t timeout,
+    struct json_object **ret_parameters, struct error *ret_error)
+{
+    CLEANUP(client_clear)
+    struct client client = {.fd = -1, .deadline = clock_now() + timeout};
+    char request[CONTROL_REQUEST_MAX];
+    int length, result;
+
+    length = snprintf(request, sizeof(request), "{\"method\":\"%s\"}", method);
+    if (length < 0 || (size_t)length >= sizeof(request))
+        return error_set(ret_error, -EINVAL, "the method's name is too long");
+    result = client_connect(&client, path);
+    if (result == 0)
+        result = client_send(&client, request, (size_t)length + 1);
+    if (result == 0)
+        result = client_receive(&client);
+    if (result == 0)
+        result = reply_read(&client, method, ret_parameters, ret_error);
+    if (result < 0 && result != -EREMOTEIO)
+        return reach_failure(path, result, ret_error);
+    return result;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `plimsoll check-config FILE`: reads the file, and the folder of the same name with ".d", as the
+ * guard would, and reports every mistake, or that there is none.
+ */
+#include "command.h"
+#include "config.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void mistake_print(const char *line, void *userdata)
+{
+    (void)userdata;
+    fprintf(stderr, "%s\n", line);
+}
+
+static void mistake_keep(const char *line, void *userdata)
+{
+    struct json_object *mistakes = userdata;
+
+    json_object_array_add(mistakes, json_object_new_string(line));
+}
+
+static int check_json(const char *path)
+{
+    struct json_object *answer = json_object_new_object(), *mistakes = json_object_new_array();
+    struct config *config = NULL;
+    int result = config_load(path, mistake_keep, mistakes, &config);
+
+    json_object_object_add(answer, "file", json_object_new_string(path));
+    json_object_object_add(answer, "ok", json_object_new_boolean(result == 0));
+    json_object_object_add(answer, "mistakes", mistakes);
+    puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+    json_object_put(answer);
+    (void)config_free(config);
+    return result < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+int command_check_config(const struct command_context *context, int argc, char **argv)
+{
+    struct config *config = NULL;
+
+    if (argc != 2)
+        return command_usage_error("check-config needs one FILE");
+    /* To the guard the default file may be missing; to one who asks about a file it may not. */
+    if (access(argv[1], F_OK) < 0) {
+        perror(argv[1]);
+        return COMMAND_FAILED;
+    }
+    if (context->json)
+        return check_json(argv[1]);
+    if (config_load(argv[1], mistake_print, NULL, &config) < 0)
+        return COMMAND_FAILED;
+    printf("%s: ok\n", argv[1]);
+    (void)config_free(config);
+    return COMMAND_OK;
+}

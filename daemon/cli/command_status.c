@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `plimsoll status`: asks the guard and prints its answer, as it is or as tables.
+ */
+#include "client.h"
+#include "command.h"
+#include "status_view.h"
+
+#include <errno.h>
+#include <plimsoll/control.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* The width people's terminals have had since punched cards. */
+#define WIDTH_DEFAULT 80
+
+static struct status_style style_choose(void)
+{
+    const char *no_color = getenv("NO_COLOR");
+    struct status_style style = {0};
+    struct winsize size;
+
+    if (!isatty(STDOUT_FILENO))
+        return style;
+    style.width = WIDTH_DEFAULT;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        style.width = size.ws_col;
+    /* https://no-color.org: any value but the empty one. */
+    style.colours = !no_color || !no_color[0];
+    return style;
+}
+
+int command_status(const struct command_context *context, int argc, char **argv)
+{
+    struct json_object *status = NULL;
+    struct status_style style;
+    struct error error = {0};
+    int result;
+
+    (void)argv;
+    if (argc != 1)
+        return command_usage_error("status takes no arguments");
+    result = client_call(context->socket, CONTROL_METHOD_STATUS, CLIENT_TIMEOUT, &status, &error);
+    if (result < 0) {
+        fprintf(stderr, "plimsoll: %s\n", error.text);
+        return result == -EREMOTEIO ? COMMAND_FAILED : COMMAND_UNREACHABLE;
+    }
+    if (context->json) {
+        puts(json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN));
+    } else {
+        style = style_choose();
+        result = status_view_print(status, &style, stdout);
+        if (result < 0)
+            fprintf(stderr, "plimsoll: cannot print the status: %s\n", strerror(-result));
+    }
+    json_object_put(status);
+    return result < 0 ? COMMAND_FAILED : COMMAND_OK;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `plimsoll`: reads the options before the command, finds the command in the table and runs it.
+ */
+#include "command.h"
+
+#include <getopt.h>
+#include <locale.h>
+#include <plimsoll/cleanup.h>
+#include <plimsoll/control.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"status", "", "what the guard sees and decided: host, budget, guests", command_status},
+    {"check-config", "FILE", "find every mistake in a configuration", command_check_config},
+    {"undo", "--offline [--runtime-dir DIR] [VM…]", "take measures back with the guard dead",
+        command_undo},
+    {"version", "", "version of this command, and of the guard if it runs", command_version},
+};
+
+static void help_print(void)
+{
+    fputs("usage: plimsoll [--socket PATH] [--json] COMMAND [ARGUMENT…]\n"
+          "\n"
+          "Asks Plimsoll, the guard of this host's memory, and tells it what to do.\n"
+          "\n"
+          "Commands:\n",
+        stdout);
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++)
+        printf("  %-14s%s\n", commands[i].name, commands[i].help);
+    fputs("  help          this text; `plimsoll help COMMAND` shows one command\n"
+          "\n"
+          "Options:\n"
+          "  --socket PATH  the guard's socket (" CONTROL_SOCKET_DEFAULT ")\n"
+          "  --json         print JSON: bytes, nanoseconds, null where nobody knows\n"
+          "  --help         this text\n"
+          "  --version      as the command\n"
+          "\n"
+          "Exit codes:\n"
+          "  0  done\n"
+          "  1  a mistake was found, or something could not be done\n"
+          "  2  the command line was not understood\n"
+          "  3  the guard cannot be reached\n"
+          "\n"
+          "Reading needs root or membership in group " CONTROL_GROUP "; changing needs root.\n"
+          "Colours are shown on a terminal, unless NO_COLOR is set.\n",
+        stdout);
+}
+
+static const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int help_run(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc < 2) {
+        help_print();
+        return COMMAND_OK;
+    }
+    command = command_find(argv[1]);
+    if (!command)
+        return command_usage_error("there is no command “%s”", argv[1]);
+    printf("usage: plimsoll %s%s%s\n%s\n", command->name, command->usage[0] ? " " : "",
+        command->usage, command->help);
+    return COMMAND_OK;
+}
+
+/* Options before the command; 0: go on, else what to exit with, plus 1. */
+static int options_parse(int argc, char **argv, struct command_context *context, bool *ret_version)
+{
+    static const struct option options[] = {
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "+hj", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            context->socket = optarg;
+            break;
+        case 'j':
+            context->json = true;
+            break;
+        case 'h':
+            help_print();
+            return COMMAND_OK + 1;
+        case 'v':
+            *ret_version = true;
+            break;
+        default:
+            return command_usage_error("see the options in `plimsoll --help`") + 1;
+        }
+    }
+    return 0;
+}
+
+static int command_run(const struct command_context *context, int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc < 1)
+        return command_usage_error("which command?");
+    if (strcmp(argv[0], "help") == 0)
+        return help_run(argc, argv);
+    command = command_find(argv[0]);
+    if (!command)
+        return command_usage_error("there is no command “%s”", argv[0]);
+    optind = 0; /* getopt begins anew with the command's own options */
+    return command->run(context, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    static char version[] = "version";
+    struct command_context context = {.socket = CONTROL_SOCKET_DEFAULT};
+    bool wants_version = false;
+    int result;
+
+    (void)setlocale(LC_ALL, "");
+    result = options_parse(argc, argv, &context, &wants_version);
+    if (result != 0)
+        return result - 1;
+    if (wants_version)
+        result = command_version(&context, 1, (char *[]){version, NULL});
+    else
+        result = command_run(&context, argc - optind, argv + optind);
+    /* A full disk or a closed pipe behind us is a failure, too. */
+    if (fflush(stdout) != 0 && result == COMMAND_OK)
+        result = COMMAND_FAILED;
+    return result;
+}
