@@ -18,13 +18,13 @@ struct step_form {
 };
 
 static const struct step_form step_forms[] = {
-    [STEP_GROW] = {"grow", .size = true, .rate = true},
-    [STEP_FREE] = {"free", .size = true},
-    [STEP_TOUCH] = {"touch", .rate = true},
-    [STEP_UNLOAD_BALLOON] = {"unload-balloon"},
-    [STEP_LOAD_BALLOON] = {"load-balloon"},
-    [STEP_LOOP] = {"loop"},
-    [STEP_POWEROFF] = {"poweroff"},
+    [STEP_GROW] = {.name = "grow", .size = true, .rate = true},
+    [STEP_FREE] = {.name = "free", .size = true},
+    [STEP_TOUCH] = {.name = "touch", .rate = true},
+    [STEP_UNLOAD_BALLOON] = {.name = "unload-balloon"},
+    [STEP_LOAD_BALLOON] = {.name = "load-balloon"},
+    [STEP_LOOP] = {.name = "loop"},
+    [STEP_POWEROFF] = {.name = "poweroff"},
 };
 static_assert(sizeof(step_forms) / sizeof(step_forms[0]) == STEP_COUNT, "a step lacks its word");
 
