@@ -15,8 +15,14 @@ struct config;
 /* Receives each mistake as one line without newline. */
 typedef void (*config_sink)(const char *line, void *userdata);
 
-/* A file that does not exist is a mistake, except the default one, which then means "all defaults".
- * -EINVAL: mistakes were reported; other errno: could not be read, reported too. */
+/*
+ * A file that does not exist is a mistake, except the default one, which then means "all defaults".
+ * -EINVAL: mistakes were reported; other errno: could not be read, reported too. At most 100
+ * mistakes are listed. Reading allocates and may block: not for the edge.
+ *
+ * Within one file a section or key given twice is a mistake; a later file may take up a section
+ * again and replace keys of it.
+ */
 int config_load(const char *path, config_sink sink, void *userdata, struct config **ret_config);
 struct config *config_free(struct config *config);
 
@@ -29,8 +35,13 @@ struct guard_config {
 const struct guard_config *config_guard(const struct config *config);
 const struct host_rules *config_host_rules(const struct config *config);
 
-/* The effective rules of a VM: class default, then the [vm …] sections whose match= fits NAME, in
- * file order, each first its class, then its own keys. */
+/*
+ * The effective rules of a VM: [class default], then the [vm …] sections whose match= (a glob,
+ * their own name if not given) fits NAME, in the order in which they first appear, each first its
+ * class, then its own keys. A class replaces all that stood before; a key only itself. What a class
+ * does not say is built in: [class default] is what guests without a class have, no ancestor of
+ * others.
+ */
 void config_vm_rules(const struct config *config, const char *name, struct vm_rules *ret_rules);
 
 #endif

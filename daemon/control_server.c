@@ -185,7 +185,7 @@ static int client_watch(struct control_client *client, uint64_t now)
     }
     if (events == client->source.events)
         return 0;
-    return loop_change(client->server->loop, &client->source, client->source.fd, events);
+    return loop_change(client->server->loop, &client->source, events);
 }
 
 static int client_turn(struct control_client *client, uint32_t events, uint64_t now)
@@ -285,7 +285,7 @@ static void listener_handle(struct loop_source *source, uint32_t events)
         return; /* the peer went away again, or nothing is there */
     if (log_permit(&server->limit, loop_now()))
         log_message(LOG_WARNING, "control: cannot accept clients: %s", strerror(errno));
-    if (loop_change(server->loop, source, source->fd, 0) == 0)
+    if (loop_change(server->loop, source, 0) == 0)
         server->listener_resume = loop_now() + CONTROL_ACCEPT_PAUSE;
 }
 
@@ -367,6 +367,6 @@ void control_server_expire(struct control_server *server, uint64_t now)
         if (server->clients[i].source.fd >= 0 && now >= server->clients[i].deadline)
             client_close(&server->clients[i]);
     if (now >= server->listener_resume &&
-        loop_change(server->loop, &server->listener, server->listener.fd, EPOLLIN) == 0)
+        loop_change(server->loop, &server->listener, EPOLLIN) == 0)
         server->listener_resume = NEVER;
 }

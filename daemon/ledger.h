@@ -41,16 +41,24 @@ struct ledger_destruction {
 
 /* Opens or creates PATH with CAPACITY slots; a smaller file of the same boot is grown, a larger one
  * keeps its size while slots beyond CAPACITY are in use. -EBUSY: another process holds it; the
- * error names its pid. Slots whose checksums are both wrong are reported in the error text (return
- * 0) and dropped. BOOT_ID is the text of /proc/sys/kernel/random/boot_id. */
+ * error names its pid. CAPACITY 0: as many as there are, for `plimsoll undo --offline`.
+ *
+ * What could not be kept is no failure: with 0 the error's text is empty, or says that slots whose
+ * copies were both damaged were dropped, or that a damaged file or one of another version was
+ * renamed to PATH.bad and begun anew. BOOT_ID is the text of /proc/sys/kernel/random/boot_id.
+ *
+ * -ELOOP, -ENOTSUP, -EPERM: PATH is a link, no regular file, not ours or open to others: refused
+ * untouched. A process must not open PATH by any other way while it holds the ledger: closing that
+ * descriptor would drop the lock (fcntl(2), "advisory record locking"). */
 int ledger_open(const char *path, const char *boot_id, uint32_t capacity,
     struct ledger **ret_ledger, struct error *ret_error);
 struct ledger *ledger_free(struct ledger *ledger);
 
 uint32_t ledger_capacity(const struct ledger *ledger);
-/* The entry of SLOT, or NULL when it holds none. Valid until the next put or clear of that slot. */
+/* The entry of SLOT, or NULL when it holds none. Valid until the next put or clear of that slot;
+ * it may be what is put. */
 const struct ledger_entry *ledger_get(const struct ledger *ledger, uint32_t slot);
-/* An entry with no measure in force clears the slot. */
+/* An entry with no measure in force clears the slot. Beyond the capacity: nothing is done. */
 void ledger_put(struct ledger *ledger, uint32_t slot, const struct ledger_entry *entry);
 void ledger_clear(struct ledger *ledger, uint32_t slot);
 

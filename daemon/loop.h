@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The event loop: epoll over caller-owned sources, one timer, one signalfd. A source is embedded in
+ * The event loop: epoll over caller-owned sources and one timer. A source is embedded in
  * its owner; removing one inside a handler is safe for every source, its own included.
  */
 #ifndef PLIMSOLL_DAEMON_LOOP_H
@@ -27,8 +27,8 @@ struct loop *loop_free(struct loop *loop);
 /* Watches FD for EVENTS (EPOLLIN …). The source must stay where it is until removed. */
 int loop_add(
     struct loop *loop, struct loop_source *source, int fd, uint32_t events, loop_handler handler);
-/* Changes the events, or the fd when it was replaced by another (the old one may be closed). */
-int loop_change(struct loop *loop, struct loop_source *source, int fd, uint32_t events);
+int loop_change(struct loop *loop, struct loop_source *source, uint32_t events);
+/* Must come before the fd is closed or replaced. A source not watched is left as it is. */
 void loop_remove(struct loop *loop, struct loop_source *source);
 
 /* CLOCK_MONOTONIC now, ns. */

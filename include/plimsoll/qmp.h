@@ -10,8 +10,9 @@
  *
  * The caller polls qmp_session_fd() for qmp_session_events(), calls qmp_session_dispatch() when it
  * is ready or when qmp_session_deadline() has come, and hands in the time; the library reads no
- * clock. Handlers run inside dispatch; from a handler every call but free, dispatch and connect is
- * allowed. All requests of a session that dies are answered with their error before it is DEAD.
+ * clock. Handlers run inside dispatch; on_state inside connect and attach too. From a handler every
+ * call but free, dispatch, connect and attach is allowed. All requests of a session that dies are
+ * answered with their error before it is DEAD; those of a session that is freed are dropped.
  *
  * Errors: negative errno. -ENOTCONN: not READY; -EBUSY: QMP_REQUESTS_MAX in flight; -ENOBUFS: the
  * output buffer is full (the peer does not read); -ETIMEDOUT: a deadline passed; -EPROTO: the peer
@@ -207,16 +208,21 @@ struct qmp_options {
     void *userdata; /* for on_state and on_event */
 };
 
-/* PATH is copied. Allocates all that sending needs; receiving grows within line_max. */
+/* PATH is copied; NULL: only for attach. Allocates all that sending needs; receiving grows within
+ * line_max, and one message's JSON tree within 16 times line_max. -EINVAL: options out of bounds
+ * (line_max above 256 MiB, depth_max above 1024, backoff_max below backoff_min) or an empty path;
+ * -ENAMETOOLONG: too long for a socket's address. */
 int qmp_session_new(
     const char *path, const struct qmp_options *options, struct qmp_session **ret_session);
 struct qmp_session *qmp_session_free(struct qmp_session *session);
 
 /* Starts to connect, or does nothing unless IDLE or DEAD. A failure leaves it DEAD, to be tried
- * again by dispatch when its deadline comes; 0 is returned all the same. */
+ * again by dispatch when its deadline comes; 0 is returned all the same. -EINVAL: it has no path.
+ */
 int qmp_session_connect(struct qmp_session *session, uint64_t now);
 /* Takes over FD, a connected stream socket, instead of the path; such a session does not reconnect.
- */
+ * -EISCONN: it has a connection; another negative errno: FD is no such socket. FD is then still the
+ * caller's. */
 int qmp_session_attach(struct qmp_session *session, int fd, uint64_t now);
 
 int qmp_session_fd(const struct qmp_session *session);            /* -1: nothing to poll */
@@ -228,17 +234,23 @@ const char *qmp_session_path(const struct qmp_session *session);
 pid_t qmp_session_peer(const struct qmp_session *session);
 /* Requests sent and not answered. */
 unsigned qmp_session_pending(const struct qmp_session *session);
+/* Whether a request that was sent timed out, and the peer has replied neither to it nor to a later
+ * one since: it is silent, and what is sent now may be carried out much later. */
+bool qmp_session_overdue(const struct qmp_session *session);
 
 /* Reads, writes, keeps deadlines and reconnects. REVENTS as epoll gave them, 0 for a deadline.
- * The fd may change; ask again. Reads at most a bounded amount a call. Returns 0, or the negative
- * errno that made the session DEAD. */
+ * The fd may change; ask again. Reads at most a bounded amount a call. Returns the negative errno
+ * of a session that is DEAD, else 0. */
 int qmp_session_dispatch(struct qmp_session *session, uint32_t revents, uint64_t now);
 
 /*
  * Sends COMMAND; HANDLER (may be NULL) gets the typed reply exactly once. No allocation: the line
  * is formatted into the session's own buffer, and written at once as far as the socket takes it. A
  * request whose TIMEOUT passes is answered with -ETIMEDOUT, and the session goes on: a late reply
- * is recognised by its id and dropped. Returns 0 or -ENOTCONN, -EBUSY, -ENOBUFS, -EINVAL.
+ * is recognised by its id and dropped. Such a request was withdrawn if none of it had left, and may
+ * still be carried out if it had. HANDLER is never called from here. Returns 0 or -ENOTCONN,
+ * -EBUSY, -ENOBUFS, -EINVAL (a command that takes arguments or is the session's own; a name that is
+ * empty, not UTF-8 or QMP_NAME_MAX and longer).
  */
 int qmp_execute(struct qmp_session *session, enum qmp_command command, uint64_t now,
     uint64_t timeout, qmp_reply_handler handler, void *userdata);

@@ -19,7 +19,7 @@
 /* Most a parsed size or time may be: sums and differences of two still fit 64 bits. */
 #define TEXT_VALUE_MAX (UINT64_C(1) << 63)
 
-/* Digits of a fraction that are understood: nanoseconds of a second. */
+/* A fraction has up to nine digits: nanoseconds of a second. */
 #define FRACTION_WHOLE UINT64_C(1000000000)
 
 #define DAY (24 * 60 * NSEC_PER_MINUTE)

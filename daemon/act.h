@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Acting: each function carries out one kind of action on one VM. It writes the ledger first, then
+ * does the one thing that touches the guest, and returns; what it achieved is seen in a later
+ * sample. None of them allocates, blocks or reads a sample.
+ *
+ * With MODE_DRY_RUN everything is done but the ledger's entry and the last system call.
+ *
+ * All return 0, or a negative errno and leave no measure behind: -ESRCH the process has ended,
+ * -ENOTCONN it has no usable monitor, -EALREADY the measure is in force already.
+ */
+#ifndef PLIMSOLL_DAEMON_ACT_H
+#define PLIMSOLL_DAEMON_ACT_H
+
+#include "roots.h"
+#include "vm.h"
+
+#include <plimsoll/plan.h>
+
+int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now);
+
+int act_pause(struct vm *vm, enum mode mode, uint64_t now);
+int act_freeze(struct vm *vm, enum mode mode, uint64_t now);
+/* Undoes a freeze alone. */
+int act_thaw(struct vm *vm, enum mode mode);
+/* Begins to undo every part of a pause of ours; act_pause_advance() brings it to its end. */
+int act_resume(struct vm *vm, enum mode mode, uint64_t now);
+/* Looks at a pause or resume that waits for something: an answer, a run state, a new connection. To
+ * be called whenever one of those came, and each tick. */
+void act_pause_advance(struct vm *vm, uint64_t now);
+
+int act_kill(struct vm *vm, enum reason reason, enum mode mode, uint64_t now);
+
+int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum mode mode);
+/* Puts the score back if it is still the one we set. */
+int act_oom_score_restore(struct vm *vm, const struct roots *roots);
+
+#endif

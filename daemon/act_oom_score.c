@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * oom_score_adj: the kernel's own choice, made to agree with the policy's for the case that the
+ * guard is dead or too late. The file is opened by pid and written only if the pidfd says that the
+ * process has not ended since: then it was that process's file.
+ */
+#include "act.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* OOM_SCORE_ADJ_MIN and _MAX, include/uapi/linux/oom.h. */
+#define SCORE_MIN (-1000)
+#define SCORE_MAX 1000
+
+static int score_open(const struct vm *vm, const struct roots *roots)
+{
+    char path[256];
+    int fd, result;
+
+    (void)snprintf(
+        path, sizeof path, "%s/%d/oom_score_adj", roots->proc, (int)vm->figures.identity.pid);
+    fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        result = -errno;
+        return result == -ENOENT ? -ESRCH : result;
+    }
+    if (!vm_alive(vm)) {
+        close(fd);
+        return -ESRCH;
+    }
+    return fd;
+}
+
+static int score_read(int fd, int32_t *ret_score)
+{
+    char text[16], *end;
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
+    long score;
+
+    if (length <= 0)
+        return length < 0 ? -errno : -EBADMSG;
+    text[length] = '\0';
+    score = strtol(text, &end, 10);
+    if (end == text || score < SCORE_MIN || score > SCORE_MAX)
+        return -EBADMSG;
+    *ret_score = (int32_t)score;
+    return 0;
+}
+
+static int score_write(int fd, int32_t score)
+{
+    char text[16];
+    int length = snprintf(text, sizeof text, "%d", score);
+
+    return pwrite(fd, text, (size_t)length, 0) < 0 ? -errno : 0;
+}
+
+static void measure_end(struct vm *vm)
+{
+    vm->figures.measures.in_force &= ~(uint32_t)VM_MEASURE_OOM_SCORE;
+    vm->figures.measures.oom_score_set = 0;
+    vm_write_ledger(vm);
+}
+
+static void score_keep(struct vm *vm, int32_t score)
+{
+    vm->figures.measures.oom_score_set = score;
+    vm_write_ledger(vm);
+}
+
+int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum mode mode)
+{
+    struct vm_measures *measures = &vm->figures.measures;
+    int fd, result;
+    int32_t current = 0;
+
+    if (score < SCORE_MIN || score > SCORE_MAX)
+        return -EINVAL;
+    fd = score_open(vm, roots);
+    if (fd < 0)
+        return fd;
+    result = score_read(fd, &current);
+    if (result == 0 && mode == MODE_ENFORCE) {
+        bool ours = vm_has(vm, VM_MEASURE_OOM_SCORE) && measures->oom_score_set == current;
+        int32_t before = ours ? vm->oom_score_before : current;
+
+        vm->oom_score_before = before;
+        measures->in_force |= VM_MEASURE_OOM_SCORE;
+        measures->oom_score_set = score;
+        vm_write_ledger(vm);
+        result = score_write(fd, score);
+        if (result == 0)
+            vm->figures.oom_score_adj = score;
+        else if (ours)
+            score_keep(vm, current);
+        else
+            measure_end(vm);
+    }
+    close(fd);
+    return result;
+}
+
+int act_oom_score_restore(struct vm *vm, const struct roots *roots)
+{
+    int32_t current = 0;
+    int fd, result;
+
+    if (!vm_has(vm, VM_MEASURE_OOM_SCORE))
+        return -EALREADY;
+    fd = score_open(vm, roots);
+    if (fd < 0)
+        return fd;
+    result = score_read(fd, &current);
+    /* Somebody else's value stays; the measure is over either way. */
+    if (result == 0 && current == vm->figures.measures.oom_score_set)
+        result = score_write(fd, vm->oom_score_before);
+    close(fd);
+    if (result == 0)
+        measure_end(vm);
+    return result;
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pausing and resuming, the only acts with a life of their own. The states, all of them in the
+ * ledger:
+ *
+ *   FROZEN     the vCPU cgroups are frozen, or the process has got SIGSTOP. Needs nobody's help.
+ *   STOP_SENT  `stop` is on its way. It drains block I/O first and may take its time.
+ *   STOPPED    `stop` was answered, and a STOP event had come: QEMU paused because of us.
+ *   RESUMING   all of the above is being taken back: thaw, await a pending `stop`, then `cont`.
+ *
+ * A `stop` is never sent to a frozen guest: it would hang, and with it libvirt's job. A freeze may
+ * come on top of a `stop` that hangs. `cont` is sent only to a guest whose run state is `paused`
+ * and that is not being migrated, asked right before: a `cont` on the source of a finished
+ * migration takes back disks that are in use elsewhere.
+ */
+#include "act.h"
+#include "announce.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <plimsoll/qmp.h>
+
+/* The parts of a resume have short answers; what does not answer is asked again by a later one. */
+#define RESUME_TIMEOUT MONITOR_TIMEOUT
+
+static int signal_send(const struct vm *vm, int number)
+{
+    return syscall(SYS_pidfd_send_signal, vm->pidfd, number, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* Writes all, also when one fails: a half-frozen guest still runs, a half-thawed one hangs. */
+static int freeze_write(const struct vm *vm, char value)
+{
+    int result = 0;
+
+    for (unsigned i = 0; i < vm->freeze_count; i++) {
+        if (pwrite(vm->freeze_fds[i], &value, 1, 0) < 0)
+            result = -errno;
+    }
+    return result;
+}
+
+static void measure_change(struct vm *vm, uint32_t taken_back, uint32_t added)
+{
+    struct vm_measures *measures = &vm->figures.measures;
+
+    measures->in_force = (measures->in_force & ~taken_back) | added;
+    if (!(measures->in_force & VM_MEASURE_PAUSE)) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_RESUMING;
+        measures->paused_since = UNKNOWN;
+    }
+    vm_write_ledger(vm);
+}
+
+/* ---- pause ---- */
+
+static void on_stop_answer(
+    struct qmp_session *session, const struct qmp_reply *reply, void *userdata)
+{
+    struct monitor *monitor = userdata;
+    struct vm *vm = monitor_vm(monitor);
+
+    (void)session;
+    if (!vm)
+        return;
+    monitor_answered(monitor, reply->result);
+    vm->stop_pending = false;
+    if (!vm_has(vm, VM_MEASURE_STOP_SENT))
+        return;
+    if (reply->result == 0 && vm->stop_seen) {
+        vm->figures.run_state = VM_RUN_PAUSED;
+        measure_change(vm, VM_MEASURE_STOP_SENT, VM_MEASURE_STOPPED);
+    } else if (reply->result == 0) {
+        log_message(LOG_NOTICE, "%s was paused by someone else already; that pause stays theirs",
+            vm->figures.name);
+        measure_change(vm, VM_MEASURE_STOP_SENT, 0);
+    } else if (reply->result == -EREMOTEIO) {
+        log_message(
+            LOG_WARNING, "%s: QEMU refused to stop: %s", vm->figures.name, reply->error_text);
+        measure_change(vm, VM_MEASURE_STOP_SENT, 0);
+    }
+    /* No answer: it may stop yet. The run state will tell (act_pause_advance). */
+    monitor_refresh(monitor);
+    act_pause_advance(vm, loop_now());
+}
+
+int act_pause(struct vm *vm, enum mode mode, uint64_t now)
+{
+    int result;
+
+    if (vm_has(vm, VM_MEASURE_PAUSE))
+        return -EALREADY;
+    if (!vm->monitor || vm->figures.monitor != VM_MONITOR_READY)
+        return -ENOTCONN;
+    if (mode == MODE_DRY_RUN)
+        return 0;
+    vm->stop_seen = false;
+    vm->figures.measures.paused_since = now;
+    measure_change(vm, 0, VM_MEASURE_STOP_SENT);
+    vm->stop_pending = true;
+    result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now, MONITOR_STOP_TIMEOUT,
+        on_stop_answer, vm->monitor);
+    if (result < 0) {
+        vm->stop_pending = false;
+        measure_change(vm, VM_MEASURE_STOP_SENT, 0);
+    }
+    monitor_watch(vm->monitor);
+    return result;
+}
+
+int act_freeze(struct vm *vm, enum mode mode, uint64_t now)
+{
+    uint32_t measure = vm->freeze_count > 0 ? VM_MEASURE_FROZEN_CGROUP : VM_MEASURE_FROZEN_SIGNAL;
+    int result;
+
+    if (vm_has(vm, VM_MEASURE_FROZEN))
+        return -EALREADY;
+    if (!vm_alive(vm))
+        return -ESRCH;
+    if (mode == MODE_DRY_RUN)
+        return 0;
+    if (!vm_has(vm, VM_MEASURE_PAUSE))
+        vm->figures.measures.paused_since = now;
+    measure_change(vm, 0, measure);
+    result = measure == VM_MEASURE_FROZEN_CGROUP ? freeze_write(vm, '1') : signal_send(vm, SIGSTOP);
+    if (result < 0 && measure == VM_MEASURE_FROZEN_CGROUP) {
+        /* Its cgroups went, or refuse: the signal needs neither. */
+        (void)freeze_write(vm, '0');
+        measure_change(vm, VM_MEASURE_FROZEN_CGROUP, VM_MEASURE_FROZEN_SIGNAL);
+        result = signal_send(vm, SIGSTOP);
+    }
+    if (result < 0)
+        measure_change(vm, VM_MEASURE_FROZEN, 0);
+    return result;
+}
+
+/* ---- and back ---- */
+
+int act_thaw(struct vm *vm, enum mode mode)
+{
+    int result = 0;
+
+    if (!vm_has(vm, VM_MEASURE_FROZEN))
+        return -EALREADY;
+    if (mode == MODE_DRY_RUN)
+        return 0;
+    if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP))
+        /* After a restart the groups are known again only once QEMU has named its vCPUs. */
+        result = vm->freeze_count > 0 ? freeze_write(vm, '0') : -EAGAIN;
+    if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && signal_send(vm, SIGCONT) < 0)
+        result = -errno;
+    if (result < 0) {
+        if (result != -EAGAIN && log_permit(&vm->refused_said, loop_now()))
+            log_message(LOG_ERR, "%s could not be thawed: %s; trying again", vm->figures.name,
+                strerror(-result));
+        return result;
+    }
+    measure_change(vm, VM_MEASURE_FROZEN, 0);
+    return 0;
+}
+
+/* It will not be resumed now; it stays paused, and ours, until the policy asks again. */
+static void resume_give_up(struct vm *vm, const char *why)
+{
+    log_message(LOG_WARNING, "%s is not resumed: %s", vm->figures.name, why);
+    vm->resume_pending = false;
+    measure_change(vm, VM_MEASURE_RESUMING, 0);
+}
+
+static void on_cont_answer(
+    struct qmp_session *session, const struct qmp_reply *reply, void *userdata)
+{
+    struct monitor *monitor = userdata;
+    struct vm *vm = monitor_vm(monitor);
+
+    (void)session;
+    if (!vm)
+        return;
+    vm->resume_pending = false;
+    monitor_answered(monitor, reply->result);
+    if (reply->result == 0) {
+        measure_change(vm, VM_MEASURE_PAUSE, 0);
+        announce_vm("resumed", vm);
+    } else if (reply->result == -EREMOTEIO) {
+        resume_give_up(vm, reply->error_text);
+    }
+    monitor_refresh(monitor);
+}
+
+static void on_migrate_answer(
+    struct qmp_session *session, const struct qmp_reply *reply, void *userdata)
+{
+    struct monitor *monitor = userdata;
+    struct vm *vm = monitor_vm(monitor);
+
+    if (!vm)
+        return;
+    vm->resume_pending = false;
+    monitor_answered(monitor, reply->result);
+    if (reply->result == -EREMOTEIO || reply->result == -EPROTO) {
+        resume_give_up(vm, "QEMU does not say whether it is being migrated");
+    } else if (reply->result == 0 && reply->migration != QMP_MIGRATION_NONE) {
+        resume_give_up(vm, "it is being migrated");
+    } else if (reply->result == 0) {
+        vm->resume_pending = qmp_execute(session, QMP_COMMAND_CONT, loop_now(), RESUME_TIMEOUT,
+                                 on_cont_answer, monitor) == 0;
+    }
+}
+
+static void on_status_answer(
+    struct qmp_session *session, const struct qmp_reply *reply, void *userdata)
+{
+    struct monitor *monitor = userdata;
+    struct vm *vm = monitor_vm(monitor);
+
+    if (!vm)
+        return;
+    vm->resume_pending = false;
+    monitor_answered(monitor, reply->result);
+    if (reply->result < 0)
+        return;
+    if (reply->status.run_state == QMP_RUN_RUNNING)
+        measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
+    else if (reply->status.run_state != QMP_RUN_PAUSED)
+        resume_give_up(vm, qmp_run_state_name(reply->status.run_state));
+    else
+        vm->resume_pending = qmp_execute(session, QMP_COMMAND_QUERY_MIGRATE, loop_now(),
+                                 RESUME_TIMEOUT, on_migrate_answer, monitor) == 0;
+}
+
+static void resume_advance(struct vm *vm, uint64_t now)
+{
+    if (vm_has(vm, VM_MEASURE_FROZEN) && act_thaw(vm, MODE_ENFORCE) < 0)
+        return;
+    if (!vm_has(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED)) {
+        measure_change(vm, VM_MEASURE_RESUMING, 0);
+        return;
+    }
+    if (vm->stop_pending || vm->resume_pending || !vm->monitor ||
+        qmp_session_state(monitor_session(vm->monitor)) != QMP_STATE_READY)
+        return;
+    vm->resume_pending = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_QUERY_STATUS, now,
+                             RESUME_TIMEOUT, on_status_answer, vm->monitor) == 0;
+    monitor_watch(vm->monitor);
+}
+
+int act_resume(struct vm *vm, enum mode mode, uint64_t now)
+{
+    if (!vm_has(vm, VM_MEASURE_PAUSE))
+        return -EALREADY;
+    if (!vm_alive(vm))
+        return -ESRCH;
+    if (mode == MODE_DRY_RUN)
+        return 0;
+    measure_change(vm, 0, VM_MEASURE_RESUMING);
+    act_pause_advance(vm, now);
+    return 0;
+}
+
+void act_pause_advance(struct vm *vm, uint64_t now)
+{
+    enum vm_run_state state = vm->figures.run_state;
+
+    if (!vm_has(vm, VM_MEASURE_PAUSE))
+        return;
+    if (vm_has(vm, VM_MEASURE_RESUMING)) {
+        resume_advance(vm, now);
+        return;
+    }
+    /* Our `stop` was neither answered nor is it in flight on this connection: QEMU drops what it
+     * had not begun when a client leaves, so the run state tells whether it was carried out. */
+    if (vm_has(vm, VM_MEASURE_STOP_SENT) && !vm->stop_pending) {
+        if (state == VM_RUN_PAUSED)
+            measure_change(vm, VM_MEASURE_STOP_SENT, VM_MEASURE_STOPPED);
+        else if (state == VM_RUN_RUNNING && !vm_has(vm, VM_MEASURE_FROZEN))
+            measure_change(vm, VM_MEASURE_STOP_SENT, 0);
+    }
+    if (vm_has(vm, VM_MEASURE_STOPPED) && state == VM_RUN_RUNNING) {
+        announce_vm("resumed-by-other", vm);
+        measure_change(vm, VM_MEASURE_STOPPED, 0);
+    }
+}

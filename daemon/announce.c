@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Puts decisions into lines. The keys are an interface that operators' scripts read: add, do not
+ * rename. Names come from outside and are quoted; nothing here allocates.
+ */
+#include "announce.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *uuid_text(const uint8_t uuid[UUID_SIZE], char buffer[UUID_TEXT_SIZE])
+{
+    static const char hex[] = "0123456789abcdef";
+    char *at = buffer;
+
+    for (unsigned i = 0; i < UUID_SIZE; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *at++ = '-';
+        *at++ = hex[uuid[i] >> 4];
+        *at++ = hex[uuid[i] & 15];
+    }
+    *at = '\0';
+    return buffer;
+}
+
+static int action_level(const struct action *action, int result)
+{
+    if (result < 0)
+        return LOG_ERR;
+    switch (action->kind) {
+    case ACTION_KILL:
+        return LOG_CRIT;
+    case ACTION_ALERT:
+    case ACTION_PAUSE:
+    case ACTION_FREEZE:
+        return LOG_WARNING;
+    case ACTION_BALLOON:
+    case ACTION_THAW:
+    case ACTION_RESUME:
+        return LOG_NOTICE;
+    case ACTION_OOM_SCORE:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    return LOG_INFO;
+}
+
+/* What the figures of this action are about. */
+static void action_detail(
+    const struct action *action, const struct snapshot *snapshot, char *buffer, size_t size)
+{
+    const struct process_snapshot *culprit = &snapshot->host.largest_process;
+    char name[2 * PROCESS_NAME_MAX + 8];
+
+    buffer[0] = '\0';
+    switch (action->kind) {
+    case ACTION_BALLOON:
+        (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
+        break;
+    case ACTION_OOM_SCORE:
+        (void)snprintf(buffer, size, " score=%" PRId32, action->oom_score_adj);
+        break;
+    case ACTION_KILL:
+        (void)snprintf(buffer, size, " loss=%" PRIu64, action->loss);
+        break;
+    case ACTION_ALERT:
+        if (action->reason == REASON_LEAK_OUTSIDE && culprit->pid > 0)
+            (void)snprintf(buffer, size, " process=%s pid=%d rss=%" PRIu64 " growth=%" PRId64,
+                log_quote(culprit->name, name, sizeof name), (int)culprit->pid, culprit->rss,
+                culprit->growth);
+        break;
+    case ACTION_PAUSE:
+    case ACTION_FREEZE:
+    case ACTION_THAW:
+    case ACTION_RESUME:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+}
+
+void announce_action(const struct plan *plan, const struct action *action, const struct vm *vm,
+    const struct snapshot *snapshot, int result)
+{
+    char detail[160], name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE], failed[64] = "";
+    const char *event = action->kind == ACTION_ALERT ? "alert" : "action";
+
+    action_detail(action, snapshot, detail, sizeof detail);
+    if (result < 0)
+        (void)snprintf(failed, sizeof failed, " failed=%s", strerrorname_np(-result));
+    if (!vm) {
+        log_alert(action_level(action, result),
+            "event=%s band=%s action=%s reason=%s pool=%s deficit=%" PRIu64 "%s text=\"%s\"", event,
+            band_name(plan->assessment.band), action_kind_name(action->kind),
+            reason_name(action->reason), pool_kind_name(action->pool), action->deficit, detail,
+            reason_text(action->reason));
+        return;
+    }
+    log_alert(action_level(action, result),
+        "event=%s vm=%s uuid=%s band=%s action=%s reason=%s bytes=%" PRIu64 "%s pool=%s "
+        "deficit=%" PRIu64 " mode=%s%s text=\"%s\"",
+        event, log_quote(vm->figures.name, name, sizeof name),
+        uuid_text(vm->figures.identity.uuid, uuid), band_name(plan->assessment.band),
+        action_kind_name(action->kind), reason_name(action->reason), action->relief, detail,
+        pool_kind_name(action->pool), action->deficit, mode_name(action->mode), failed,
+        reason_text(action->reason));
+}
+
+void announce_band(const struct assessment *assessment, enum band before)
+{
+    const struct pool_view *pool = &assessment->pools[assessment->worst];
+    char exhaustion[32] = "never";
+
+    if (pool->time_to_exhaustion != NEVER)
+        (void)snprintf(exhaustion, sizeof exhaustion, "%" PRIu64 "ms",
+            pool->time_to_exhaustion / NSEC_PER_MSEC);
+    log_alert(assessment->band > before ? LOG_WARNING : LOG_NOTICE,
+        "event=band band=%s before=%s pool=%s headroom=%" PRId64 " fill_rate=%" PRId64
+        " time_to_exhaustion=%s",
+        band_name(assessment->band), band_name(before), pool_kind_name(pool->kind), pool->headroom,
+        pool->fill_rate, exhaustion);
+}
+
+void announce_vm(const char *event, const struct vm *vm)
+{
+    char name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE];
+
+    log_alert(LOG_INFO, "event=%s vm=%s uuid=%s pid=%d", event,
+        log_quote(vm->figures.name, name, sizeof name), uuid_text(vm->figures.identity.uuid, uuid),
+        (int)vm->figures.identity.pid);
+}

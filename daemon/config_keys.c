@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the table of keys. Keys of a later version are named, so that a file written for it is
+ * refused with the right words: a limit that is accepted and not set is worse than none.
+ */
+#include "config_keys.h"
+
+#include <plimsoll/cleanup.h>
+#include <string.h>
+
+#define IN_GUARD CONFIG_SECTION_BIT(CONFIG_SECTION_GUARD)
+#define IN_CLASS CONFIG_SECTION_BIT(CONFIG_SECTION_CLASS)
+#define IN_VM CONFIG_SECTION_BIT(CONFIG_SECTION_VM)
+
+#define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
+#define GUARD(name, parser, member)                                         \
+    {                                                                       \
+        name, IN_GUARD, config_parse_##parser, FIELD(guard_section, member) \
+    }
+#define RULE(name, parser, member)                                                 \
+    {                                                                              \
+        name, IN_CLASS | IN_VM, config_parse_##parser, FIELD(rule_section, member) \
+    }
+#define VM(name, parser, member)                                        \
+    {                                                                   \
+        name, IN_VM, config_parse_##parser, FIELD(rule_section, member) \
+    }
+#define LATER(name)                        \
+    {                                      \
+        name, IN_CLASS | IN_VM, NULL, 0, 0 \
+    }
+
+const struct config_key config_keys[] = {
+    GUARD("mode", mode, host.mode),
+    GUARD("floor", floor, host.floor),
+    GUARD("vm-budget", amount, host.budget),
+    GUARD("tight", threshold, host.bands[BAND_TIGHT]),
+    GUARD("scarce", threshold, host.bands[BAND_SCARCE]),
+    GUARD("critical", threshold, host.bands[BAND_CRITICAL]),
+    GUARD("qmp-directory", directory, guard.qmp_directory),
+    GUARD("libvirt", libvirt, guard.libvirt),
+    GUARD("max-vms", max_vms, guard.max_vms),
+    GUARD("on-exit", on_exit, host.on_exit),
+    GUARD("max-destructive", max_destructive, host),
+    RULE("priority", priority, rules.priority),
+    RULE("shares", shares, rules.shares),
+    RULE("minimum", amount, rules.minimum),
+    RULE("rungs", rungs, rules.rungs),
+    RULE("sacrifice", sacrifice, rules.sacrifice),
+    RULE("restart-cost", restart_cost, rules.restart_cost),
+    RULE("mode", mode, rules.mode),
+    VM("match", pattern, match),
+    VM("class", class_name, class_name),
+    LATER("memory-high"),
+    LATER("memory-max"),
+    LATER("pids-max"),
+    LATER("cpu-max"),
+    LATER("oom-group"),
+};
+
+_Static_assert(CONFIG_KEY_COUNT <= 32, "rule_section.set has a bit for each");
+_Static_assert(sizeof(((struct guard_config *)NULL)->qmp_directory) == CONFIG_TEXT_MAX &&
+                   sizeof(((struct guard_config *)NULL)->libvirt) == CONFIG_TEXT_MAX,
+    "the parsers store so much");
+
+int config_key_find(enum config_section section, const char *name)
+{
+    for (int i = 0; i < CONFIG_KEY_COUNT; i++)
+        if ((config_keys[i].sections & CONFIG_SECTION_BIT(section)) &&
+            strcmp(config_keys[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+void config_rules_overlay(struct vm_rules *target, const struct rule_section *source)
+{
+    const size_t begin = offsetof(struct rule_section, rules);
+
+    for (unsigned i = 0; i < CONFIG_KEY_COUNT; i++) {
+        const struct config_key *key = &config_keys[i];
+        if (!(source->set & (1u << i)) || key->offset < begin ||
+            key->offset >= begin + sizeof(source->rules))
+            continue;
+        memcpy(
+            (char *)target + (key->offset - begin), (const char *)source + key->offset, key->size);
+    }
+}

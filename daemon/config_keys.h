@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of all keys: where each may stand, what reads it, where its value goes.
+ */
+#ifndef PLIMSOLL_DAEMON_CONFIG_KEYS_H
+#define PLIMSOLL_DAEMON_CONFIG_KEYS_H
+
+#include "config.h"
+#include "config_parse.h"
+
+#include <stddef.h>
+
+enum config_section {
+    CONFIG_SECTION_GUARD,
+    CONFIG_SECTION_CLASS,
+    CONFIG_SECTION_VM,
+    CONFIG_SECTION_COUNT,
+};
+#define CONFIG_SECTION_BIT(section) (1u << (section))
+
+/* Where the keys of [guard] go. */
+struct guard_section {
+    struct guard_config guard;
+    struct host_rules host;
+};
+
+/* Where the keys of [class NAME] and [vm NAME] go. */
+struct rule_section {
+    char name[VM_NAME_MAX];
+    char match[CONFIG_TEXT_MAX];     /* [vm] only; the name where no key says it */
+    char class_name[CLASS_NAME_MAX]; /* [vm] only; empty: none */
+    struct vm_rules rules;           /* what SET says; the rest is nothing */
+    uint32_t set;                    /* bit N: config_keys[N] was given */
+    uint32_t class_file, class_line; /* where class= stands, for the mistake of an unknown one */
+};
+
+struct config_key {
+    const char *name;
+    unsigned sections;    /* CONFIG_SECTION_BIT()s */
+    config_parser parser; /* NULL: belongs to a later version */
+    size_t offset, size;  /* in struct guard_section or struct rule_section */
+};
+
+#define CONFIG_KEY_COUNT 25
+extern const struct config_key config_keys[CONFIG_KEY_COUNT];
+
+/* The index of the key NAME of SECTION, or -1. */
+int config_key_find(enum config_section section, const char *name);
+
+/* TARGET takes from SOURCE what is set in [class] or [vm] section SOURCE and is a rule. */
+void config_rules_overlay(struct vm_rules *target, const struct rule_section *source);
+
+#endif

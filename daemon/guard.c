@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The way through, in guard_tick(): one snapshot is sampled, the policy decides on it, the plan is
+ * acted on, and that is all until the next. Between ticks the loop serves the slower parts (the
+ * scan, QMP, control clients), each of which does a bounded piece of work and returns; the policy
+ * says when it wants to see the host again, down to a millisecond near the edge.
+ *
+ * Figures of a VM are read as often as its band deserves, not at every look at the host: a sprint
+ * is seen in the host's own figures first, which cost microseconds however many guests there are.
+ */
+#include "guard.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "announce.h"
+#include "guard_private.h"
+#include "log.h"
+
+#include <plimsoll/cleanup.h>
+
+/* How often statm and memory.current are read, by band; each costs about 1.5 µs a VM. */
+static const uint64_t vm_edge_interval[] = {
+    [BAND_CALM] = NSEC_PER_SEC,
+    [BAND_TIGHT] = 500 * NSEC_PER_MSEC,
+    [BAND_SCARCE] = 200 * NSEC_PER_MSEC,
+    [BAND_CRITICAL] = 20 * NSEC_PER_MSEC,
+};
+static_assert(ELEMENTSOF(vm_edge_interval) == BAND_COUNT, "a band without its interval");
+
+/* How often status, limits and numa_stat are read: about 10 µs a VM, and slow to change. */
+static const uint64_t vm_full_interval[] = {
+    [BAND_CALM] = 10 * NSEC_PER_SEC,
+    [BAND_TIGHT] = 2 * NSEC_PER_SEC,
+    [BAND_SCARCE] = NSEC_PER_SEC,
+    [BAND_CRITICAL] = NSEC_PER_SEC,
+};
+static_assert(ELEMENTSOF(vm_full_interval) == BAND_COUNT, "a band without its interval");
+
+/* vmstat, zoneinfo and the like inform, they do not decide. */
+#define HOST_FULL_INTERVAL NSEC_PER_SEC
+
+static enum band guard_band(const struct guard *guard)
+{
+    return guard->plan->assessment.band;
+}
+
+/* ---- sample → snapshot ---- */
+
+static void sample_vm(struct guard *guard, struct vm *vm, uint64_t now)
+{
+    enum band band = guard_band(guard);
+    bool full = now >= vm->next_full;
+    int result;
+
+    if (!full && now < vm->next_edge)
+        return;
+    vm->next_edge = now + vm_edge_interval[band];
+    if (full)
+        vm->next_full = now + vm_full_interval[band];
+    result = vm_sampler_read(
+        &vm->sampler, full ? SAMPLE_FULL : SAMPLE_EDGE, &guard->snapshot->host, now, &vm->figures);
+    /* -ESRCH: its pidfd tells the same in a moment. */
+    if (result < 0 && result != -ESRCH && log_permit(&vm->unreadable_said, now))
+        log_message(LOG_WARNING, "%s (pid %d): its figures cannot be read: %s; unknown for now",
+            vm->figures.name, (int)vm->figures.identity.pid, strerror(-result));
+}
+
+static uint64_t realtime_now(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void guard_observe(struct guard *guard, uint64_t now)
+{
+    struct snapshot *snapshot = guard->snapshot;
+    bool full = now >= guard->next_host_full;
+
+    if (full)
+        guard->next_host_full = now + HOST_FULL_INTERVAL;
+    host_sampler_read(guard->host_sampler, full ? SAMPLE_FULL : SAMPLE_EDGE, now, &snapshot->host);
+    inventory_largest_process(guard->inventory, &snapshot->host.largest_process);
+    snapshot->time = now;
+    snapshot->realtime = realtime_now();
+    snapshot->sequence++;
+    snapshot->vm_count = 0;
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (!vm || vm->gone)
+            continue;
+        sample_vm(guard, vm, now);
+        act_pause_advance(vm, now);
+        vm_classify(&vm->figures, &vm->figures.kind, &vm->figures.kind_reason);
+        snapshot->vms[snapshot->vm_count++] = vm->figures;
+    }
+}
+
+/* ---- plan → act → ledger, log ---- */
+
+static int act_on(struct guard *guard, const struct action *action, struct vm *vm, uint64_t now)
+{
+    switch (action->kind) {
+    case ACTION_BALLOON:
+        return act_balloon(vm, action->target, action->mode, now);
+    case ACTION_PAUSE:
+        return act_pause(vm, action->mode, now);
+    case ACTION_FREEZE:
+        return act_freeze(vm, action->mode, now);
+    case ACTION_THAW:
+        return act_thaw(vm, action->mode);
+    case ACTION_RESUME:
+        return act_resume(vm, action->mode, now);
+    case ACTION_KILL:
+        return act_kill(vm, action->reason, action->mode, now);
+    case ACTION_OOM_SCORE:
+        return act_oom_score(vm, &guard->roots, action->oom_score_adj, action->mode);
+    case ACTION_ALERT:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    return 0;
+}
+
+static void guard_act(struct guard *guard, uint64_t now)
+{
+    const struct plan *plan = guard->plan;
+
+    for (uint32_t i = 0; i < plan->action_count; i++) {
+        const struct action *action = &plan->actions[i];
+        struct vm *vm = NULL;
+        int result = 0;
+
+        if (action->slot != ACTION_SLOT_HOST) {
+            vm = inventory_vm(guard->inventory, action->slot);
+            if (!vm || vm->gone || !vm_identity_equal(&vm->figures.identity, &action->identity))
+                continue; /* it ended between the sample and now */
+            vm->reason = action->reason;
+            result = act_on(guard, action, vm, now);
+        }
+        announce_action(plan, action, vm, guard->snapshot, result);
+    }
+}
+
+static void guard_tick(struct guard *guard, uint64_t now)
+{
+    enum band before = guard_band(guard);
+
+    guard_observe(guard, now);
+    policy_decide(guard->snapshot, guard->rules, guard->state, guard->scratch, guard->plan);
+    if (guard_band(guard) != before) {
+        announce_band(&guard->plan->assessment, before);
+        guard->next_notify = now;
+    }
+    guard_act(guard, now);
+    guard->next_tick = now + guard->plan->next_wake;
+}
+
+/* ---- the loop ---- */
+
+static void guard_notify(struct guard *guard, uint64_t now)
+{
+    if (now < guard->next_notify)
+        return;
+    guard->next_notify = now + guard->notify_interval;
+    (void)notify_watchdog(guard->notify);
+    (void)notify_status(guard->notify, "%s, %s, %u guests", mode_name(guard->rules->host.mode),
+        band_name(guard_band(guard)), guard->snapshot->vm_count);
+}
+
+static void guard_serve_reload(struct guard *guard)
+{
+    struct error error = {0};
+
+    guard->reload = false;
+    (void)notify_reloading(guard->notify, loop_now());
+    if (guard_reload(guard, &error) < 0)
+        log_alert(LOG_ERR, "event=reload result=failed text=\"%s\"", error.text);
+    else
+        log_alert(LOG_NOTICE, "event=reload result=ok mode=%s", mode_name(guard->rules->host.mode));
+    (void)notify_ready(guard->notify);
+}
+
+static uint64_t guard_deadline(const struct guard *guard)
+{
+    uint64_t deadline = min_u64(guard->next_tick, guard->next_notify);
+
+    deadline = min_u64(deadline, inventory_deadline(guard->inventory));
+    return min_u64(deadline, control_server_deadline(guard->control));
+}
+
+int guard_run(struct guard *guard)
+{
+    (void)notify_ready(guard->notify);
+    while (!guard->leaving) {
+        uint64_t now = loop_now();
+        int result;
+
+        /* The tick first: nothing that others ask for comes before it. */
+        if (now >= guard->next_tick)
+            guard_tick(guard, now);
+        inventory_advance(guard->inventory, guard_band(guard), now);
+        control_server_expire(guard->control, now);
+        guard_notify(guard, now);
+        if (guard->reload)
+            guard_serve_reload(guard);
+        result = loop_wait(guard->loop, guard_deadline(guard));
+        if (result < 0) {
+            log_message(LOG_ERR, "cannot wait for events: %s", strerror(-result));
+            return result;
+        }
+    }
+    (void)notify_stopping(guard->notify);
+    if (guard->rules->host.on_exit == ON_EXIT_RESTORE)
+        guard_restore(guard);
+    return 0;
+}

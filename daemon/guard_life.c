@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard's beginning, its reload and its end. At the beginning everything is allocated, opened
+ * and rehearsed in this order: what the kernel may refuse first, then the ledger (whose lock makes
+ * us the guard), then what an earlier guard left in force, then the socket by which people see us.
+ */
+#include "guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "act.h"
+#include "announce.h"
+#include "control_interface.h"
+#include "guard_private.h"
+#include "isolate.h"
+#include "log.h"
+#include "status.h"
+
+#include <plimsoll/cleanup.h>
+#include <plimsoll/control.h>
+
+/* Without a watchdog the status line is still kept fresh this often. */
+#define NOTIFY_INTERVAL (10 * NSEC_PER_SEC)
+/* How long a clean exit may take to hand measures back: a resume takes three answers of QEMU. */
+#define RESTORE_TIMEOUT (10 * NSEC_PER_SEC)
+#define RESTORE_STEP (50 * NSEC_PER_MSEC)
+/* Room for "/run/…/io.plimsoll": a socket address holds 108 bytes. */
+#define PATH_SIZE 256
+
+/* ---- rules ---- */
+
+void guard_resolve_rules(struct guard *guard, const struct vm *vm)
+{
+    config_vm_rules(guard->config, vm->figures.name, &guard->rules->vms[vm->slot]);
+}
+
+static void rules_take(struct guard *guard)
+{
+    guard->rules->host = *config_host_rules(guard->config);
+    if (guard->options.dry_run)
+        guard->rules->host.mode = MODE_DRY_RUN;
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = guard->inventory ? inventory_vm(guard->inventory, slot) : NULL;
+
+        if (vm)
+            guard_resolve_rules(guard, vm);
+        else
+            vm_rules_default(&guard->rules->vms[slot]);
+    }
+}
+
+static void mistake_log(const char *line, void *userdata)
+{
+    unsigned *count = userdata;
+
+    (*count)++;
+    log_message(LOG_ERR, "%s", line);
+}
+
+int guard_reload(struct guard *guard, struct error *ret_error)
+{
+    struct config *config = NULL;
+    unsigned mistakes = 0;
+    int result = config_load(guard->options.config_path, mistake_log, &mistakes, &config);
+
+    if (result < 0)
+        return error_set(ret_error, result,
+            "%s has %u mistakes; the configuration before it stays in force. See: plimsoll "
+            "check-config %s",
+            guard->options.config_path, mistakes, guard->options.config_path);
+    if (config_guard(config)->max_vms != guard->vm_capacity)
+        log_message(LOG_WARNING,
+            "max-vms=%u takes effect at the next start of plimsolld; %u until then",
+            config_guard(config)->max_vms, guard->vm_capacity);
+    result = inventory_set_qmp_directory(guard->inventory, config_guard(config)->qmp_directory);
+    if (result < 0) {
+        config_free(config);
+        return error_set(ret_error, result, "no memory to reload");
+    }
+    config_free(guard->config);
+    guard->config = config;
+    rules_take(guard);
+    guard->next_tick = 0;
+    return 0;
+}
+
+/* ---- what the inventory tells ---- */
+
+static void on_appeared(struct vm *vm, void *userdata)
+{
+    struct guard *guard = userdata;
+
+    guard_resolve_rules(guard, vm);
+    announce_vm("vm-appeared", vm);
+    guard->next_tick = 0;
+}
+
+static void on_renamed(struct vm *vm, void *userdata)
+{
+    guard_resolve_rules(userdata, vm);
+}
+
+static void on_ended(struct vm *vm, void *userdata)
+{
+    struct guard *guard = userdata;
+
+    announce_vm("vm-ended", vm);
+    guard->next_tick = 0; /* what it held is free now: the next step may be waiting for it */
+}
+
+static void on_pause_moved(struct vm *vm, void *userdata)
+{
+    (void)userdata;
+    act_pause_advance(vm, loop_now());
+}
+
+/* ---- signals and the PSI trigger ---- */
+
+static void on_signal(struct loop_source *source, uint32_t events)
+{
+    struct guard *guard = container_of(source, struct guard, signals);
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(source->fd, &info, sizeof info) == sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGHUP:
+            guard->reload = true;
+            break;
+        case SIGCHLD:
+            if (waitpid(log_child(), NULL, WNOHANG) > 0 && log_start() > 0)
+                log_message(LOG_WARNING, "the process that writes the log ended and was replaced");
+            break;
+        default:
+            guard->leaving = true;
+        }
+    }
+}
+
+static void on_psi(struct loop_source *source, uint32_t events)
+{
+    struct guard *guard = container_of(source, struct guard, psi);
+
+    if (events & (EPOLLERR | EPOLLHUP))
+        loop_remove(guard->loop, source); /* the fd stays the sampler's */
+    guard->next_tick = 0;
+}
+
+static int signals_open(struct guard *guard)
+{
+    sigset_t set;
+    int fd, result;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    (void)signal(SIGPIPE, SIG_IGN);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    result = loop_add(guard->loop, &guard->signals, fd, EPOLLIN, on_signal);
+    if (result < 0)
+        close(fd);
+    return result;
+}
+
+/* ---- control ---- */
+
+static int method_status(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata)
+{
+    struct guard *guard = userdata;
+    struct json_object *status = status_json(guard->snapshot, guard->plan, guard->rules);
+
+    (void)parameters;
+    if (!status)
+        return error_set(ret_error, -ENOMEM, "no memory for the status");
+    *ret_parameters = status;
+    return 0;
+}
+
+static int method_reload(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata)
+{
+    (void)parameters;
+    (void)ret_parameters;
+    return guard_reload(userdata, ret_error);
+}
+
+static const struct control_method methods[] = {
+    {.name = CONTROL_METHOD_STATUS, .privileged = false, .call = method_status},
+    {.name = CONTROL_METHOD_RELOAD, .privileged = true, .call = method_reload},
+};
+
+/* ---- the beginning ---- */
+
+static int buffers_allocate(struct guard *guard)
+{
+    uint32_t capacity = guard->vm_capacity;
+
+    guard->snapshot = calloc(1, snapshot_size(capacity));
+    guard->rules = calloc(1, rules_size(capacity));
+    guard->plan = calloc(1, plan_size(capacity));
+    guard->state_buffer = calloc(1, policy_state_size(capacity));
+    guard->scratch_buffer = calloc(1, policy_scratch_size(capacity));
+    if (!guard->snapshot || !guard->rules || !guard->plan || !guard->state_buffer ||
+        !guard->scratch_buffer)
+        return -ENOMEM;
+    guard->snapshot->vm_capacity = capacity;
+    guard->rules->vm_capacity = capacity;
+    guard->plan->action_capacity = plan_action_capacity(capacity);
+    guard->state = policy_state_init(guard->state_buffer, capacity);
+    guard->scratch = policy_scratch_init(guard->scratch_buffer, capacity);
+    return 0;
+}
+
+static int ledger_take(struct guard *guard, struct error *ret_error)
+{
+    char path[PATH_SIZE], boot_id[64] = "";
+    const char *directory = guard->options.runtime_directory;
+    struct error said = {0};
+    int fd, result;
+
+    /* tmpfiles.d makes it for the service; by hand it may be missing. */
+    if (mkdir(directory, 0750) < 0 && errno != EEXIST)
+        return error_set(ret_error, -errno, "cannot make %s: %s", directory, strerror(errno));
+    fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || read(fd, boot_id, sizeof boot_id - 1) <= 0) {
+        result = error_set(
+            ret_error, errno ? -errno : -EIO, "cannot read the boot id: %s", strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return result;
+    }
+    close(fd);
+    boot_id[strcspn(boot_id, "\n")] = '\0';
+    (void)snprintf(path, sizeof path, "%s/%s", directory, LEDGER_NAME);
+    result = ledger_open(path, boot_id, guard->vm_capacity, &guard->ledger, &said);
+    if (result < 0)
+        return error_set(ret_error, result, "%s", said.text);
+    if (said.text[0] != '\0')
+        log_message(LOG_WARNING, "%s", said.text);
+    return 0;
+}
+
+static int control_open(struct guard *guard, struct error *ret_error)
+{
+    char path[PATH_SIZE];
+
+    (void)snprintf(
+        path, sizeof path, "%s/%s", guard->options.runtime_directory, CONTROL_SOCKET_NAME);
+    return control_server_new(guard->loop, path, methods, ELEMENTSOF(methods),
+        control_interface_description(), guard, &guard->control, ret_error);
+}
+
+static void measures_take_over(struct guard *guard)
+{
+    uint32_t adopted = inventory_adopt(guard->inventory);
+    const struct ledger_destruction *past;
+
+    for (uint32_t i = 0; (past = ledger_history(guard->ledger, i)); i++)
+        policy_state_seed(guard->state, past->time, past->identity.uuid);
+    if (adopted == 0)
+        return;
+    log_message(
+        LOG_NOTICE, "%u guests have measures of an earlier guard in force; taken over", adopted);
+    if (guard->rules->host.mode == MODE_DRY_RUN)
+        log_message(LOG_WARNING,
+            "in dry run they stay as they are; to take them back, stop plimsolld "
+            "and use: plimsoll undo --offline");
+}
+
+static int inventory_open(struct guard *guard)
+{
+    struct inventory_owner owner = {.appeared = on_appeared,
+        .renamed = on_renamed,
+        .ended = on_ended,
+        .pause_moved = on_pause_moved,
+        .userdata = guard};
+
+    return inventory_new(guard->loop, &guard->roots, guard->ledger, guard->vm_capacity,
+        config_guard(guard->config)->qmp_directory, &owner, &guard->inventory);
+}
+
+static int guard_open(struct guard *guard, struct error *ret_error)
+{
+    unsigned mistakes = 0;
+    int result = config_load(guard->options.config_path, mistake_log, &mistakes, &guard->config);
+
+    if (result < 0)
+        return error_set(ret_error, result, "%s cannot be used; mend it and start again",
+            guard->options.config_path);
+    guard->vm_capacity = config_guard(guard->config)->max_vms;
+    isolate_process(guard->vm_capacity);
+    result = buffers_allocate(guard);
+    if (result < 0)
+        return error_set(ret_error, result, "no memory for max-vms=%u", guard->vm_capacity);
+    rules_take(guard);
+    result = ledger_take(guard, ret_error);
+    if (result < 0)
+        return result;
+    result = isolate_rehearse();
+    if (result < 0)
+        return error_set(ret_error, result,
+            "an action failed in rehearsal, so it would fail when it is needed: not started");
+    result = loop_new(&guard->loop);
+    if (result == 0)
+        result = signals_open(guard);
+    if (result == 0)
+        result = notify_new(&guard->notify);
+    if (result < 0)
+        return error_set(ret_error, result, "cannot set up the event loop: %s", strerror(-result));
+    result = host_sampler_new(&guard->roots, &guard->host_sampler, ret_error);
+    if (result < 0)
+        return result;
+    result = inventory_open(guard);
+    if (result < 0)
+        return error_set(ret_error, result, "cannot look for guests: %s", strerror(-result));
+    return control_open(guard, ret_error);
+}
+
+static void psi_watch(struct guard *guard)
+{
+    int fd = host_sampler_psi_fd(guard->host_sampler);
+
+    if (fd >= 0 && loop_add(guard->loop, &guard->psi, fd, EPOLLPRI, on_psi) < 0)
+        log_message(LOG_NOTICE, "the PSI trigger cannot be watched; polling alone has to do");
+}
+
+int guard_new(
+    const struct guard_options *options, struct guard **ret_guard, struct error *ret_error)
+{
+    struct guard *guard = calloc(1, sizeof *guard);
+    uint64_t interval;
+    int result;
+
+    if (!guard)
+        return error_set(ret_error, -ENOMEM, "no memory");
+    guard->options = *options;
+    guard->roots = (struct roots){.proc = "/proc", .sys = "/sys"};
+    guard->signals = LOOP_SOURCE_NONE;
+    guard->psi = LOOP_SOURCE_NONE;
+    log_set_echo(options->foreground);
+    result = log_start();
+    if (result < 0) {
+        result = error_set(ret_error, result, "cannot fork the process that writes the log: %s",
+            strerror(-result));
+        guard_free(guard);
+        return result;
+    }
+    result = guard_open(guard, ret_error);
+    if (result < 0) {
+        guard_free(guard);
+        return result;
+    }
+    guard->notify_interval =
+        notify_watchdog_interval(&interval) > 0 ? interval / 2 : NOTIFY_INTERVAL;
+    psi_watch(guard);
+    measures_take_over(guard);
+    inventory_scan_all(guard->inventory);
+    isolate_memory();
+    log_alert(LOG_NOTICE, "event=start version=%s mode=%s max_vms=%u", PLIMSOLL_VERSION,
+        mode_name(guard->rules->host.mode), guard->vm_capacity);
+    *ret_guard = guard;
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static bool restore_step(struct guard *guard, uint64_t now)
+{
+    bool left = false;
+
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+        const struct vm_measures *measures;
+
+        if (!vm || vm->gone)
+            continue;
+        measures = &vm->figures.measures;
+        if (vm_has(vm, VM_MEASURE_PAUSE) && !vm_has(vm, VM_MEASURE_RESUMING))
+            (void)act_resume(vm, MODE_ENFORCE, now);
+        act_pause_advance(vm, now);
+        if (vm_has(vm, VM_MEASURE_BALLOON) && measures->balloon_target != measures->balloon_before)
+            (void)act_balloon(vm, measures->balloon_before, MODE_ENFORCE, now);
+        if (vm_has(vm, VM_MEASURE_OOM_SCORE))
+            (void)act_oom_score_restore(vm, &guard->roots);
+        left |= (measures->in_force & ~(uint32_t)VM_MEASURE_KILLED) != 0;
+    }
+    return left;
+}
+
+void guard_restore(struct guard *guard)
+{
+    uint64_t now = loop_now(), end = now + RESTORE_TIMEOUT;
+
+    if (guard->plan->assessment.band != BAND_CALM) {
+        log_message(LOG_WARNING,
+            "measures are kept, though on-exit=restore: the host is %s, and "
+            "what was taken could not be given back without harm",
+            band_name(guard->plan->assessment.band));
+        return;
+    }
+    while (restore_step(guard, now) && now < end) {
+        if (loop_wait(guard->loop, now + RESTORE_STEP) < 0)
+            return;
+        now = loop_now();
+        inventory_advance(guard->inventory, BAND_CALM, now);
+    }
+    if (now >= end)
+        log_message(LOG_WARNING,
+            "some measures could not be taken back within %llu s; they stay in "
+            "the ledger for the next plimsolld, or: plimsoll undo --offline",
+            (unsigned long long)(RESTORE_TIMEOUT / NSEC_PER_SEC));
+}
+
+struct guard *guard_free(struct guard *guard)
+{
+    if (!guard)
+        return NULL;
+    control_server_free(guard->control);
+    inventory_free(guard->inventory);
+    if (guard->loop) {
+        int signals_fd = guard->signals.fd;
+
+        loop_remove(guard->loop, &guard->psi);
+        loop_remove(guard->loop, &guard->signals);
+        if (signals_fd >= 0)
+            close(signals_fd);
+    }
+    host_sampler_free(guard->host_sampler);
+    notify_free(guard->notify);
+    ledger_free(guard->ledger);
+    loop_free(guard->loop);
+    config_free(guard->config);
+    free(guard->plan);
+    free(guard->scratch_buffer);
+    free(guard->state_buffer);
+    free(guard->rules);
+    free(guard->snapshot);
+    log_stop();
+    free(guard);
+    return NULL;
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The inventory owns VMs by slot, the monitors, the scan and the watch on the QMP directory.
+ *
+ * Finding: a scan of /proc runs in small steps, so that no tick waits for it; a round begins when
+ * its time has come, and when calm only if the kernel has made a process since (loadavg's last
+ * pid). The QMP directory is read at each round and whenever inotify says that something came. A
+ * socket's owner is the process that listens (SO_PEERCRED), never its file name: that process, if
+ * it is a guest, is known from then on, wherever the scan stands.
+ *
+ * Losing: a pidfd tells when a process has ended. The VM is only marked then, and freed when no
+ * handler runs, so that nobody holds a pointer to it.
+ */
+#include "inventory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "inventory_private.h"
+
+#include <plimsoll/cleanup.h>
+
+/* Processes looked at in one step: about 10 µs each, so that a step stays below a millisecond. */
+#define SCAN_STEP 64
+/* Pause between two steps of a round. */
+#define SCAN_STEP_INTERVAL (20 * NSEC_PER_MSEC)
+/* Between rounds. From tight on, new guests and a culprit's growth are wanted soon; a round over
+ * 4,000 processes takes about a second by the steps above. */
+#define SCAN_INTERVAL_CALM (10 * NSEC_PER_SEC)
+#define SCAN_INTERVAL_TIGHT (2 * NSEC_PER_SEC)
+/* When calm and no process was made since, a round is still due for devices that came and went. */
+#define SCAN_INTERVAL_IDLE (60 * NSEC_PER_SEC)
+
+static int find_free_slot(const struct inventory *inventory)
+{
+    for (uint32_t slot = 0; slot < inventory->capacity; slot++) {
+        if (!inventory->vms[slot] && !ledger_get(inventory->ledger, slot))
+            return (int)slot;
+    }
+    return -ENOSPC;
+}
+
+static struct vm *find_pid(const struct inventory *inventory, pid_t pid)
+{
+    for (uint32_t slot = 0; slot < inventory->capacity; slot++) {
+        struct vm *vm = inventory->vms[slot];
+
+        if (vm && !vm->gone && vm->figures.identity.pid == pid)
+            return vm;
+    }
+    return NULL;
+}
+
+static void on_ended(struct loop_source *source, uint32_t events)
+{
+    struct vm *vm = container_of(source, struct vm, exit);
+    struct inventory *inventory = vm->inventory;
+
+    (void)events;
+    loop_remove(inventory->loop, source);
+    vm->gone = true;
+    inventory->any_gone = true;
+    inventory->owner.ended(vm, inventory->owner.userdata);
+}
+
+static int vm_place(struct inventory *inventory, uint32_t slot, const struct vm_identity *identity,
+    struct vm **ret_vm)
+{
+    struct vm *vm = NULL;
+    int result =
+        vm_new(slot, identity, inventory->roots, inventory->mounts, inventory->ledger, &vm);
+
+    if (result < 0)
+        return result;
+    vm->inventory = inventory;
+    result = loop_add(inventory->loop, &vm->exit, vm->pidfd, EPOLLIN, on_ended);
+    if (result < 0) {
+        vm_free(vm);
+        return result;
+    }
+    vm->figures.first_seen = loop_now();
+    vm->figures.sources = VM_SOURCE_PROC;
+    inventory->vms[slot] = vm;
+    *ret_vm = vm;
+    return 0;
+}
+
+static void vm_remove(struct inventory *inventory, struct vm *vm)
+{
+    loop_remove(inventory->loop, &vm->exit);
+    if (vm->monitor)
+        monitor_attach(vm->monitor, NULL);
+    ledger_clear(inventory->ledger, vm->slot);
+    inventory->vms[vm->slot] = NULL;
+    vm_free(vm);
+}
+
+static void take_found(struct vm *vm, const struct scan_found *found)
+{
+    struct vm_snapshot *figures = &vm->figures;
+    enum tristate encrypted = figures->wiring.encrypted, shared = figures->wiring.shared;
+
+    figures->wiring = found->wiring;
+    if (figures->monitor != VM_MONITOR_NONE) {
+        /* QEMU's own word on these two stands above its command line. */
+        if (encrypted != TRISTATE_UNKNOWN)
+            figures->wiring.encrypted = encrypted;
+        if (shared != TRISTATE_UNKNOWN)
+            figures->wiring.shared = shared;
+        return;
+    }
+    memcpy(figures->name, found->name, sizeof figures->name);
+    memcpy(figures->identity.uuid, found->identity.uuid, UUID_SIZE);
+    figures->maximum = found->maximum;
+}
+
+static void on_found(const struct scan_found *found, void *userdata)
+{
+    struct inventory *inventory = userdata;
+    struct vm *vm = find_pid(inventory, found->identity.pid);
+    int slot, result;
+
+    if (vm && vm->figures.identity.start_time == found->identity.start_time) {
+        take_found(vm, found);
+        return;
+    }
+    slot = find_free_slot(inventory);
+    if (slot < 0) {
+        if (log_permit(&inventory->full_said, loop_now()))
+            log_message(LOG_ERR,
+                "%s (pid %d) is not guarded: all %u places are taken; set max-vms= higher and "
+                "restart plimsolld",
+                found->name, (int)found->identity.pid, inventory->capacity);
+        return;
+    }
+    result = vm_place(inventory, (uint32_t)slot, &found->identity, &vm);
+    if (result < 0) {
+        if (result != -ESRCH)
+            log_message(LOG_ERR, "%s (pid %d) cannot be watched: %s", found->name,
+                (int)found->identity.pid, strerror(-result));
+        return;
+    }
+    take_found(vm, found);
+    inventory->owner.appeared(vm, inventory->owner.userdata);
+}
+
+uint32_t inventory_adopt(struct inventory *inventory)
+{
+    uint32_t adopted = 0;
+
+    for (uint32_t old = 0; old < ledger_capacity(inventory->ledger); old++) {
+        const struct ledger_entry *kept = ledger_get(inventory->ledger, old);
+        struct ledger_entry entry;
+        struct vm *vm;
+        int slot = (int)old, result;
+
+        if (!kept)
+            continue;
+        entry = *kept;
+        if (old >= inventory->capacity) {
+            slot = find_free_slot(inventory);
+            if (slot < 0) {
+                log_message(LOG_ERR,
+                    "%s has measures of ours in force, but there is no place left for it: set "
+                    "max-vms= higher, or use `plimsoll undo --offline` with the guard stopped",
+                    entry.name);
+                continue;
+            }
+        }
+        result = vm_place(inventory, (uint32_t)slot, &entry.identity, &vm);
+        if (result == 0) {
+            vm_adopt(vm, &entry);
+            if (old != (uint32_t)slot)
+                vm_write_ledger(vm);
+            inventory->owner.appeared(vm, inventory->owner.userdata);
+            adopted++;
+        } else if (result != -ESRCH) {
+            log_message(LOG_ERR, "%s has measures of ours in force, but cannot be watched: %s",
+                entry.name, strerror(-result));
+            continue; /* the ledger keeps what we cannot look after */
+        }
+        if (result < 0 || old != (uint32_t)slot)
+            ledger_clear(inventory->ledger, old);
+    }
+    return adopted;
+}
+
+/* ---- monitors ---- */
+
+static void on_connected(struct monitor *monitor, pid_t pid, void *userdata)
+{
+    struct inventory *inventory = userdata;
+    struct vm *vm = find_pid(inventory, pid);
+    struct scan_found found;
+
+    if (!vm && pid > 0 && scan_process(inventory->scan, pid, &found) == 0) {
+        on_found(&found, inventory);
+        vm = find_pid(inventory, pid);
+    }
+    if (!vm) {
+        log_message(LOG_WARNING,
+            "%s is served by process %d, which is no guest of this host; left alone",
+            monitor_path(monitor), (int)pid);
+        monitor_attach(monitor, NULL);
+        return;
+    }
+    if (vm->monitor && vm->monitor != monitor) {
+        log_message(LOG_NOTICE, "%s: %s is a second QMP socket of the same guest; %s is used",
+            vm->figures.name, monitor_path(monitor), monitor_path(vm->monitor));
+        return;
+    }
+    vm->figures.sources |= VM_SOURCE_QMP;
+    vm->stop_pending = false;
+    vm->resume_pending = false;
+    monitor_attach(monitor, vm);
+}
+
+static void on_vcpus(struct vm *vm, const struct qmp_cpus *cpus, void *userdata)
+{
+    struct inventory *inventory = userdata;
+    int result = 0;
+
+    if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP) && vm->freeze_count > 0)
+        return; /* the descriptors in hand are those that can thaw it */
+    vm_close_freeze(vm);
+    if (cpus->count > 0 && cpus->count <= VM_FREEZE_FDS_MAX)
+        result = vcpu_cgroups_open(inventory->roots, inventory->mounts, vm->figures.identity.pid,
+            cpus->threads, cpus->count, vm->freeze_fds);
+    vm->freeze_count = result > 0 ? (unsigned)result : 0;
+    vm->figures.vcpu_cgroups = result > 0 ? TRISTATE_YES : TRISTATE_NO;
+}
+
+static void on_renamed(struct vm *vm, void *userdata)
+{
+    struct inventory *inventory = userdata;
+
+    inventory->owner.renamed(vm, inventory->owner.userdata);
+}
+
+static void on_pause_moved(struct vm *vm, void *userdata)
+{
+    struct inventory *inventory = userdata;
+
+    inventory->owner.pause_moved(vm, inventory->owner.userdata);
+}
+
+/* ---- rounds ---- */
+
+static void round_begin(struct inventory *inventory, enum band band, uint64_t now)
+{
+    uint64_t newest = inventory_newest_pid(inventory);
+    bool idle = band == BAND_CALM && known(newest) && newest == inventory->newest_pid &&
+                now - inventory->last_round < SCAN_INTERVAL_IDLE;
+
+    inventory->next_round = now + (band == BAND_CALM ? SCAN_INTERVAL_CALM : SCAN_INTERVAL_TIGHT);
+    if (idle)
+        return;
+    inventory->newest_pid = newest;
+    inventory->last_round = now;
+    inventory->scanning = true;
+    inventory->sockets_due = true;
+}
+
+static void scan_advance(struct inventory *inventory, uint64_t now)
+{
+    int result = scan_step(inventory->scan, SCAN_STEP, now, on_found, inventory);
+
+    inventory->next_step = now + SCAN_STEP_INTERVAL;
+    if (result == 0)
+        return;
+    inventory->scanning = false;
+    if (result < 0 && log_permit(&inventory->scan_said, now))
+        log_message(LOG_ERR, "looking for guests in %s failed: %s; trying again at the next round",
+            inventory->roots->proc, strerror(-result));
+}
+
+static void remove_ended(struct inventory *inventory)
+{
+    if (!inventory->any_gone)
+        return;
+    inventory->any_gone = false;
+    for (uint32_t slot = 0; slot < inventory->capacity; slot++) {
+        struct vm *vm = inventory->vms[slot];
+
+        if (vm && vm->gone)
+            vm_remove(inventory, vm);
+    }
+}
+
+void inventory_advance(struct inventory *inventory, enum band band, uint64_t now)
+{
+    remove_ended(inventory);
+    if (!inventory->scanning && now >= inventory->next_round)
+        round_begin(inventory, band, now);
+    if (inventory->sockets_due)
+        inventory_find_sockets(inventory);
+    if (inventory->scanning && now >= inventory->next_step)
+        scan_advance(inventory, now);
+    inventory->monitors_deadline = NEVER;
+    for (unsigned i = 0; i < inventory->monitor_count; i++) {
+        struct monitor *monitor = inventory->monitors[i];
+
+        if (band != inventory->band || monitor_deadline(monitor) <= now)
+            monitor_advance(monitor, band, now);
+        inventory->monitors_deadline =
+            min_u64(inventory->monitors_deadline, monitor_deadline(monitor));
+    }
+    inventory->band = band;
+}
+
+uint64_t inventory_deadline(const struct inventory *inventory)
+{
+    uint64_t deadline = inventory->monitors_deadline;
+
+    if (inventory->any_gone || inventory->sockets_due)
+        return 0;
+    return min_u64(deadline, inventory->scanning ? inventory->next_step : inventory->next_round);
+}
+
+void inventory_scan_all(struct inventory *inventory)
+{
+    uint64_t now = loop_now();
+    int result;
+
+    do
+        result = scan_step(inventory->scan, SCAN_STEP, now, on_found, inventory);
+    while (result == 0);
+    if (result < 0)
+        log_message(LOG_ERR, "looking for guests in %s failed: %s", inventory->roots->proc,
+            strerror(-result));
+    inventory->newest_pid = inventory_newest_pid(inventory);
+    inventory->last_round = now;
+    inventory->next_round = now + SCAN_INTERVAL_TIGHT;
+    inventory_find_sockets(inventory);
+}
+
+/* ---- life ---- */
+
+int inventory_new(struct loop *loop, const struct roots *roots, struct ledger *ledger,
+    uint32_t capacity, const char *qmp_directory, const struct inventory_owner *owner,
+    struct inventory **ret_inventory)
+{
+    struct inventory *inventory = calloc(1, sizeof *inventory);
+    int result = -ENOMEM;
+
+    if (!inventory)
+        return -ENOMEM;
+    inventory->loop = loop;
+    inventory->roots = roots;
+    inventory->ledger = ledger;
+    inventory->capacity = capacity;
+    inventory->owner = *owner;
+    inventory->monitors_deadline = NEVER;
+    inventory->newest_pid = UNKNOWN;
+    inventory->notify = LOOP_SOURCE_NONE;
+    inventory->notify_watch = -1;
+    inventory->loadavg_fd = -1;
+    inventory->monitor_owner = (struct monitor_owner){.loop = loop,
+        .connected = on_connected,
+        .vcpus = on_vcpus,
+        .renamed = on_renamed,
+        .pause_moved = on_pause_moved,
+        .userdata = inventory};
+    inventory->vms = calloc(capacity, sizeof(struct vm *));
+    inventory->monitors = calloc(capacity, sizeof(struct monitor *));
+    if (!inventory->vms || !inventory->monitors)
+        goto fail;
+    result = cgroup_mounts_new(roots, &inventory->mounts);
+    if (result < 0)
+        goto fail;
+    result = scan_new(roots, &inventory->scan);
+    if (result < 0)
+        goto fail;
+    result = inventory_open_watches(inventory);
+    if (result < 0)
+        goto fail;
+    result = inventory_set_qmp_directory(inventory, qmp_directory);
+    if (result < 0)
+        goto fail;
+    *ret_inventory = inventory;
+    return 0;
+fail:
+    inventory_free(inventory);
+    return result;
+}
+
+struct inventory *inventory_free(struct inventory *inventory)
+{
+    if (!inventory)
+        return NULL;
+    for (unsigned i = 0; i < inventory->monitor_count; i++)
+        monitor_free(inventory->monitors[i]);
+    for (uint32_t slot = 0; inventory->vms && slot < inventory->capacity; slot++) {
+        if (inventory->vms[slot])
+            loop_remove(inventory->loop, &inventory->vms[slot]->exit);
+        vm_free(inventory->vms[slot]);
+    }
+    inventory_close_watches(inventory);
+    scan_free(inventory->scan);
+    cgroup_mounts_free(inventory->mounts);
+    free(inventory->qmp_directory);
+    free(inventory->monitors);
+    free(inventory->vms);
+    free(inventory);
+    return NULL;
+}
+
+uint32_t inventory_capacity(const struct inventory *inventory)
+{
+    return inventory->capacity;
+}
+
+struct vm *inventory_vm(const struct inventory *inventory, uint32_t slot)
+{
+    return inventory->vms[slot];
+}
+
+void inventory_largest_process(
+    const struct inventory *inventory, struct process_snapshot *ret_process)
+{
+    scan_largest_process(inventory->scan, ret_process);
+}

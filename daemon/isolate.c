@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Isolation from the shortage that the guard is there to end: no page of it may have to be fetched,
+ * no allocation may have to ask the kernel, and the kernel's own killer must pass it by.
+ *
+ * Pages are locked as they are touched (MCL_ONFAULT): locking whole libraries at once would cost
+ * megabytes of code that never runs. The rehearsal touches the acts' path.
+ */
+#include "isolate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#include <plimsoll/units.h>
+
+/* Heap kept for what arrives while memory is short: QMP replies (a few KiB each) and one status
+ * reply for a control client. */
+#define HEAP_RESERVE (512 * KIB)
+/* The deepest path, an alert out of an act out of a tick, uses about 8 KiB; json-c recurses by
+ * nesting depth, which is bounded. */
+#define STACK_RESERVE (128 * KIB)
+/* Kept files of one VM (7), its pidfd, QMP socket, and vCPU freeze files for a guest of common
+ * size. */
+#define DESCRIPTORS_PER_VM 24
+#define DESCRIPTORS_OWN 256
+/* How long the rehearsal's child may take to die: a fork and a signal, on a host that may be busy.
+ */
+#define REHEARSAL_TIMEOUT_MSEC 5000
+
+#define OOM_SCORE_EXEMPT "-1000" /* OOM_SCORE_ADJ_MIN, include/uapi/linux/oom.h */
+
+static void exempt_from_oom(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, OOM_SCORE_EXEMPT, strlen(OOM_SCORE_EXEMPT)) < 0)
+        log_message(LOG_WARNING,
+            "cannot exempt myself from the kernel's OOM killer (oom_score_adj -1000): %s; it may "
+            "take the guard instead of a guest. CAP_SYS_RESOURCE is needed",
+            strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+static void raise_descriptors(unsigned max_vms)
+{
+    struct rlimit limit;
+    rlim_t wanted = DESCRIPTORS_OWN + (rlim_t)max_vms * DESCRIPTORS_PER_VM;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted;
+    if (limit.rlim_max < wanted)
+        limit.rlim_max = wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return;
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    log_message(LOG_WARNING,
+        "%llu file descriptors are allowed, %llu are needed for max-vms=%u; the last guests may go "
+        "unwatched. Set LimitNOFILE= in the unit",
+        (unsigned long long)limit.rlim_cur, (unsigned long long)wanted, max_vms);
+}
+
+void isolate_process(unsigned max_vms)
+{
+    exempt_from_oom();
+    raise_descriptors(max_vms);
+}
+
+__attribute__((noinline)) static void touch_stack(void)
+{
+    volatile char reserve[STACK_RESERVE];
+
+    for (size_t at = 0; at < sizeof reserve; at += 4096)
+        reserve[at] = 0;
+}
+
+static void touch_heap(void)
+{
+    char *reserve = malloc(HEAP_RESERVE);
+
+    if (!reserve)
+        return;
+    for (size_t at = 0; at < HEAP_RESERVE; at += 4096)
+        ((volatile char *)reserve)[at] = 0;
+    free(reserve); /* stays ours: trimming is off */
+}
+
+void isolate_memory(void)
+{
+    /* Never give heap back, and take none by mmap, so that what was touched once stays. */
+    (void)mallopt(M_TRIM_THRESHOLD, -1);
+    (void)mallopt(M_MMAP_MAX, 0);
+    (void)mallopt(M_TOP_PAD, (int)(64 * KIB));
+    if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+        log_message(LOG_WARNING,
+            "cannot lock my memory: %s; under reclaim the guard may be slow. CAP_IPC_LOCK or "
+            "LimitMEMLOCK=infinity is needed",
+            strerror(errno));
+    touch_heap();
+    touch_stack();
+}
+
+static int rehearse_on(int pidfd)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } signals[] = {
+        {0, "the check"}, {SIGSTOP, "SIGSTOP"}, {SIGCONT, "SIGCONT"}, {SIGKILL, "SIGKILL"}};
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        if (syscall(SYS_pidfd_send_signal, pidfd, signals[i].number, NULL, 0) < 0) {
+            int result = -errno;
+
+            log_message(LOG_ERR, "pidfd_send_signal() with %s failed in rehearsal: %s",
+                signals[i].name, strerror(-result));
+            return result;
+        }
+    }
+    if (poll(&ended, 1, REHEARSAL_TIMEOUT_MSEC) != 1) {
+        log_message(LOG_ERR, "a child killed in rehearsal did not end within %d ms",
+            REHEARSAL_TIMEOUT_MSEC);
+        return -ETIMEDOUT;
+    }
+    return 0;
+}
+
+int isolate_rehearse(void)
+{
+    pid_t child = fork();
+    int pidfd, result;
+
+    if (child < 0) {
+        result = -errno;
+        log_message(LOG_ERR, "fork() failed in rehearsal: %s", strerror(-result));
+        return result;
+    }
+    if (child == 0) {
+        for (;;)
+            pause();
+    }
+    pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (pidfd < 0) {
+        result = -errno;
+        log_message(LOG_ERR, "pidfd_open() failed in rehearsal: %s; Linux 5.3 or newer is needed",
+            strerror(-result));
+        (void)kill(child, SIGKILL);
+    } else {
+        result = rehearse_on(pidfd);
+        if (result < 0)
+            (void)kill(child, SIGKILL);
+        close(pidfd);
+    }
+    (void)waitpid(child, NULL, 0);
+    return result;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard's own safety: it must still run when nothing else can. Each part that this process has
+ * no right to is said once, with what it means, and the guard works on without it.
+ */
+#ifndef PLIMSOLL_DAEMON_ISOLATE_H
+#define PLIMSOLL_DAEMON_ISOLATE_H
+
+/* Exempts us from the kernel's OOM killer (oom_score_adj -1000) and raises the descriptor limit for
+ * MAX_VMS guests. Before anything is opened. */
+void isolate_process(unsigned max_vms);
+
+/* Grows heap and stack to what the guard will need, and locks what it touches into memory. After
+ * everything is allocated and opened. */
+void isolate_memory(void);
+
+/* Does every system call of the acts once, on a child of our own: what a sandbox forbids must come
+ * out now, not at the edge. 0, or a negative errno after saying which call failed. */
+int isolate_rehearse(void);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the log target and the child's end of it.
+ *
+ * A line is formatted on the stack, put behind a header {where to, level} and sent as one record of
+ * a SOCK_SEQPACKET pair with MSG_DONTWAIT. That kind keeps records whole and in order and, unlike
+ * SOCK_DGRAM, tells the reader when the writer is gone: the child reads until then, so that the
+ * last words of a killed guard are still written. A record that does not fit is counted, and the
+ * count goes ahead of the next one that does: a reader sees the gap where it is.
+ *
+ * The child may block for as long as it likes; it is the only process that calls syslog(3).
+ */
+#include "log.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <plimsoll/cleanup.h>
+#include <plimsoll/units.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_IDENT "plimsolld"
+#define LOG_CHILD_NAME "plimsoll-log" /* within TASK_COMM_LEN */
+
+/* What may wait for a stalled child: a hundred lines, more than a storm's tick says. The kernel
+ * doubles it for its own overhead and bounds it by net.core.wmem_max (212992 by default). */
+#define LOG_QUEUE_BYTES (128 * 1024)
+
+#define LOG_PERMIT_INTERVAL NSEC_PER_MINUTE
+
+enum target {
+    TARGET_SYSLOG = 1 << 0,
+    TARGET_STDERR = 1 << 1,
+};
+
+struct record {
+    uint8_t targets; /* enum target, or-ed */
+    uint8_t level;
+    char text[LOG_LINE_MAX];
+};
+
+static struct {
+    int fd; /* our end of the socket; valid while `started` */
+    bool started;
+    bool echo;
+    pid_t child;
+    int level;
+    uint64_t dropped;
+} log_target = {.fd = -1, .level = LOG_INFO};
+
+/* ---- writing, in the child or directly ---- */
+
+static void stderr_write(int level, const char *text)
+{
+    char prefix[] = {'<', (char)('0' + (level & 7)), '>'};
+    bool terminal = isatty(STDERR_FILENO);
+    /* One call a line, so that lines of several processes do not mix. */
+    struct iovec parts[] = {
+        {prefix, terminal ? 0 : sizeof(prefix)},
+        {(void *)(uintptr_t)text, strlen(text)},
+        {(void *)(uintptr_t) "\n", 1},
+    };
+
+    for (;;) {
+        if (writev(STDERR_FILENO, parts, ELEMENTSOF(parts)) >= 0)
+            return;
+        if (errno == EAGAIN) {
+            struct pollfd wait = {.fd = STDERR_FILENO, .events = POLLOUT};
+            (void)poll(&wait, 1, -1);
+        } else if (errno != EINTR) {
+            return; /* there is nobody left to tell */
+        }
+    }
+}
+
+static void record_write(const struct record *record)
+{
+    if (record->targets & TARGET_SYSLOG)
+        syslog(LOG_DAEMON | record->level, "%s", record->text);
+    if (record->targets & TARGET_STDERR)
+        stderr_write(record->level, record->text);
+}
+
+/* ---- the child ---- */
+
+/* Leaves the three standard descriptors and FD, which becomes 3. */
+static void descriptors_keep(int fd)
+{
+    if (fd != STDERR_FILENO + 1) {
+        if (dup2(fd, STDERR_FILENO + 1) < 0)
+            _exit(EXIT_FAILURE);
+    }
+    if (syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0) == 0)
+        return;
+    /* Linux before 5.9. */
+    long limit = sysconf(_SC_OPEN_MAX);
+    for (int other = STDERR_FILENO + 2; other < limit; other++)
+        (void)close(other);
+}
+
+/* Without a handler of the guard's, deaf to what ends a service or a foreground job: those signals
+ * go to every process of it, and the guard's last words come after them. */
+static void signals_reset(void)
+{
+    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL);
+    for (size_t i = 0; i < ELEMENTSOF(ignored); i++)
+        (void)signal(ignored[i], SIG_IGN);
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The guard is exempt from the kernel's OOM killer; its child must not be. */
+static void oom_score_reset(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)!write(fd, "0", 1);
+    (void)close(fd);
+}
+
+static void __attribute__((noreturn)) child_run(int fd)
+{
+    signals_reset();
+    descriptors_keep(fd);
+    oom_score_reset();
+    (void)prctl(PR_SET_NAME, LOG_CHILD_NAME);
+    openlog(LOG_IDENT, LOG_NDELAY, LOG_DAEMON);
+    for (;;) {
+        struct record record;
+        ssize_t length = recv(STDERR_FILENO + 1, &record, sizeof(record), 0);
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length <= 0)
+            _exit(EXIT_SUCCESS);
+        if ((size_t)length <= offsetof(struct record, text))
+            continue;
+        record.text[(size_t)length - offsetof(struct record, text) - 1] = '\0';
+        record_write(&record);
+    }
+}
+
+/* ---- the target ---- */
+
+int log_start(void)
+{
+    int size = LOG_QUEUE_BYTES;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    /* Best effort: with less room more is dropped, and said. */
+    (void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    pid_t child = fork();
+    if (child < 0) {
+        int result = -errno;
+        (void)close(pair[0]);
+        (void)close(pair[1]);
+        return result;
+    }
+    if (child == 0) {
+        (void)close(pair[0]);
+        child_run(pair[1]);
+    }
+    (void)close(pair[1]);
+    if (log_target.started)
+        (void)close(log_target.fd);
+    log_target.fd = pair[0];
+    log_target.child = child;
+    log_target.started = true;
+    return child;
+}
+
+int log_child(void)
+{
+    return log_target.child;
+}
+
+void log_set_level(int level)
+{
+    log_target.level = level;
+}
+
+void log_set_echo(bool echo)
+{
+    log_target.echo = echo;
+}
+
+static bool record_send(const struct record *record)
+{
+    size_t length = offsetof(struct record, text) + strlen(record->text) + 1;
+
+    return send(log_target.fd, record, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+/* Says how many lines are missing; true when none are, or no longer. */
+static bool dropped_report(void)
+{
+    struct record record = {.targets = TARGET_SYSLOG | TARGET_STDERR, .level = LOG_WARNING};
+
+    if (log_target.dropped == 0)
+        return true;
+    (void)snprintf(record.text, sizeof(record.text), "event=log-dropped lines=%llu",
+        (unsigned long long)log_target.dropped);
+    if (!record_send(&record))
+        return false;
+    log_target.dropped = 0;
+    return true;
+}
+
+void log_stop(void)
+{
+    struct timespec step = {.tv_nsec = (long)(10 * NSEC_PER_MSEC)};
+
+    if (!log_target.started)
+        return;
+    (void)dropped_report();
+    (void)close(log_target.fd);
+    for (uint64_t waited = 0; waited < LOG_STOP_WAIT; waited += (uint64_t)step.tv_nsec) {
+        /* Gone, or reaped by somebody else (ECHILD). */
+        if (waitpid(log_target.child, NULL, WNOHANG) != 0)
+            break;
+        (void)nanosleep(&step, NULL);
+    }
+    log_target.fd = -1;
+    log_target.child = 0;
+    log_target.started = false;
+    log_target.dropped = 0;
+}
+
+static void __attribute__((format(printf, 3, 0)))
+log_line(unsigned targets, int level, const char *format, va_list arguments)
+{
+    struct record record;
+    int saved_errno = errno; /* a log line between a failure and its report must not change it */
+
+    record.targets = (uint8_t)targets;
+    record.level = (uint8_t)(level & LOG_PRIMASK);
+    int wanted = vsnprintf(record.text, sizeof(record.text), format, arguments);
+    text_finish(record.text, sizeof(record.text), wanted);
+    if (!log_target.started)
+        record_write(&record);
+    else if (!dropped_report() || !record_send(&record))
+        log_target.dropped++;
+    errno = saved_errno;
+}
+
+void log_message(int level, const char *format, ...)
+{
+    va_list arguments;
+
+    if (level > log_target.level)
+        return;
+    va_start(arguments, format);
+    log_line(TARGET_STDERR, level, format, arguments);
+    va_end(arguments);
+}
+
+void log_alert(int level, const char *format, ...)
+{
+    unsigned targets = TARGET_SYSLOG | (log_target.echo ? TARGET_STDERR : 0u);
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_line(targets, level, format, arguments);
+    va_end(arguments);
+}
+
+bool log_permit(struct log_limit *limit, uint64_t now)
+{
+    if (limit->last != 0 && sub_or_zero(now, limit->last) < LOG_PERMIT_INTERVAL) {
+        if (limit->held < UINT32_MAX)
+            limit->held++;
+        return false;
+    }
+    limit->last = now > 0 ? now : 1;
+    limit->suppressed = limit->held;
+    limit->held = 0;
+    return true;
+}
+
+/* ---- values ---- */
+
+static bool is_plain(char character)
+{
+    return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
+           (character >= '0' && character <= '9') ||
+           (character != '\0' && strchr("._:/+-", character));
+}
+
+const char *log_quote(const char *text, char *buffer, unsigned long size)
+{
+    size_t length = strlen(text), plain = 0, to = 1;
+
+    while (plain < length && is_plain(text[plain]))
+        plain++;
+    if (length > 0 && plain == length && length < size) {
+        memcpy(buffer, text, length + 1);
+        return buffer;
+    }
+    /* Always left free: the ellipsis, the closing quote, the NUL. */
+    size_t room = size - sizeof(TEXT_ELLIPSIS) - 1;
+    buffer[0] = '"';
+    for (size_t from = 0; from < length;) {
+        char escaped[8];
+        size_t step = text_character(text + from, length - from);
+        size_t written = step;
+        if (step == 0)
+            written = (size_t)snprintf(
+                escaped, sizeof(escaped), "\\x%02x", (unsigned)(unsigned char)text[from]);
+        else if (text[from] == '"' || text[from] == '\\')
+            written = (size_t)snprintf(escaped, sizeof(escaped), "\\%c", text[from]);
+        if (to + written > room) {
+            memcpy(buffer + to, TEXT_ELLIPSIS, sizeof(TEXT_ELLIPSIS) - 1);
+            to += sizeof(TEXT_ELLIPSIS) - 1;
+            break;
+        }
+        memcpy(buffer + to, written == step ? text + from : escaped, written);
+        to += written;
+        from += step > 0 ? step : 1;
+    }
+    buffer[to] = '"';
+    buffer[to + 1] = '\0';
+    return buffer;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a process to its cgroups: where /proc/PID/cgroup says it stands, seen through the mounts of
+ * this host. No name is ever derived.
+ */
+#ifndef PLIMSOLL_DAEMON_SAMPLE_CGROUP_H
+#define PLIMSOLL_DAEMON_SAMPLE_CGROUP_H
+
+#include "sample_vm.h"
+
+#include <limits.h>
+
+enum cgroup_hierarchy {
+    CGROUP_UNIFIED,   /* v2 */
+    CGROUP_MEMORY_V1, /* v1's memory controller */
+};
+
+/* The folder of the cgroup in which the process or thread stands whose /proc folder is PROCESS (an
+ * fd, or AT_FDCWD with PATH whole); PATH is "cgroup" or "task/TID/cgroup". -ENOENT: it is in none
+ * of that hierarchy, or in one that no mount of ours shows; -ENAMETOOLONG; else negative errno. */
+int cgroup_folder_find(const struct cgroup_mounts *mounts, enum cgroup_hierarchy hierarchy,
+    int process, const char *path, char ret_folder[PATH_MAX]);
+
+/* Opens the two memory files that count PROCESS, -1 each where there is none. */
+void cgroup_memory_open(
+    const struct cgroup_mounts *mounts, int process, int *ret_current_fd, int *ret_numa_fd);
+
+#endif

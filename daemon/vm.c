@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A VM owns the descriptors of one QEMU process. Its pidfd is opened first and the start time read
+ * through files opened after it: when both agree, pid, pidfd and files belong to the same process,
+ * for as long as the VM lives, whatever becomes of the pid.
+ */
+#include "vm.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <plimsoll/cleanup.h>
+
+static int pidfd_open_process(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    /* Always close-on-exec (pidfd_create(), kernel/fork.c); never blocks, only polls. */
+    return fd < 0 ? -errno : fd;
+}
+
+static void figures_unknown(struct vm_snapshot *figures)
+{
+    /* Every 64-bit quantity is unknown; the enums' unknown is 0. */
+    *figures = (struct vm_snapshot){
+        .sampled = UNKNOWN,
+        .rss = UNKNOWN,
+        .rss_anonymous = UNKNOWN,
+        .rss_file = UNKNOWN,
+        .rss_shmem = UNKNOWN,
+        .hugetlb = UNKNOWN,
+        .swap = UNKNOWN,
+        .page_tables = UNKNOWN,
+        .locked = UNKNOWN,
+        .pinned = UNKNOWN,
+        .memlock_soft = UNKNOWN,
+        .memlock_hard = UNKNOWN,
+        .cgroup_current = UNKNOWN,
+        .maximum = UNKNOWN,
+        .vcpu_cgroups = TRISTATE_UNKNOWN,
+        .balloon.actual = UNKNOWN,
+        .statistics = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
+        .resizable = {UNKNOWN, UNKNOWN, UNKNOWN},
+        .measures = {.balloon_target = UNKNOWN,
+            .balloon_before = UNKNOWN,
+            .balloon_since = UNKNOWN,
+            .paused_since = UNKNOWN,
+            .killed_since = UNKNOWN},
+    };
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        figures->node_bytes[i] = UNKNOWN;
+}
+
+int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots *roots,
+    const struct cgroup_mounts *mounts, struct ledger *ledger, struct vm **ret_vm)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    int result;
+
+    if (!vm)
+        return -ENOMEM;
+    vm->slot = slot;
+    vm->ledger = ledger;
+    vm->exit = LOOP_SOURCE_NONE;
+    vm->sampler = (struct vm_sampler)VM_SAMPLER_CLOSED;
+    figures_unknown(&vm->figures);
+    vm->figures.identity = *identity;
+    vm->figures.slot = slot;
+    vm->pidfd = pidfd_open_process(identity->pid);
+    if (vm->pidfd < 0) {
+        result = vm->pidfd;
+        goto fail;
+    }
+    result = vm_sampler_open(&vm->sampler, roots, mounts, identity);
+    if (result < 0)
+        goto fail;
+    *ret_vm = vm;
+    return 0;
+fail:
+    vm_free(vm);
+    return result;
+}
+
+struct vm *vm_free(struct vm *vm)
+{
+    if (!vm)
+        return NULL;
+    vm_close_freeze(vm);
+    vm_sampler_close(&vm->sampler);
+    if (vm->pidfd >= 0)
+        close(vm->pidfd);
+    free(vm);
+    return NULL;
+}
+
+void vm_close_freeze(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->freeze_count; i++)
+        close(vm->freeze_fds[i]);
+    vm->freeze_count = 0;
+}
+
+bool vm_alive(const struct vm *vm)
+{
+    struct pollfd ended = {.fd = vm->pidfd, .events = POLLIN};
+
+    return !vm->gone && poll(&ended, 1, 0) == 0;
+}
+
+void vm_write_ledger(struct vm *vm)
+{
+    struct ledger_entry entry = {
+        .identity = vm->figures.identity,
+        .measures = vm->figures.measures,
+        .oom_score_before = vm->oom_score_before,
+        .reason = vm->reason,
+    };
+
+    memcpy(entry.name, vm->figures.name, sizeof entry.name);
+    if (vm->monitor)
+        (void)snprintf(entry.monitor, sizeof entry.monitor, "%s", monitor_path(vm->monitor));
+    else
+        memcpy(entry.monitor, vm->monitor_before, sizeof entry.monitor);
+    ledger_put(vm->ledger, vm->slot, &entry);
+}
+
+void vm_adopt(struct vm *vm, const struct ledger_entry *entry)
+{
+    memcpy(vm->figures.name, entry->name, sizeof vm->figures.name);
+    memcpy(vm->figures.identity.uuid, entry->identity.uuid, UUID_SIZE);
+    memcpy(vm->monitor_before, entry->monitor, sizeof vm->monitor_before);
+    vm->figures.measures = entry->measures;
+    vm->oom_score_before = entry->oom_score_before;
+    vm->reason = entry->reason;
+}

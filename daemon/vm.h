@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One VM as the guard holds it: the process by pidfd, its files, its monitor, its latest figures
+ * and the measures in force on it. The figures are copied into the snapshot each tick; nobody
+ * outside the daemon ever sees a struct vm.
+ */
+#ifndef PLIMSOLL_DAEMON_VM_H
+#define PLIMSOLL_DAEMON_VM_H
+
+#include "ledger.h"
+#include "log.h"
+#include "loop.h"
+#include "monitor.h"
+#include "sample_vm.h"
+
+#include <plimsoll/plan.h>
+#include <plimsoll/snapshot.h>
+
+/* vCPU cgroups whose freeze files are kept open for one VM. A guest with more vCPUs is frozen by
+ * signal: one descriptor a vCPU would starve a host of 1,000 guests of descriptors. */
+#define VM_FREEZE_FDS_MAX 64
+
+struct inventory;
+
+struct vm {
+    struct inventory *inventory; /* who holds it */
+    struct ledger *ledger;       /* the guard's */
+    uint32_t slot;
+    int pidfd;
+    struct vm_snapshot figures;
+    struct vm_sampler sampler;
+    struct loop_source exit;           /* watches the pidfd: readable once the process has ended */
+    struct monitor *monitor;           /* NULL: no QMP socket; owned by the inventory */
+    int freeze_fds[VM_FREEZE_FDS_MAX]; /* cgroup.freeze of its vCPUs; open for writing */
+    unsigned freeze_count;
+    int32_t oom_score_before;                /* valid with VM_MEASURE_OOM_SCORE */
+    char monitor_before[LEDGER_MONITOR_MAX]; /* its socket before a restart of the guard */
+    enum reason reason;                      /* of the last action taken on it */
+    bool stop_seen;      /* a STOP event came since our `stop`: the pause is ours */
+    bool stop_pending;   /* our `stop` is in flight on this very connection */
+    bool resume_pending; /* a query or `cont` of a resume is in flight */
+    bool gone;           /* the process has ended; freed at the end of this wait */
+    uint64_t next_edge;  /* when statm and memory.current are due */
+    uint64_t next_full;  /* when status, numa_stat and the like are due */
+    struct log_limit unreadable_said, refused_said;
+};
+
+/* Opens pidfd and files of IDENTITY; -ESRCH when that process is gone or another. */
+int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots *roots,
+    const struct cgroup_mounts *mounts, struct ledger *ledger, struct vm **ret_vm);
+struct vm *vm_free(struct vm *vm);
+void vm_close_freeze(struct vm *vm);
+
+/* The identity check right before an act: the pidfd's process has not ended. A pidfd never comes to
+ * mean another process, and vm_new() saw pid, start time and pidfd agree. */
+bool vm_alive(const struct vm *vm);
+
+/* Writes the measures in figures to its slot: before an act that adds one, after one that took one
+ * back. */
+void vm_write_ledger(struct vm *vm);
+/* Takes over what an earlier guard had in force on it. */
+void vm_adopt(struct vm *vm, const struct ledger_entry *entry);
+
+static inline bool vm_has(const struct vm *vm, uint32_t measures)
+{
+    return (vm->figures.measures.in_force & measures) != 0;
+}
+
+#endif

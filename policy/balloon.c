@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns inflation: who gives how much, and whether it came.
+ *
+ * Sharing out. A water level stands for memory above the minimum per share: at level L each guest
+ * keeps its minimum and L × shares of the rest. The level sinks, found by bisection in exact
+ * integers, until what is forced out covers the deficit: so who has most above its minimum per
+ * share gives first, and nobody goes below its own floor. In tight that floor is what the guest
+ * needs by its own statistics; from scarce, after the idle memory, it is the minimum. Since pending
+ * targets are part of each guest's start, no deficit is asked for twice.
+ *
+ * Dry run. Guests that are only watched must not hide a deficit from those that act: enforced
+ * guests are filled first, as if alone; the others then show what they would add to it.
+ *
+ * Steps. The level says where targets shall go; a guest is moved at most 1 GiB below its `actual`
+ * per second, so that a target can be turned around, and is never asked for crumbs.
+ *
+ * Verification. A round begins with the first target and is judged after ten seconds by RSS, not by
+ * `actual`: a guest that returned too little is stuck, reported once, and counts for nothing until
+ * a cool-down that doubles has passed.
+ */
+#include "balloon.h"
+
+#include "plan_add.h"
+#include "pool.h"
+#include "relief.h"
+
+/* Water levels are in 1/1024 byte per share, so that guests with 1000 shares are filled to the
+ * byte. */
+#define LEVEL_UNIT 1024
+
+uint64_t balloon_step(const struct vm_snapshot *vm)
+{
+    return max_u64(BALLOON_STEP_MIN, known_or(vm->maximum, 0) / BALLOON_STEP_DIVISOR);
+}
+
+uint64_t balloon_level_bytes(const struct vm_rules *rules, uint64_t level)
+{
+    return scale_u64(level, rules->shares, LEVEL_UNIT);
+}
+
+uint64_t balloon_level_of(const struct vm_rules *rules, uint64_t bytes)
+{
+    return add_held(scale_u64(bytes, LEVEL_UNIT, rules->shares > 0 ? rules->shares : 1), 1);
+}
+
+bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint32_t pool,
+    uint64_t target, uint64_t deficit)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_state *state = decision_state(d, position);
+    struct vm_scratch *scratch = &d->vms[position];
+    struct action *action = plan_add(d, ACTION_BALLOON, reason, position, pool);
+    if (!action)
+        return false;
+    const struct pool_view *view = &d->plan->assessment.pools[pool];
+    action->target = target;
+    action->deficit = deficit;
+    action->relief = sub_or_zero(relief_balloon(d, view, position, target),
+        relief_balloon(d, view, position, scratch->current));
+    action->predicted =
+        scale_u64(sub_or_zero(vm->balloon.actual, target), NSEC_PER_SEC, BALLOON_STEP_MAX);
+
+    state->asked = target;
+    state->asked_time = d->now;
+    state->marks &= (uint16_t) ~(MARK_SETTLED | MARK_ASKED_DRY);
+    if (!(scratch->traits & TRAIT_ENFORCED)) {
+        state->marks |= MARK_ASKED_DRY;
+        if (!known(state->before))
+            state->before = vm->balloon.actual;
+    } else if (!known(state->round_since) && target < scratch->resident) {
+        state->round_since = d->now;
+        state->round_rss = vm->rss;
+        state->round_resident = scratch->resident;
+        state->round_growth = relief_growth(d, position);
+    }
+    return true;
+}
+
+/* ---- verification ---- */
+
+static void judge_round(struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_state *state = decision_state(d, position);
+    struct vm_scratch *scratch = &d->vms[position];
+    uint64_t elapsed = since(d->now, state->round_since);
+    uint64_t asked = sub_or_zero(state->round_resident, scratch->current);
+    uint64_t fell = sub_or_zero(state->round_rss, vm->rss);
+    if (asked < balloon_step(vm)) {
+        state->round_since = UNKNOWN; /* given back meanwhile */
+        return;
+    }
+    if (elapsed < STUCK_AFTER)
+        return;
+
+    /* A guest that grew when it was asked may use up part of what it returns, but never all. */
+    uint64_t grown = rate_bytes(state->round_growth, elapsed);
+    uint64_t needed = asked / STUCK_DIVISOR -
+                      min_u64(grown, asked / STUCK_DIVISOR - asked / STUCK_GROWING_DIVISOR);
+    state->round_since = UNKNOWN;
+    if (fell >= needed) {
+        state->stuck_cooldown = STUCK_COOLDOWN;
+        if (sub_or_zero(scratch->resident, scratch->current) >= balloon_step(vm)) {
+            state->round_since = d->now;
+            state->round_rss = vm->rss;
+            state->round_resident = scratch->resident;
+            state->round_growth = relief_growth(d, position);
+        }
+        return;
+    }
+    plan_alert_vm(d, REASON_STUCK, position, d->plan->assessment.worst);
+    state->stuck_until = add_held(d->now, state->stuck_cooldown);
+    state->stuck_cooldown = min_u64(2 * state->stuck_cooldown, STUCK_COOLDOWN_MAX);
+    scratch->traits |= TRAIT_STUCK;
+    scratch->traits &= ~(uint32_t)TRAIT_INFLATABLE;
+}
+
+static void correct_drift(struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_state *state = decision_state(d, position);
+    uint64_t target = max_u64(d->vms[position].current, d->vms[position].minimum);
+    if (sub_or_zero(vm->balloon.actual, target) <= balloon_step(vm)) {
+        state->marks |= MARK_SETTLED;
+        return;
+    }
+    bool due = !known(state->drift_next) || d->now >= state->drift_next;
+    if (!(state->marks & MARK_SETTLED) || !due || d->plan->assessment.band == BAND_CALM)
+        return;
+    if (balloon_ask(d, position, REASON_BALLOON_DRIFT, d->plan->assessment.worst, target, 0)) {
+        state->drift_next = add_held(d->now, state->drift_backoff);
+        state->drift_backoff = min_u64(2 * state->drift_backoff, DRIFT_BACKOFF_MAX);
+    }
+}
+
+void balloon_verify(struct decision *d)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        const uint32_t wanted = TRAIT_ENFORCED | TRAIT_INFLATABLE;
+        bool in_force = (d->vms[i].traits & TRAIT_USABLE) &&
+                        (decision_vm(d, i)->measures.in_force & VM_MEASURE_BALLOON) &&
+                        known(decision_vm(d, i)->measures.balloon_target);
+        if ((d->vms[i].traits & wanted) != wanted)
+            continue;
+        if (known(decision_state(d, i)->round_since))
+            judge_round(d, i);
+        if (in_force && (d->vms[i].traits & TRAIT_INFLATABLE))
+            correct_drift(d, i);
+    }
+}
+
+/* ---- sharing out ---- */
+
+struct fill {
+    const struct pool_view *pool;
+    bool idle_only; /* down to what is idle, else to the minimum */
+    bool enforced;  /* whose targets move: enforced guests, else those in dry run */
+    uint64_t deficit;
+};
+
+static uint64_t fill_floor(const struct decision *d, const struct fill *fill, uint32_t position)
+{
+    const struct vm_scratch *vm = &d->vms[position];
+    uint64_t floor = fill->idle_only ? vm->idle_floor : vm->minimum;
+    return min_u64(floor, vm->goal); /* UNKNOWN: stays where it is */
+}
+
+static bool fill_moves(const struct decision *d, const struct fill *fill, uint32_t position)
+{
+    uint32_t traits = d->vms[position].traits;
+    return (traits & TRAIT_INFLATABLE) && !!(traits & TRAIT_ENFORCED) == fill->enforced &&
+           known(d->vms[position].minimum) &&
+           (fill->pool->kind != POOL_NODE ||
+               known_or(decision_vm(d, position)->node_bytes[fill->pool->node], 0) > 0);
+}
+
+static uint64_t fill_target(
+    const struct decision *d, const struct fill *fill, uint32_t position, uint64_t level)
+{
+    uint64_t kept =
+        add_held(d->vms[position].minimum, balloon_level_bytes(decision_rules(d, position), level));
+    return min_u64(d->vms[position].goal, max_u64(fill_floor(d, fill, position), kept));
+}
+
+/* What targets at LEVEL force out, with those that do not move as they are. */
+static uint64_t fill_relief(const struct decision *d, const struct fill *fill, uint64_t level)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        uint32_t traits = d->vms[i].traits;
+        if (!(traits & TRAIT_INFLATABLE) || (fill->enforced && !(traits & TRAIT_ENFORCED)))
+            continue;
+        uint64_t target = fill_moves(d, fill, i) ? fill_target(d, fill, i, level) : d->vms[i].goal;
+        sum = add_held(sum, relief_balloon(d, fill->pool, i, target));
+    }
+    return sum;
+}
+
+/* The highest level that covers the deficit; 0 when none does. */
+static uint64_t fill_level(const struct decision *d, const struct fill *fill)
+{
+    uint64_t low = 0, high = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!fill_moves(d, fill, i))
+            continue;
+        uint64_t above = sub_or_zero(d->vms[i].goal, d->vms[i].minimum);
+        high = max_u64(high, balloon_level_of(decision_rules(d, i), above));
+    }
+    if (fill_relief(d, fill, 0) < fill->deficit)
+        return 0;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (fill_relief(d, fill, middle) >= fill->deficit)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Moves goals to the level. Cuts too small to ask for are rounded up for as many guests as the
+ * deficit still needs, so that a deficit spread over many guests is not lost between them. */
+static void fill_apply(struct decision *d, const struct fill *fill, uint32_t pool)
+{
+    uint64_t level = fill_level(d, fill);
+    uint64_t covered = fill_relief(d, fill, NEVER);
+    for (uint32_t round = 0; round < 2; round++) {
+        bool crumbs = round == 1;
+        for (uint32_t i = 0; i < d->vm_count; i++) {
+            if (!fill_moves(d, fill, i))
+                continue;
+            struct vm_scratch *vm = &d->vms[i];
+            uint64_t target = fill_target(d, fill, i, level);
+            uint64_t step = balloon_step(decision_vm(d, i));
+            if (target >= vm->goal || (vm->current - target < step) != crumbs)
+                continue;
+            if (crumbs) {
+                if (covered >= fill->deficit ||
+                    vm->current < add_held(fill_floor(d, fill, i), step))
+                    continue;
+                target = vm->current - step;
+            }
+            uint64_t before = relief_balloon(d, fill->pool, i, vm->goal);
+            uint64_t gain = relief_balloon(d, fill->pool, i, target) - before;
+            if (gain == 0)
+                continue; /* nothing resident above the target: asking would free nothing */
+            covered = add_held(covered, gain);
+            vm->goal = target;
+            vm->pool = pool;
+            if (!fill->idle_only)
+                vm->traits |= TRAIT_BY_SHARE;
+        }
+    }
+}
+
+static void fill_pool(struct decision *d, uint32_t index, bool enforced)
+{
+    const struct pool_view *pool = &d->plan->assessment.pools[index];
+    if (!known(pool->total) || pool->band < BAND_TIGHT)
+        return;
+    struct fill fill = {.pool = pool, .idle_only = true, .enforced = enforced};
+    fill.deficit = pool_deficit(d, pool, BAND_TIGHT);
+    if (fill.deficit > 0)
+        fill_apply(d, &fill, index);
+
+    /* A node alone is no reason to press guests to their minimum while what comes next can still be
+     * placed elsewhere. */
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    if (pool->band < BAND_SCARCE || (pool->kind == POOL_NODE && host->band < BAND_TIGHT))
+        return;
+    fill.idle_only = false;
+    fill.deficit = pool_deficit(d, pool, BAND_SCARCE);
+    if (fill.deficit > 0)
+        fill_apply(d, &fill, index);
+}
+
+/* One step from where the guest is towards its goal; its target stays where it is if none is due.
+ */
+static void step_towards_goal(struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_scratch *scratch = &d->vms[position];
+    uint64_t from = min_u64(vm->balloon.actual, scratch->current);
+    uint64_t target = max_u64(scratch->goal, sub_or_zero(from, BALLOON_STEP_MAX));
+    target = max_u64(target, scratch->minimum);
+    bool due = since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
+    bool worth = sub_or_zero(scratch->current, target) >= balloon_step(vm);
+    enum reason reason =
+        scratch->traits & TRAIT_BY_SHARE ? REASON_BALLOON_SHARE : REASON_BALLOON_IDLE;
+    const struct pool_view *pool = &d->plan->assessment.pools[scratch->pool];
+    uint64_t deficit =
+        pool_deficit(d, pool, scratch->traits & TRAIT_BY_SHARE ? BAND_SCARCE : BAND_TIGHT);
+    if (due && worth && balloon_ask(d, position, reason, scratch->pool, target, deficit))
+        scratch->goal = target;
+    else
+        scratch->goal = scratch->current;
+}
+
+void balloon_inflate(struct decision *d)
+{
+    for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
+        fill_pool(d, i, true);
+    for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
+        fill_pool(d, i, false);
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_INFLATABLE) && d->vms[i].goal < d->vms[i].current)
+            step_towards_goal(d, i);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the bands and their hysteresis. A band holds when headroom is at its threshold or below, or
+ * when the pool fills and would be exhausted within the band's time; whichever is worse. It is
+ * entered at once and left only when both conditions have been off by a margin for the dwell time,
+ * straight to whatever band then still holds.
+ *
+ * Tight and scarce believe only the steady fill rate, because what they begin takes minutes;
+ * critical believes the fast one as soon as two samples confirm it, because it has no minutes.
+ *
+ * A NUMA node goes by headroom alone and at most to scarce. The snapshot does not tell who is bound
+ * to a node; without a binding a full node is where the kernel put things first, and what comes
+ * next goes elsewhere. Stopping or killing guests for that would be our fault alone.
+ */
+#include "band.h"
+
+#include "pool.h"
+
+static const struct {
+    uint64_t share, time;
+} band_defaults[BAND_COUNT] = {
+    [BAND_TIGHT] = {TIGHT_SHARE, TIGHT_TIME},
+    [BAND_SCARCE] = {SCARCE_SHARE, SCARCE_TIME},
+    [BAND_CRITICAL] = {CRITICAL_SHARE, CRITICAL_TIME},
+};
+
+uint64_t pool_enter(const struct decision *d, const struct pool_view *pool, enum band band)
+{
+    struct amount amount = d->rules->host.bands[band].headroom;
+    uint64_t capacity = pool_capacity(pool);
+    uint64_t fallback = scale_u64(capacity, band_defaults[band].share, AMOUNT_SHARE_WHOLE);
+    uint64_t bytes = amount_bytes(amount, capacity, fallback);
+    if (pool->kind != POOL_NODE)
+        return bytes;
+    uint64_t host_total = d->plan->assessment.pools[POOL_INDEX_HOST].total;
+    if (amount.kind == AMOUNT_BYTES)
+        bytes = scale_u64(bytes, pool->total, host_total);
+    return bytes / NODE_THRESHOLD_DIVISOR;
+}
+
+uint64_t pool_leave(const struct decision *d, const struct pool_view *pool, enum band band)
+{
+    uint64_t capacity = pool_capacity(pool);
+    uint64_t enter = pool_enter(d, pool, band);
+    uint64_t margin = max_u64(enter / LEAVE_DIVISOR, capacity / LEAVE_CAPACITY_DIVISOR);
+    /* A threshold near the whole pool must still be possible to leave. */
+    if (enter < capacity)
+        margin = min_u64(margin, (capacity - enter) / 2);
+    return add_held(enter, margin);
+}
+
+uint64_t pool_enter_time(const struct decision *d, const struct pool_view *pool, enum band band)
+{
+    if (pool->kind == POOL_NODE)
+        return 0;
+    return known_or(d->rules->host.bands[band].time, band_defaults[band].time);
+}
+
+static uint64_t exhaustion(
+    const struct pool_view *pool, const struct pool_state *state, enum band band)
+{
+    int64_t rate = band == BAND_CRITICAL ? rate_confirmed(&state->fill) : rate_steady(&state->fill);
+    return rate_exhaustion(pool->headroom, pool_worth(pool, rate));
+}
+
+static bool at_or_below(int64_t headroom, uint64_t threshold)
+{
+    return headroom <= 0 || (uint64_t)headroom <= threshold;
+}
+
+static bool begins(const struct decision *d, const struct pool_view *pool,
+    const struct pool_state *state, enum band band)
+{
+    return at_or_below(pool->headroom, pool_enter(d, pool, band)) ||
+           exhaustion(pool, state, band) <= pool_enter_time(d, pool, band);
+}
+
+static bool still_holds(const struct decision *d, const struct pool_view *pool,
+    const struct pool_state *state, enum band band)
+{
+    uint64_t time =
+        scale_u64(pool_enter_time(d, pool, band), LEAVE_TIME_NUMERATOR, LEAVE_TIME_DENOMINATOR);
+    return at_or_below(pool->headroom, pool_leave(d, pool, band)) ||
+           exhaustion(pool, state, band) <= time;
+}
+
+void band_advance(struct decision *d, const struct pool_view *pool, struct pool_state *state)
+{
+    enum band worst = pool->kind == POOL_NODE ? BAND_SCARCE : BAND_CRITICAL;
+    enum band entered = BAND_CALM, held = BAND_CALM;
+    for (enum band band = worst; band > BAND_CALM && entered == BAND_CALM; band--)
+        if (begins(d, pool, state, band))
+            entered = band;
+    for (enum band band = state->band; band > BAND_CALM && held == BAND_CALM; band--)
+        if (still_holds(d, pool, state, band))
+            held = band;
+
+    if (entered >= state->band || held >= state->band) {
+        state->band = entered > state->band ? entered : state->band;
+        state->better_since = UNKNOWN;
+        return;
+    }
+    if (!known(state->better_since))
+        state->better_since = d->now;
+    if (since(d->now, state->better_since) >= BAND_DWELL) {
+        state->band = entered > held ? entered : held;
+        state->better_since = UNKNOWN;
+    }
+}
+
+bool band_sprint(const struct decision *d, const struct pool_view *pool)
+{
+    if (!known(pool->total) || pool->band != BAND_CRITICAL)
+        return false;
+    if (pool_worth(pool, pool->fill_rate) == 0)
+        return false;
+    if (pool->time_to_exhaustion < SPRINT_TIME)
+        return true;
+    return at_or_below(pool->headroom, pool_enter(d, pool, BAND_CRITICAL) / 2) &&
+           pool->time_to_exhaustion <= CRITICAL_TIME;
+}

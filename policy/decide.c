@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the decision as a whole: the order in which the parts look at one snapshot. What it cannot
+ * know it leaves alone.
+ *
+ * First everything is brought up to date: guests, pools, bands, the fate of earlier actions. Then
+ * what is short is relieved, in order of harm; in a sprint, where a balloon cannot help in time,
+ * growers are stopped first. What is left over is given back, to paused guests before ballooned
+ * ones. Last come the kernel's order and the time of the next look.
+ */
+#include "balloon.h"
+#include "grant.h"
+#include "kill.h"
+#include "observe.h"
+#include "oom_score.h"
+#include "pause.h"
+#include "plan_add.h"
+#include "pool.h"
+#include "resume.h"
+
+static void begin_plan(struct plan *plan, uint64_t time)
+{
+    uint32_t capacity = plan->action_capacity;
+    __builtin_memset(plan, 0, sizeof(*plan));
+    plan->action_capacity = capacity;
+    plan->time = time;
+    plan->next_wake = WAKE_MAX;
+}
+
+static void report_band(struct decision *d)
+{
+    const struct assessment *assessment = &d->plan->assessment;
+    if (assessment->band != d->state->band)
+        plan_alert_host(d, REASON_BAND, assessment->worst, 0, 0);
+    d->state->band = assessment->band;
+    d->state->sprint = assessment->sprint;
+}
+
+/* What a dry run counted as pending is void once critical is over: the next one is a new story. */
+static void forget_dry_run(struct decision *d)
+{
+    if (d->plan->assessment.band == BAND_CRITICAL)
+        return;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (d->vms[i].traits & TRAIT_USABLE)
+            decision_state(d, i)->marks &= (uint16_t) ~(MARK_PAUSED_DRY | MARK_KILLED_DRY);
+}
+
+static void relieve(struct decision *d)
+{
+    if (d->plan->assessment.sprint) {
+        pause_growers(d);
+        kill_victim(d);
+        balloon_inflate(d);
+    } else {
+        balloon_inflate(d);
+        pause_growers(d);
+        kill_victim(d);
+    }
+}
+
+static void give_back(struct decision *d)
+{
+    const struct pool_view *pools = d->plan->assessment.pools;
+    grant_reckon_room(d);
+    resume_guests(d);
+    pause_bridge(d);
+    if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM)
+        grant_balloons(d);
+}
+
+/* How long nobody has to look: until the fastest fill there can be would bring a pool to its next
+ * hard threshold, less what looking and acting take (limits, inequality 4). */
+static void plan_wake(struct decision *d)
+{
+    const struct assessment *assessment = &d->plan->assessment;
+    uint64_t wake = WAKE_MAX;
+    for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
+        const struct pool_view *pool = &assessment->pools[i];
+        if (!known(pool->total))
+            continue;
+        uint64_t threshold = pool->band == BAND_CRITICAL ? 0 : pool_enter(d, pool, BAND_CRITICAL);
+        uint64_t headroom = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
+        uint64_t left = sub_or_zero(headroom, threshold);
+        uint64_t time = scale_u64(left, NSEC_PER_SEC, FILL_RATE_MAX);
+        wake = min_u64(wake, max_u64(sub_or_zero(time, WAKE_OVERHEAD), WAKE_MIN));
+    }
+    if (d->bridged)
+        wake = min_u64(wake, WAKE_BRIDGE);
+    d->plan->next_wake = wake;
+}
+
+void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
+    struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan)
+{
+    struct decision decision = {
+        .snapshot = snapshot,
+        .rules = rules,
+        .state = state,
+        .vms = scratch->vms,
+        .vm_count =
+            snapshot->vm_count < scratch->vm_capacity ? snapshot->vm_count : scratch->vm_capacity,
+        .plan = ret_plan,
+        .now = snapshot->time,
+    };
+    struct decision *d = &decision;
+    bool advance = !known(state->time) || snapshot->time > state->time;
+
+    begin_plan(ret_plan, snapshot->time);
+    observe_vms(d, advance);
+    pools_assess(d, advance);
+    if (!advance) {
+        /* Deciding again what was decided would do it twice. */
+        plan_wake(d);
+        return;
+    }
+    state->time = snapshot->time;
+
+    report_band(d);
+    forget_dry_run(d);
+    kill_settle(d);
+    balloon_verify(d);
+    relieve(d);
+    give_back(d);
+    oom_score_order(d);
+    plan_wake(d);
+}

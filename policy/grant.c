@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns giving back: free first, grant second. What may be given in one plan is the headroom above
+ * the point where tight is left, less grants that guests have not touched yet: even if all of them
+ * take everything at once, tight does not begin again, and so giving back cannot cause taking. Room
+ * for what paused guests may take comes first, else they would die of being resumed.
+ *
+ * The water level rises: who has least above its minimum per share gets first, up to what it had
+ * before us. Guests that were stuck come after all others: refusing never leaves a guest better
+ * off.
+ */
+#include "grant.h"
+
+#include "balloon.h"
+#include "pool.h"
+#include "relief.h"
+
+static uint64_t outstanding(const struct decision *d, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, position);
+    if (since(d->now, state->grant_at) > GRANT_OUTSTANDING)
+        return 0;
+    return sub_or_zero(state->granted, sub_or_zero(d->vms[position].held, state->grant_held));
+}
+
+void grant_reckon_room(struct decision *d)
+{
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    const struct pool_view *budget = &d->plan->assessment.pools[POOL_INDEX_BUDGET];
+    d->room = pool_room(d, host);
+    if (known(budget->total))
+        d->room = min_u64(d->room, pool_room(d, budget));
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (d->vms[i].traits & TRAIT_ENFORCED)
+            d->room = sub_or_zero(d->room, outstanding(d, i));
+}
+
+void grant_book(struct decision *d, uint32_t position, uint64_t bytes)
+{
+    struct vm_state *state = decision_state(d, position);
+    state->granted = add_held(outstanding(d, position), bytes);
+    state->grant_held = d->vms[position].held;
+    state->grant_at = d->now;
+    d->room = sub_or_zero(d->room, bytes);
+}
+
+/* What it had before us, at most its maximum; 0: it has no balloon of ours. */
+static uint64_t upper_end(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    const struct vm_state *state = decision_state(d, position);
+    if (vm->measures.in_force & VM_MEASURE_BALLOON)
+        return min_u64(vm->measures.balloon_before, vm->maximum);
+    if ((state->marks & MARK_ASKED_DRY) && known(state->asked))
+        return min_u64(state->before, vm->maximum);
+    return 0;
+}
+
+static bool is_on_short_node(const struct decision *d, const struct vm_snapshot *vm)
+{
+    for (uint32_t i = POOL_INDEX_NODES; i < d->plan->assessment.pool_count; i++)
+        if (d->plan->assessment.pools[i].band > BAND_CALM &&
+            known_or(vm->node_bytes[i - POOL_INDEX_NODES], 0) > 0)
+            return true;
+    return false;
+}
+
+static uint64_t level_target(const struct decision *d, uint32_t position, uint64_t level)
+{
+    const struct vm_scratch *vm = &d->vms[position];
+    uint64_t kept = add_held(vm->minimum, balloon_level_bytes(decision_rules(d, position), level));
+    return max_u64(vm->current, min_u64(kept, upper_end(d, position)));
+}
+
+static uint64_t level_sum(const struct decision *d, uint64_t level)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (d->vms[i].traits & TRAIT_CANDIDATE)
+            sum = add_held(sum, level_target(d, i, level) - d->vms[i].current);
+    return sum;
+}
+
+/* The highest level whose sum of grants fits into ROOM. */
+static uint64_t level_for(const struct decision *d, uint64_t room)
+{
+    uint64_t low = 0, high = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_CANDIDATE))
+            continue;
+        uint64_t above = sub_or_zero(upper_end(d, i), d->vms[i].minimum);
+        high = max_u64(high, add_held(balloon_level_of(decision_rules(d, i), above), 1));
+    }
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (level_sum(d, middle) <= room)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void grant_step(struct decision *d, uint32_t position, uint64_t level)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    uint64_t current = d->vms[position].current;
+    uint64_t target =
+        min_u64(level_target(d, position, level), add_held(current, BALLOON_STEP_MAX));
+    bool due = since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
+    bool complete = target == upper_end(d, position) && target > current;
+    uint64_t gain = target - current;
+    if (!due || gain > d->room || (gain < balloon_step(vm) && !complete))
+        return;
+    if (!balloon_ask(d, position, REASON_BALLOON_RETURN, POOL_INDEX_HOST, target, 0))
+        return;
+    grant_book(d, position, gain);
+    struct vm_state *state = decision_state(d, position);
+    if (!complete)
+        return;
+    /* The measure is over: nothing is left to drift from. */
+    state->drift_next = UNKNOWN;
+    state->drift_backoff = DRIFT_BACKOFF;
+    if (state->marks & MARK_ASKED_DRY) {
+        state->marks &= (uint16_t)~MARK_ASKED_DRY;
+        state->asked = state->before = UNKNOWN;
+    }
+}
+
+static void grant_among(struct decision *d, uint32_t wanted, uint32_t unwanted)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        uint32_t traits = d->vms[i].traits & ~(uint32_t)TRAIT_CANDIDATE;
+        d->vms[i].traits = traits;
+        if ((traits & wanted) != wanted || (traits & unwanted) || !known(d->vms[i].minimum))
+            continue;
+        if (upper_end(d, i) <= d->vms[i].current || is_on_short_node(d, decision_vm(d, i)))
+            continue;
+        d->vms[i].traits |= TRAIT_CANDIDATE;
+        any = true;
+    }
+    if (!any || d->room == 0)
+        return;
+    uint64_t level = level_for(d, d->room);
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (d->vms[i].traits & TRAIT_CANDIDATE)
+            grant_step(d, i, level);
+}
+
+void grant_balloons(struct decision *d)
+{
+    grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, TRAIT_STUCK);
+    grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, 0);
+    /* In dry run, out of what the enforced ones left; nothing of it is real. */
+    grant_among(d, TRAIT_DEFLATABLE, TRAIT_ENFORCED);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Giving memory back. */
+#ifndef PLIMSOLL_POLICY_GRANT_H
+#define PLIMSOLL_POLICY_GRANT_H
+
+#include "state.h"
+
+/* Works out decision.room: what host and budget can give without leaving calm, less what was given
+ * to guests that have not touched it yet. */
+void grant_reckon_room(struct decision *d);
+
+/* Takes up to BYTES out of the room for the VM at POSITION and remembers them as unspent. */
+void grant_book(struct decision *d, uint32_t position, uint64_t bytes);
+
+/* Gives balloons back out of the room that is left. */
+void grant_balloons(struct decision *d);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the last rung. Somebody is killed only if the floor is reached within the time a kill takes,
+ * counting what is already under way, and pausing cannot prevent it:
+ *
+ *     headroom + pending balloons - (fill that no pause can stop) × (latency + poll) <= 0
+ *
+ * Pending balloons count only while there is time to see them come. The deficit to cover is what
+ * brings headroom back out of critical, and what goes on filling until the horizon.
+ *
+ * Guests do not die for others' leaks: where most of the fill is not guests' growth, or most of
+ * what is used is not the guests' and all of them together would not suffice, a kill must cover the
+ * whole deficit at the horizon; else an alert names the fact and nobody dies.
+ *
+ * The victim is the least loss among those that cover alone; if none does, the best loss per byte.
+ * SACRIFICE_LAST joins only when the others together do not cover. One at a time: the next waits
+ * until the bytes show or the predicted time has passed twice, and a second. A circuit breaker
+ * bounds them all, and who comes back from the dead under the same uuid is not killed again.
+ *
+ * Dry run: enforced guests are chosen as if the others could not be killed, because they will not
+ * be. What a dry run would have killed counts as pending for other dry-run guests alone, until
+ * critical is over.
+ */
+#include "kill.h"
+
+#include "pause.h"
+#include "plan_add.h"
+#include "pool.h"
+#include "relief.h"
+
+struct kill_case {
+    const struct pool_view *pool;
+    uint32_t index;
+    uint64_t deficit;
+    bool leak; /* what fills is not the guests: only full cover justifies a kill */
+};
+
+/* ---- the last kill ---- */
+
+void kill_settle(struct decision *d)
+{
+    struct kill_pending *pending = &d->state->kill;
+    if (pending->identity.pid == 0)
+        return;
+    bool present = false, dead = false;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!vm_identity_equal(&decision_vm(d, i)->identity, &pending->identity))
+            continue;
+        present = true;
+        dead = decision_vm(d, i)->process_state == VM_PROCESS_DEAD;
+    }
+    const struct pool_view *pool = &d->plan->assessment.pools[pending->pool];
+    bool rose = known(pool->total) &&
+                sub_or_zero(pool->available, pending->available) >= pending->relief / 2;
+    uint64_t patience = add_held(scale_u64(pending->predicted, 2, 1), KILL_PATIENCE);
+    /* Host figures may be older than the scan that missed the victim: one more snapshot. */
+    if (pending->gone || (dead && rose) || since(d->now, pending->asked) >= patience) {
+        *pending = (struct kill_pending){0};
+        return;
+    }
+    pending->gone = !present;
+}
+
+/* ---- the circuit breaker ---- */
+
+static bool breaker_open(const struct decision *d)
+{
+    const struct policy_state *state = d->state;
+    const struct host_rules *rules = &d->rules->host;
+    uint32_t allowed =
+        rules->max_destructive < DESTRUCTION_MAX ? rules->max_destructive : DESTRUCTION_MAX;
+    uint32_t recent = 0;
+    for (uint32_t i = 0; i < state->destruction_count; i++)
+        if (since(d->now, state->destructions[i].time) < rules->max_destructive_window)
+            recent++;
+    return recent >= allowed;
+}
+
+static bool is_restarted(const struct decision *d, uint32_t position)
+{
+    static const uint8_t none[UUID_SIZE];
+    const uint8_t *uuid = decision_vm(d, position)->identity.uuid;
+    if (known(decision_state(d, position)->kill_asked))
+        return false; /* this very process was asked for, and is still here */
+    if (__builtin_memcmp(uuid, none, UUID_SIZE) == 0)
+        return false;
+    for (uint32_t i = 0; i < d->state->destruction_count; i++)
+        if (since(d->now, d->state->destructions[i].time) < RESTART_MEMORY &&
+            __builtin_memcmp(uuid, d->state->destructions[i].uuid, UUID_SIZE) == 0)
+            return true;
+    return false;
+}
+
+/* ---- whether ---- */
+
+/* By both estimators: guests are sampled more slowly than the host, so the fast one alone would see
+ * a leak at the start of every guest's growth. */
+static int64_t outside_fill(const struct decision *d, const struct pool_view *pool)
+{
+    const struct rate *fill = &d->state->pools[POOL_INDEX_HOST].fill;
+    if (pool->kind == POOL_BUDGET)
+        return 0;
+    int64_t fast = rate_sum(fill->fast, -(d->guests_fast > 0 ? d->guests_fast : 0));
+    int64_t slow = rate_sum(fill->slow, -(d->guests_slow > 0 ? d->guests_slow : 0));
+    return pool_worth(pool, fast < slow ? fast : slow);
+}
+
+/* Bytes all candidates of one kind would free together. */
+static uint64_t relief_of(
+    const struct decision *d, const struct pool_view *pool, uint32_t traits, bool last_too)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & traits) == traits &&
+            (last_too || decision_rules(d, i)->sacrifice == SACRIFICE_NORMAL))
+            sum = add_held(sum, relief_kill(d, pool, i));
+    return sum;
+}
+
+static uint64_t dry_run_killed(const struct decision *d, const struct pool_view *pool)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_USABLE) && (decision_state(d, i)->marks & MARK_KILLED_DRY))
+            sum = add_held(sum, relief_kill(d, pool, i));
+    return sum;
+}
+
+static bool pauses_settling(const struct decision *d)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_ENFORCED) &&
+            since(d->now, decision_state(d, i)->pause_asked) < PAUSE_SETTLE)
+            return true;
+    return false;
+}
+
+/* Fills RET_CASE and returns true when POOL's floor cannot be kept by anything milder, as enforced
+ * guests see it, or as it looks to those in dry run. */
+static bool kill_needed(
+    const struct decision *d, uint32_t index, bool dry_run, struct kill_case *ret_case)
+{
+    const struct pool_view *pool = &d->plan->assessment.pools[index];
+    if (!known(pool->total) || pool->band != BAND_CRITICAL)
+        return false;
+    int64_t remaining = pause_remaining_fill(d, pool, dry_run);
+    int64_t possible = pause_possible(d);
+    int64_t unstoppable = pool_worth(pool, rate_sum(remaining, -possible));
+    if (unstoppable == 0 && (possible > 0 || pauses_settling(d)))
+        return false;
+
+    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
+    uint64_t below = pool->headroom < 0 ? (uint64_t)-pool->headroom : 0;
+    uint64_t coming = 0;
+    if (pool->available > rate_bytes(remaining, HORIZON))
+        coming = relief_balloons_pending(d, pool, dry_run);
+    if (dry_run)
+        coming = add_held(coming, dry_run_killed(d, pool));
+    uint64_t reaction = rate_bytes(unstoppable, KILL_LATENCY + KILL_POLL);
+    if (add_held(has, coming) > add_held(below, reaction))
+        return false;
+
+    uint64_t wanted = add_held(pool_leave(d, pool, BAND_CRITICAL), below);
+    wanted = add_held(wanted, rate_bytes(unstoppable, HORIZON));
+    *ret_case = (struct kill_case){
+        .pool = pool,
+        .index = index,
+        .deficit = max_u64(sub_or_zero(wanted, add_held(has, coming)), 1),
+    };
+    int64_t outside = outside_fill(d, pool);
+    uint64_t used = sub_or_zero(pool->total, pool->available);
+    bool minority = pool->kind == POOL_HOST && d->plan->assessment.guests_held < used / 2 &&
+                    relief_of(d, pool, TRAIT_KILLABLE, true) < ret_case->deficit;
+    ret_case->leak = minority || outside > remaining / 2;
+    return true;
+}
+
+/* ---- who ---- */
+
+static uint64_t loss_of(const struct decision *d, uint32_t position)
+{
+    return loss_kill(decision_vm(d, position), decision_rules(d, position));
+}
+
+/* A loses less per byte than B; of equals, the larger. */
+static bool cheaper_per_byte(
+    const struct decision *d, const struct pool_view *pool, uint32_t a, uint32_t b)
+{
+    __extension__ typedef unsigned __int128 wide;
+    uint64_t relief_a = relief_kill(d, pool, a), relief_b = relief_kill(d, pool, b);
+    wide left = (wide)loss_of(d, a) * relief_b, right = (wide)loss_of(d, b) * relief_a;
+    return left != right ? left < right : relief_a > relief_b;
+}
+
+static bool loses_less(
+    const struct decision *d, const struct pool_view *pool, uint32_t a, uint32_t b)
+{
+    uint64_t loss_a = loss_of(d, a), loss_b = loss_of(d, b);
+    if (loss_a != loss_b)
+        return loss_a < loss_b;
+    uint32_t stuck_a = d->vms[a].traits & TRAIT_STUCK, stuck_b = d->vms[b].traits & TRAIT_STUCK;
+    if (stuck_a != stuck_b)
+        return stuck_a > stuck_b;
+    return relief_kill(d, pool, a) < relief_kill(d, pool, b); /* no more than it takes */
+}
+
+static uint32_t best(const struct decision *d, const struct kill_case *kill, bool last_too,
+    uint64_t at_least,
+    bool (*before)(const struct decision *, const struct pool_view *, uint32_t, uint32_t))
+{
+    uint32_t chosen = UINT32_MAX;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_CANDIDATE) || relief_kill(d, kill->pool, i) < at_least)
+            continue;
+        if (!last_too && decision_rules(d, i)->sacrifice != SACRIFICE_NORMAL)
+            continue;
+        if (chosen == UINT32_MAX || before(d, kill->pool, i, chosen))
+            chosen = i;
+    }
+    return chosen;
+}
+
+static uint32_t choose(const struct decision *d, const struct kill_case *kill)
+{
+    uint32_t alone = best(d, kill, false, kill->deficit, loses_less);
+    if (alone != UINT32_MAX)
+        return alone;
+    bool normal_covers = relief_of(d, kill->pool, TRAIT_CANDIDATE, false) >= kill->deficit;
+    if (!normal_covers || kill->leak)
+        alone = best(d, kill, true, kill->deficit, loses_less);
+    if (alone != UINT32_MAX)
+        return alone;
+    if (kill->leak) {
+        /* One destructive step at a time: the first of a set that covers together. */
+        if (relief_of(d, kill->pool, TRAIT_CANDIDATE, true) < kill->deficit)
+            return UINT32_MAX;
+    }
+    uint32_t cheapest = best(d, kill, false, 1, cheaper_per_byte);
+    if (!normal_covers || cheapest == UINT32_MAX)
+        cheapest = best(d, kill, true, 1, cheaper_per_byte);
+    return cheapest;
+}
+
+static bool mark_candidates(struct decision *d, const struct kill_case *kill, bool enforced)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        d->vms[i].traits &= ~(uint32_t)TRAIT_CANDIDATE;
+        uint32_t traits = d->vms[i].traits;
+        if (!(traits & TRAIT_KILLABLE) || !!(traits & TRAIT_ENFORCED) != enforced)
+            continue;
+        if ((decision_state(d, i)->marks & MARK_KILLED_DRY) || relief_kill(d, kill->pool, i) == 0)
+            continue;
+        if (is_restarted(d, i)) {
+            if (since(d->now, d->state->alerted[REASON_RESTARTED_VICTIM]) >= ALERT_INTERVAL &&
+                plan_alert_vm(d, REASON_RESTARTED_VICTIM, i, kill->index))
+                d->state->alerted[REASON_RESTARTED_VICTIM] = d->now;
+            continue;
+        }
+        d->vms[i].traits |= TRAIT_CANDIDATE;
+        any = true;
+    }
+    return any;
+}
+
+static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_state *state = decision_state(d, position);
+    struct action *action = plan_add(d, ACTION_KILL, REASON_KILL_FLOOR, position, kill->index);
+    if (!action)
+        return false;
+    action->relief = relief_kill(d, kill->pool, position);
+    action->predicted = relief_kill_time(vm, action->relief);
+    action->loss = loss_of(d, position);
+    action->deficit = kill->deficit;
+    d->vms[position].traits |= TRAIT_IN_ACTION;
+    if (!(d->vms[position].traits & TRAIT_ENFORCED)) {
+        state->marks |= MARK_KILLED_DRY;
+        return true;
+    }
+    state->kill_asked = d->now;
+    state_remember_destruction(d->state, d->now, vm->identity.uuid);
+    d->state->kill = (struct kill_pending){
+        .identity = vm->identity,
+        .asked = d->now,
+        .predicted = action->predicted,
+        .relief = action->relief,
+        .available = kill->pool->available,
+        .pool = kill->index,
+    };
+    return true;
+}
+
+/* True when somebody was killed, or would have been. */
+static bool kill_for(struct decision *d, uint32_t index, bool enforced)
+{
+    struct kill_case kill;
+    if (!kill_needed(d, index, !enforced, &kill))
+        return false;
+    bool any = mark_candidates(d, &kill, enforced);
+    uint32_t victim = any ? choose(d, &kill) : UINT32_MAX;
+    if (victim == UINT32_MAX) {
+        if (kill.leak)
+            plan_alert_host(d, REASON_LEAK_OUTSIDE, index, ALERT_INTERVAL, kill.deficit);
+        else if (enforced || d->rules->host.mode == MODE_DRY_RUN)
+            plan_alert_host(d, REASON_NO_VICTIM, index, ALERT_INTERVAL, kill.deficit);
+        return false;
+    }
+    if (enforced && breaker_open(d)) {
+        plan_alert_host(
+            d, REASON_BREAKER, index, d->rules->host.max_destructive_window, kill.deficit);
+        return false;
+    }
+    return kill_one(d, &kill, victim);
+}
+
+void kill_victim(struct decision *d)
+{
+    if (d->state->kill.identity.pid != 0)
+        return;
+    bool done = false;
+    if (d->rules->host.mode == MODE_ENFORCE)
+        done = kill_for(d, POOL_INDEX_HOST, true) || kill_for(d, POOL_INDEX_BUDGET, true);
+    if (!done)
+        done = kill_for(d, POOL_INDEX_HOST, false) || kill_for(d, POOL_INDEX_BUDGET, false);
+}

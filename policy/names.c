@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the words that logs, JSON and configuration use for every enum of the contracts. A value out
+ * of range (a trace from elsewhere) is "unknown", never a crash.
+ */
+#include <assert.h>
+
+#include <plimsoll/cleanup.h>
+#include <plimsoll/plan.h>
+
+#define LOOKUP(table, value) \
+    ((size_t)(value) < ELEMENTSOF(table) && (table)[value] ? (table)[value] : "unknown")
+
+static const char *const band_names[] = {
+    [BAND_CALM] = "calm",
+    [BAND_TIGHT] = "tight",
+    [BAND_SCARCE] = "scarce",
+    [BAND_CRITICAL] = "critical",
+};
+static_assert(ELEMENTSOF(band_names) == BAND_COUNT, "a band has no name");
+
+const char *band_name(enum band band)
+{
+    return LOOKUP(band_names, band);
+}
+
+static const char *const mode_names[] = {
+    [MODE_DRY_RUN] = "dry-run",
+    [MODE_ENFORCE] = "enforce",
+};
+static_assert(ELEMENTSOF(mode_names) == MODE_COUNT, "a mode has no name");
+
+const char *mode_name(enum mode mode)
+{
+    return LOOKUP(mode_names, mode);
+}
+
+static const char *const rung_names[] = {
+    [RUNG_BALLOON] = "balloon",
+    [RUNG_RECLAIM] = "reclaim",
+    [RUNG_BRAKE] = "brake",
+    [RUNG_PAUSE] = "pause",
+    [RUNG_SAVE] = "save",
+    [RUNG_SHUTDOWN] = "shutdown",
+    [RUNG_KILL] = "kill",
+};
+static_assert(ELEMENTSOF(rung_names) == RUNG_COUNT, "a rung has no name");
+
+const char *rung_name(enum rung rung)
+{
+    return LOOKUP(rung_names, rung);
+}
+
+static const char *const sacrifice_names[] = {
+    [SACRIFICE_NORMAL] = "normal",
+    [SACRIFICE_LAST] = "last",
+    [SACRIFICE_NEVER] = "never",
+};
+static_assert(ELEMENTSOF(sacrifice_names) == SACRIFICE_COUNT, "a sacrifice has no name");
+
+const char *sacrifice_name(enum sacrifice sacrifice)
+{
+    return LOOKUP(sacrifice_names, sacrifice);
+}
+
+static const char *const action_kind_names[] = {
+    [ACTION_BALLOON] = "balloon",
+    [ACTION_PAUSE] = "pause",
+    [ACTION_FREEZE] = "freeze",
+    [ACTION_THAW] = "thaw",
+    [ACTION_RESUME] = "resume",
+    [ACTION_KILL] = "kill",
+    [ACTION_OOM_SCORE] = "oom-score",
+    [ACTION_ALERT] = "alert",
+};
+static_assert(ELEMENTSOF(action_kind_names) == ACTION_KIND_COUNT, "an action has no name");
+
+const char *action_kind_name(enum action_kind kind)
+{
+    return LOOKUP(action_kind_names, kind);
+}
+
+static const char *const pool_kind_names[] = {
+    [POOL_HOST] = "host",
+    [POOL_BUDGET] = "budget",
+    [POOL_NODE] = "node",
+};
+static_assert(ELEMENTSOF(pool_kind_names) == POOL_KIND_COUNT, "a pool has no name");
+
+const char *pool_kind_name(enum pool_kind kind)
+{
+    return LOOKUP(pool_kind_names, kind);
+}
+
+static const char *const reason_names[] = {
+    [REASON_NONE] = "none",
+    [REASON_BALLOON_IDLE] = "balloon-idle",
+    [REASON_BALLOON_SHARE] = "balloon-share",
+    [REASON_BALLOON_RETURN] = "balloon-return",
+    [REASON_BALLOON_DRIFT] = "balloon-drift",
+    [REASON_PAUSE_GROWTH] = "pause-growth",
+    [REASON_FREEZE_SPRINT] = "freeze-sprint",
+    [REASON_FREEZE_SILENT] = "freeze-silent",
+    [REASON_FREEZE_NO_MONITOR] = "freeze-no-monitor",
+    [REASON_BRIDGE_END] = "bridge-end",
+    [REASON_RESUME_ROOM] = "resume-room",
+    [REASON_KILL_FLOOR] = "kill-floor",
+    [REASON_OOM_ORDER] = "oom-order",
+    [REASON_BAND] = "band",
+    [REASON_LEAK_OUTSIDE] = "leak-outside",
+    [REASON_BREAKER] = "breaker",
+    [REASON_NO_VICTIM] = "no-victim",
+    [REASON_RESTARTED_VICTIM] = "restarted-victim",
+    [REASON_STUCK] = "stuck",
+};
+static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a reason has no name");
+
+const char *reason_name(enum reason reason)
+{
+    return LOOKUP(reason_names, reason);
+}
+
+static const char *const reason_texts[] = {
+    [REASON_NONE] = "no reason was given",
+    [REASON_BALLOON_IDLE] = "memory is tight and the guest does not use this part of its own",
+    [REASON_BALLOON_SHARE] = "memory is scarce and the guest has most above its minimum by shares",
+    [REASON_BALLOON_RETURN] = "there is room again, so the guest gets its memory back",
+    [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",
+    [REASON_PAUSE_GROWTH] = "memory is about to run out and this guest's growth is what takes it",
+    [REASON_FREEZE_SPRINT] = "memory runs out before a stop by the monitor could take hold",
+    [REASON_FREEZE_SILENT] = "the guest has to stop growing and its monitor does not answer",
+    [REASON_FREEZE_NO_MONITOR] = "the guest has to stop growing and it has no monitor to ask",
+    [REASON_BRIDGE_END] = "the sprint is over, so a proper pause takes the place of the freeze",
+    [REASON_RESUME_ROOM] = "there is room again for what this guest may take",
+    [REASON_KILL_FLOOR] = "nothing milder keeps the floor, and this guest is the least loss",
+    [REASON_OOM_ORDER] = "the kernel shall choose the same victim as the guard would",
+    [REASON_BAND] = "the band changed",
+    [REASON_LEAK_OUTSIDE] = "what fills the host is not the guests, so none dies for it",
+    [REASON_BREAKER] = "the limit of destructive actions in its window is reached",
+    [REASON_NO_VICTIM] = "rules and facts leave no guest that could give memory",
+    [REASON_RESTARTED_VICTIM] = "something restarts this guest, so it is not killed again",
+    [REASON_STUCK] = "the guest was asked by balloon and the host sees nothing come back",
+};
+static_assert(ELEMENTSOF(reason_texts) == REASON_COUNT, "a reason has no text");
+
+const char *reason_text(enum reason reason)
+{
+    return LOOKUP(reason_texts, reason);
+}
+
+static const char *const vm_kind_names[] = {
+    [VM_KIND_UNKNOWN] = "unknown",
+    [VM_KIND_ELASTIC] = "elastic",
+    [VM_KIND_RIGID] = "rigid",
+    [VM_KIND_RESIZABLE] = "resizable",
+    [VM_KIND_SELF_DEFLATING] = "self-deflating",
+};
+static_assert(ELEMENTSOF(vm_kind_names) == VM_KIND_COUNT, "a kind has no name");
+
+const char *vm_kind_name(enum vm_kind kind)
+{
+    return LOOKUP(vm_kind_names, kind);
+}
+
+static const char *const vm_kind_reason_names[] = {
+    [VM_KIND_REASON_NONE] = "none",
+    [VM_KIND_REASON_VFIO] = "vfio",
+    [VM_KIND_REASON_IOMMUFD] = "iommufd",
+    [VM_KIND_REASON_VDPA] = "vdpa",
+    [VM_KIND_REASON_LOCKED] = "locked",
+    [VM_KIND_REASON_HUGETLB] = "hugetlb",
+    [VM_KIND_REASON_ENCRYPTED] = "encrypted",
+    [VM_KIND_REASON_NO_DEVICE] = "no-device",
+    [VM_KIND_REASON_NO_DRIVER] = "no-driver",
+    [VM_KIND_REASON_NO_MONITOR] = "no-monitor",
+    [VM_KIND_REASON_MIGRATING] = "migrating",
+    [VM_KIND_REASON_VIRTIO_MEM] = "virtio-mem",
+    [VM_KIND_REASON_DEFLATES_ON_OOM] = "deflates-on-oom",
+    [VM_KIND_REASON_FREE_PAGE_REPORTING] = "free-page-reporting",
+    [VM_KIND_REASON_UNSEEN] = "unseen",
+};
+static_assert(ELEMENTSOF(vm_kind_reason_names) == VM_KIND_REASON_COUNT, "a reason has no name");
+
+const char *vm_kind_reason_name(enum vm_kind_reason reason)
+{
+    return LOOKUP(vm_kind_reason_names, reason);
+}
+
+static const char *const vm_run_state_names[] = {
+    [VM_RUN_UNKNOWN] = "unknown",
+    [VM_RUN_RUNNING] = "running",
+    [VM_RUN_PAUSED] = "paused",
+    [VM_RUN_PRELAUNCH] = "prelaunch",
+    [VM_RUN_MIGRATING] = "migrating",
+    [VM_RUN_SUSPENDED] = "suspended",
+    [VM_RUN_SHUTDOWN] = "shutdown",
+    [VM_RUN_FAILED] = "failed",
+};
+static_assert(ELEMENTSOF(vm_run_state_names) == VM_RUN_STATE_COUNT, "a run state has no name");
+
+const char *vm_run_state_name(enum vm_run_state state)
+{
+    return LOOKUP(vm_run_state_names, state);
+}
+
+static const char *const vm_monitor_names[] = {
+    [VM_MONITOR_NONE] = "none",
+    [VM_MONITOR_CONNECTING] = "connecting",
+    [VM_MONITOR_READY] = "ready",
+    [VM_MONITOR_SILENT] = "silent",
+};
+static_assert(ELEMENTSOF(vm_monitor_names) == VM_MONITOR_COUNT, "a monitor state has no name");
+
+const char *vm_monitor_name(enum vm_monitor monitor)
+{
+    return LOOKUP(vm_monitor_names, monitor);
+}

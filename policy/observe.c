@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns what is known of each VM when a decision begins: how much it holds, how fast it grows, and
+ * which rungs facts and rules leave open. A VM whose memory could not be read keeps its last known
+ * size for the budget and is left alone otherwise.
+ */
+#include "observe.h"
+
+#include "relief.h"
+
+static bool is_enforced(const struct decision *d, uint32_t position)
+{
+    return d->rules->host.mode == MODE_ENFORCE && decision_rules(d, position)->mode == MODE_ENFORCE;
+}
+
+static bool is_gone(const struct vm_snapshot *vm)
+{
+    return vm->process_state == VM_PROCESS_DEAD || (vm->measures.in_force & VM_MEASURE_KILLED);
+}
+
+static bool is_inflatable_kind(const struct vm_snapshot *vm)
+{
+    switch (vm->kind) {
+    case VM_KIND_ELASTIC:
+        return true;
+    case VM_KIND_SELF_DEFLATING:
+        /* Free page reporting returns what is free, the balloon what is cached as well: both work
+         * together. A guest that deflates on its own OOM takes back what it gave just when it is
+         * needed, so nothing asked of it can be counted on. */
+        return vm->kind_reason == VM_KIND_REASON_FREE_PAGE_REPORTING;
+    case VM_KIND_UNKNOWN:
+    case VM_KIND_RIGID:
+    case VM_KIND_RESIZABLE:
+    case VM_KIND_COUNT:
+        return false;
+    }
+    return false;
+}
+
+/* A balloon of this VM can be moved, whichever way. */
+static bool is_movable(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    uint32_t held_by_us = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+    return !is_gone(vm) && !held_by_us && vm->monitor == VM_MONITOR_READY &&
+           vm->run_state == VM_RUN_RUNNING && vm->migration == VM_MIGRATION_NONE &&
+           vm->process_state != VM_PROCESS_STOPPED && known(vm->sampled) && known(vm->maximum) &&
+           known(vm->balloon.actual) && known(vm->rss);
+}
+
+/* Post-copy on either side is never touched. Whether there is one cannot be known without a monitor
+ * that answers; while one is about to answer, it is waited for. */
+static bool may_be_postcopy(const struct vm_snapshot *vm)
+{
+    if (vm->migration == VM_MIGRATION_POSTCOPY)
+        return true;
+    return vm->migration == VM_MIGRATION_UNKNOWN &&
+           (vm->monitor == VM_MONITOR_READY || vm->monitor == VM_MONITOR_CONNECTING);
+}
+
+static bool is_pausable(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    const struct vm_rules *rules = decision_rules(d, position);
+    uint32_t already = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+    /* Without a monitor nobody knows the run state: it grows, so it runs. */
+    bool runs = vm->run_state == VM_RUN_RUNNING ||
+                (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
+    return !is_gone(vm) && !already && runs && !may_be_postcopy(vm) &&
+           vm->migration != VM_MIGRATION_INCOMING && vm->process_state != VM_PROCESS_STOPPED &&
+           (rules->rungs & RUNG_BIT(RUNG_PAUSE)) && rules->sacrifice != SACRIFICE_NEVER;
+}
+
+static bool is_killable(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    const struct vm_rules *rules = decision_rules(d, position);
+    return !is_gone(vm) && !may_be_postcopy(vm) && vm->identity.pid > 0 && known(vm->sampled) &&
+           (rules->rungs & RUNG_BIT(RUNG_KILL)) && rules->sacrifice != SACRIFICE_NEVER;
+}
+
+static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
+{
+    uint64_t held = vm_held(vm);
+    if (!known(vm->sampled) || !known(held))
+        return;
+    rate_update(&state->growth, vm->sampled, diff_i64(held, known_or(state->held, held)));
+    state->held = held;
+}
+
+/* The balloon target in force: what the ledger says, or what we asked so lately that the ledger
+ * need not show it yet, or what a dry run would have asked. UNKNOWN: none. */
+static uint64_t target_in_force(
+    const struct decision *d, const struct vm_snapshot *vm, const struct vm_state *state)
+{
+    bool pending =
+        (state->marks & MARK_ASKED_DRY) != 0 || since(d->now, state->asked_time) < BALLOON_INTERVAL;
+    if (known(state->asked) && pending)
+        return state->asked;
+    return vm->measures.in_force & VM_MEASURE_BALLOON ? vm->measures.balloon_target : UNKNOWN;
+}
+
+/* A target that takes only what the guest itself calls idle, or UNKNOWN. Its word orders who gives
+ * first; what it can claim is bounded by what is resident (relief_balloon()). Figures from before
+ * the balloon came to rest would count the same idle memory twice. */
+static uint64_t idle_floor(const struct decision *d, const struct vm_snapshot *vm,
+    const struct vm_state *state, uint64_t minimum, uint64_t current)
+{
+    const struct vm_statistics *statistics = &vm->statistics;
+    if (vm->kind != VM_KIND_ELASTIC || !known(statistics->free))
+        return UNKNOWN;
+    if (since(d->now, statistics->updated) > STATISTICS_STALE)
+        return UNKNOWN;
+    if (known(state->asked_time) &&
+        statistics->updated < add_held(state->asked_time, BALLOON_INTERVAL))
+        return UNKNOWN;
+    if (diff_i64(vm->balloon.actual, current) > (int64_t)BALLOON_STEP_MIN)
+        return UNKNOWN;
+    uint64_t idle =
+        add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
+    idle = sub_or_zero(idle, max_u64(IDLE_RESERVE, vm->maximum / IDLE_RESERVE_DIVISOR));
+    return max_u64(minimum, sub_or_zero(current, idle));
+}
+
+static uint32_t traits(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    const struct vm_state *state = decision_state(d, position);
+    uint32_t result = TRAIT_USABLE;
+    if (is_enforced(d, position))
+        result |= TRAIT_ENFORCED;
+    if (known(state->stuck_until) && d->now < state->stuck_until)
+        result |= TRAIT_STUCK;
+    if (is_movable(d, position)) {
+        result |= TRAIT_DEFLATABLE;
+        bool allowed = decision_rules(d, position)->rungs & RUNG_BIT(RUNG_BALLOON);
+        if (allowed && is_inflatable_kind(vm) && !(result & TRAIT_STUCK))
+            result |= TRAIT_INFLATABLE;
+    }
+    if (is_pausable(d, position))
+        result |= TRAIT_PAUSABLE;
+    if (is_killable(d, position))
+        result |= TRAIT_KILLABLE;
+    if (vm->measures.in_force & VM_MEASURE_PAUSE)
+        result |= TRAIT_PAUSED;
+    return result;
+}
+
+static void observe_vm(struct decision *d, uint32_t position, bool advance)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_scratch *scratch = &d->vms[position];
+    *scratch = (struct vm_scratch){.minimum = UNKNOWN, .idle_floor = UNKNOWN};
+    if (vm->slot >= d->state->vm_capacity || vm->slot >= d->rules->vm_capacity)
+        return;
+
+    struct vm_state *state = decision_state(d, position);
+    if (advance) {
+        if (!vm_identity_equal(&state->identity, &vm->identity))
+            vm_state_reset(state, &vm->identity);
+        observe_growth(state, vm);
+        /* What a dry run would have done is void once it is for real. */
+        if (is_enforced(d, position)) {
+            if (state->marks & MARK_ASKED_DRY)
+                state->asked = state->asked_time = UNKNOWN;
+            state->marks &= MARK_SETTLED;
+        }
+    }
+    scratch->held = known_or(state->held, 0);
+    scratch->minimum = vm_minimum(vm, decision_rules(d, position));
+    scratch->traits = traits(d, position);
+    if (known(vm->maximum) && known(vm->balloon.actual) && known(vm->rss)) {
+        uint64_t actual = min_u64(vm->balloon.actual, vm->maximum);
+        uint64_t target = target_in_force(d, vm, state);
+        scratch->resident = min_u64(vm->rss, actual);
+        scratch->current = min_u64(known_or(target, actual), vm->maximum);
+        scratch->goal = scratch->current;
+        scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
+    }
+}
+
+void observe_vms(struct decision *d, bool advance)
+{
+    struct assessment *assessment = &d->plan->assessment;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        observe_vm(d, i, advance);
+        if (!(d->vms[i].traits & TRAIT_USABLE))
+            continue;
+        const struct rate *growth = &decision_state(d, i)->growth;
+        if (known(vm_held(decision_vm(d, i))))
+            assessment->guests_held = add_held(assessment->guests_held, d->vms[i].held);
+        d->budget_held = add_held(d->budget_held, d->vms[i].held);
+        if (since(d->now, growth->time) > GROWTH_STALE)
+            continue;
+        d->guests_fast = rate_sum(d->guests_fast, growth->fast);
+        d->guests_slow = rate_sum(d->guests_slow, growth->slow);
+        assessment->guests_growth = rate_sum(assessment->guests_growth, rate_confirmed(growth));
+    }
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What one snapshot says about each VM. */
+#ifndef PLIMSOLL_POLICY_OBSERVE_H
+#define PLIMSOLL_POLICY_OBSERVE_H
+
+#include "state.h"
+
+/* Brings state and scratch of every VM up to the snapshot: identity, growth, what each may be asked
+ * for. ADVANCE false: the state is only read. */
+void observe_vms(struct decision *d, bool advance);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns oom_score_adj. The kernel kills whoever has most points = rss + swap + page tables
+ * + adj × total / 1000 (mm/oom_kill.c, oom_badness()), so to give a guest a wanted score its adj
+ * must make up for its size, and must follow it.
+ *
+ * Wanted scores, in thousandths of all memory: ordinary guests share 1..500, the first victim on
+ * top; valuable ones (above the default priority, sacrificed last, or without leave to be killed)
+ * share −1..−400, so that any process outside that leaks is a likelier victim than they; protected
+ * guests get −999, short of the −1000 that would leave the kernel nobody.
+ *
+ * A value is written when it is off by a step, or by anything when the order of two neighbours is
+ * wrong; at most every few seconds, and not in critical, where there is better use of the time.
+ */
+#include "oom_score.h"
+
+#include "order.h"
+#include "plan_add.h"
+#include "relief.h"
+
+static bool may_be_killed(const struct decision *d, uint32_t position)
+{
+    const struct vm_rules *rules = decision_rules(d, position);
+    return rules->sacrifice != SACRIFICE_NEVER && (rules->rungs & RUNG_BIT(RUNG_KILL)) &&
+           decision_vm(d, position)->migration != VM_MIGRATION_POSTCOPY;
+}
+
+static bool is_valuable(const struct decision *d, uint32_t position)
+{
+    const struct vm_rules *rules = decision_rules(d, position);
+    return !may_be_killed(d, position) || rules->sacrifice != SACRIFICE_NORMAL ||
+           rules->priority > PRIORITY_DEFAULT;
+}
+
+/* Resident, swap and page tables: the part of the kernel's points that is not adj. */
+static uint64_t own_points(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    return add_held(
+        known_or(vm->rss, 0), add_held(known_or(vm->swap, 0), known_or(vm->page_tables, 0)));
+}
+
+static bool dies_before(const struct decision *d, uint32_t a, uint32_t b)
+{
+    bool valuable_a = is_valuable(d, a), valuable_b = is_valuable(d, b);
+    if (valuable_a != valuable_b)
+        return valuable_b;
+    bool killable_a = may_be_killed(d, a), killable_b = may_be_killed(d, b);
+    if (killable_a != killable_b)
+        return killable_a;
+    const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
+    if (rules_a->sacrifice != rules_b->sacrifice)
+        return rules_a->sacrifice < rules_b->sacrifice;
+    uint64_t loss_a = loss_kill(decision_vm(d, a), rules_a);
+    uint64_t loss_b = loss_kill(decision_vm(d, b), rules_b);
+    return loss_a < loss_b;
+}
+
+static int32_t score_set(const struct decision *d, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, position);
+    return state->marks & MARK_OOM_ASKED ? state->oom_asked
+                                         : decision_vm(d, position)->oom_score_adj;
+}
+
+/* adj that gives the VM the wanted score, in thousandths. */
+static int32_t score_for(
+    const struct decision *d, uint32_t position, int32_t wanted, uint64_t total)
+{
+    if (decision_rules(d, position)->sacrifice == SACRIFICE_NEVER)
+        return OOM_SCORE_NEVER;
+    uint64_t own = min_u64(scale_u64(own_points(d, position), 1000, total), 2000);
+    int32_t adj = wanted - (int32_t)own;
+    if (adj < OOM_SCORE_NEVER)
+        return OOM_SCORE_NEVER;
+    return adj > OOM_SCORE_MAX ? OOM_SCORE_MAX : adj;
+}
+
+/* The kernel's points as they stand, offset so that they are never negative. */
+static uint64_t points(const struct decision *d, uint32_t position, uint64_t total)
+{
+    int32_t adj = score_set(d, position);
+    uint64_t offset = (uint64_t)(adj < -1000 ? 0 : adj + 1000);
+    return add_held(own_points(d, position), scale_u64(total, offset, 1000));
+}
+
+static void set_score(struct decision *d, uint32_t position, int32_t adj)
+{
+    struct action *action = plan_add(d, ACTION_OOM_SCORE, REASON_OOM_ORDER, position, 0);
+    if (!action)
+        return;
+    action->oom_score_adj = adj;
+    if (!(d->vms[position].traits & TRAIT_ENFORCED)) {
+        struct vm_state *state = decision_state(d, position);
+        state->oom_asked = adj;
+        state->marks |= MARK_OOM_ASKED;
+    }
+}
+
+static int32_t wanted_score(uint32_t rank, uint32_t victims, uint32_t count)
+{
+    if (rank < victims) {
+        uint64_t left = victims - rank;
+        return (int32_t)max_u64(left * OOM_VICTIM_SPAN / victims, 1);
+    }
+    uint64_t behind = rank - victims + 1, valuable = count - victims;
+    return -(int32_t)max_u64(behind * OOM_VALUABLE_SPAN / valuable, 1);
+}
+
+void oom_score_order(struct decision *d)
+{
+    const struct host_snapshot *host = &d->snapshot->host;
+    if (d->plan->assessment.band == BAND_CRITICAL || !known(host->total) || host->total == 0 ||
+        since(d->now, d->state->oom_scored_at) < OOM_SCORE_INTERVAL)
+        return;
+    d->state->oom_scored_at = d->now;
+    uint64_t total = add_held(host->total, known_or(host->swap_total, 0));
+
+    uint32_t victims = 0, count = order_sort(d, TRAIT_USABLE, dies_before);
+    while (victims < count && !is_valuable(d, d->vms[victims].order))
+        victims++;
+    bool wrong = false; /* the one before should have more points than this one, and has not */
+    for (uint32_t rank = 0; rank < count; rank++) {
+        uint32_t position = d->vms[rank].order;
+        bool next_wrong = rank + 1 < count &&
+                          points(d, position, total) < points(d, d->vms[rank + 1].order, total);
+        int32_t adj = score_for(d, position, wanted_score(rank, victims, count), total);
+        int32_t off = adj - score_set(d, position);
+        const struct vm_snapshot *vm = decision_vm(d, position);
+        bool readable =
+            known(vm->sampled) && known(vm->rss) && !(vm->measures.in_force & VM_MEASURE_KILLED);
+        bool far = off >= OOM_SCORE_STEP || off <= -OOM_SCORE_STEP;
+        if (readable && (far || (off != 0 && (wrong || next_wrong))))
+            set_score(d, position, adj);
+        wrong = next_wrong;
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Stopping guests that grow, and what becomes of a freeze. */
+#ifndef PLIMSOLL_POLICY_PAUSE_H
+#define PLIMSOLL_POLICY_PAUSE_H
+
+#include "state.h"
+
+/* Pauses or freezes growers for each critical pool. */
+void pause_growers(struct decision *d);
+
+/* Makes proper pauses out of freezes where the sprint is over. */
+void pause_bridge(struct decision *d);
+
+/* Fill rate of POOL once the pauses already decided take effect, for real or with those of dry run.
+ */
+int64_t pause_remaining_fill(
+    const struct decision *d, const struct pool_view *pool, bool dry_run_too);
+
+/* Growth that could still be stopped by pausing enforced guests. */
+int64_t pause_possible(const struct decision *d);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an action brings, and what it costs. */
+#ifndef PLIMSOLL_POLICY_RELIEF_H
+#define PLIMSOLL_POLICY_RELIEF_H
+
+#include "state.h"
+
+/* Bytes that return to POOL when the VM's balloon target is lowered to TARGET. */
+uint64_t relief_balloon(
+    const struct decision *d, const struct pool_view *pool, uint32_t position, uint64_t target);
+
+/* The same for targets already asked for, summed over enforced guests, or over all of them. */
+uint64_t relief_balloons_pending(
+    const struct decision *d, const struct pool_view *pool, bool dry_run_too);
+
+/* Bytes that return to POOL within the horizon when the VM is killed; 0: nothing, or unknown. */
+uint64_t relief_kill(const struct decision *d, const struct pool_view *pool, uint32_t position);
+
+/* Nanoseconds from SIGKILL until RELIEF bytes are free. */
+uint64_t relief_kill_time(const struct vm_snapshot *vm, uint64_t relief);
+
+/* Growth of the VM now, bytes per second; 0 when it was not measured lately. */
+int64_t relief_growth(const struct decision *d, uint32_t position);
+
+/* priority × VM-minutes × 1000 */
+uint64_t loss_pause(const struct vm_rules *rules);
+uint64_t loss_kill(const struct vm_snapshot *vm, const struct vm_rules *rules);
+
+#endif

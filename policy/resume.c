@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns resuming. A guest is resumed when, with what it is likely to take soon already subtracted,
+ * the pool stays out of tight: the lesser of all it can still take (maximum - held) and half a
+ * minute of its growth before the pause. Half a minute is what the balloons need to follow; asking
+ * for room for everything would keep a large guest stopped although it wants little.
+ *
+ * That guess can be wrong, so it waits for a back-off that doubles with each pause soon after a
+ * resume: 30 s to 10 min. Where there is room for all the guest can take there is nothing to guess,
+ * and it runs at once.
+ *
+ * The most valuable guest goes first. If the room does not suffice for it, a lesser one runs only
+ * with room for all that it can take; the next is not resumed before the last has had time to show
+ * what it takes. Room for those who wait is withheld from balloon grants.
+ */
+#include "resume.h"
+
+#include "grant.h"
+#include "order.h"
+#include "plan_add.h"
+#include "pool.h"
+#include "relief.h"
+
+static bool may_resume(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    uint32_t in_force = vm->measures.in_force;
+    if (!(in_force & VM_MEASURE_PAUSE) || vm->process_state == VM_PROCESS_DEAD ||
+        (in_force & (VM_MEASURE_RESUMING | VM_MEASURE_KILLED)))
+        return false;
+    if (decision_state(d, position)->marks & MARK_RESUMED_DRY)
+        return false;
+    if (in_force & VM_MEASURE_STOPPED)
+        /* `cont` on a migrated source corrupts disks (facts 10). */
+        return vm->monitor == VM_MONITOR_READY && vm->run_state == VM_RUN_PAUSED &&
+               vm->migration == VM_MIGRATION_NONE;
+    /* A `stop` on its way is awaited; a freeze alone needs nobody's answer. */
+    return !(in_force & VM_MEASURE_STOP_SENT);
+}
+
+/* All it can still take; UNKNOWN: nobody can say. */
+static uint64_t take_all(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    if (!known(vm->maximum) || !known(decision_state(d, position)->held))
+        return UNKNOWN;
+    return sub_or_zero(vm->maximum, d->vms[position].held);
+}
+
+static uint64_t take_soon(const struct decision *d, uint32_t position)
+{
+    int64_t growth = decision_state(d, position)->growth_before;
+    if (growth < 0) /* paused before this guard began */
+        growth = (int64_t)RESUME_GROWTH_ASSUMED;
+    return min_u64(take_all(d, position), rate_bytes(growth, RESUME_ROOM_TIME));
+}
+
+static bool resumes_before(const struct decision *d, uint32_t a, uint32_t b)
+{
+    const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
+    if (rules_a->priority != rules_b->priority)
+        return rules_a->priority > rules_b->priority;
+    uint64_t since_a = decision_vm(d, a)->measures.paused_since;
+    uint64_t since_b = decision_vm(d, b)->measures.paused_since;
+    return since_a < since_b;
+}
+
+static bool fits(const struct decision *d, uint32_t position, bool *waits)
+{
+    const struct vm_state *state = decision_state(d, position);
+    uint64_t all = take_all(d, position);
+    if (known(all) && all <= d->room && d->room > 0)
+        return true;
+    if (*waits)
+        return false;
+    bool due = !known(state->resume_after) || d->now >= state->resume_after;
+    bool room = d->room > 0 && take_soon(d, position) <= d->room;
+    *waits = !room;
+    return due && room;
+}
+
+static bool bands_allow(const struct decision *d)
+{
+    const struct pool_view *pools = d->plan->assessment.pools;
+    return known(pools[POOL_INDEX_HOST].total) && pools[POOL_INDEX_HOST].band <= BAND_TIGHT &&
+           pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT;
+}
+
+static bool resume_one(struct decision *d, uint32_t position)
+{
+    struct vm_state *state = decision_state(d, position);
+    struct action *action =
+        plan_add(d, ACTION_RESUME, REASON_RESUME_ROOM, position, POOL_INDEX_HOST);
+    if (!action)
+        return false;
+    action->deficit = 0;
+    d->vms[position].traits |= TRAIT_IN_ACTION;
+    d->state->resumed_at = d->now;
+    state->resumed_at = d->now;
+    state->bridge_at = UNKNOWN;
+    if (!(d->vms[position].traits & TRAIT_ENFORCED))
+        state->marks |= MARK_RESUMED_DRY;
+    grant_book(d, position, min_u64(take_soon(d, position), d->room));
+    return true;
+}
+
+void resume_guests(struct decision *d)
+{
+    uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resumes_before);
+    bool busy = since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
+    bool waits = false;
+    for (uint32_t i = 0; i < count && !busy; i++) {
+        uint32_t position = d->vms[i].order;
+        if (may_resume(d, position) && fits(d, position, &waits))
+            busy = resume_one(d, position);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t position = d->vms[i].order;
+        if (!(d->vms[position].traits & TRAIT_IN_ACTION))
+            d->room = sub_or_zero(d->room, take_soon(d, position));
+    }
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the layout of the policy's memory: its sizes, a state without history, and the ring of
+ * destructive actions that the circuit breaker counts. The caller gives the memory.
+ */
+#include "state.h"
+
+size_t policy_state_size(uint32_t vm_capacity)
+{
+    return sizeof(struct policy_state) + (size_t)vm_capacity * sizeof(struct vm_state);
+}
+
+size_t policy_scratch_size(uint32_t vm_capacity)
+{
+    return sizeof(struct policy_scratch) + (size_t)vm_capacity * sizeof(struct vm_scratch);
+}
+
+void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
+{
+    /* By memset first: equal histories shall be equal byte by byte, padding included. */
+    __builtin_memset(vm, 0, sizeof(*vm));
+    vm->identity = *identity;
+    rate_reset(&vm->growth);
+    vm->held = UNKNOWN;
+    vm->asked = vm->asked_time = vm->before = UNKNOWN;
+    vm->round_since = vm->stuck_until = UNKNOWN;
+    vm->stuck_cooldown = STUCK_COOLDOWN;
+    vm->drift_next = UNKNOWN;
+    vm->drift_backoff = DRIFT_BACKOFF;
+    vm->grant_at = vm->pause_asked = UNKNOWN;
+    vm->growth_before = -1;
+    vm->resume_after = vm->resumed_at = UNKNOWN;
+    vm->resume_backoff = RESUME_BACKOFF;
+    vm->bridge_at = vm->kill_asked = UNKNOWN;
+}
+
+struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
+{
+    struct policy_state *state = buffer;
+    __builtin_memset(state, 0, policy_state_size(vm_capacity));
+    state->vm_capacity = vm_capacity;
+    state->time = UNKNOWN;
+    state->resumed_at = state->oom_scored_at = UNKNOWN;
+    for (int reason = 0; reason < REASON_COUNT; reason++)
+        state->alerted[reason] = UNKNOWN;
+    for (int i = 0; i < POOLS_MAX; i++) {
+        rate_reset(&state->pools[i].fill);
+        state->pools[i].memory = state->pools[i].swap_free = UNKNOWN;
+        state->pools[i].better_since = UNKNOWN;
+    }
+    static const struct vm_identity nobody;
+    for (uint32_t slot = 0; slot < vm_capacity; slot++)
+        vm_state_reset(&state->vms[slot], &nobody);
+    return state;
+}
+
+struct policy_scratch *policy_scratch_init(void *buffer, uint32_t vm_capacity)
+{
+    struct policy_scratch *scratch = buffer;
+    __builtin_memset(scratch, 0, policy_scratch_size(vm_capacity));
+    scratch->vm_capacity = vm_capacity;
+    return scratch;
+}
+
+void state_remember_destruction(
+    struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE])
+{
+    struct destruction *entry = &state->destructions[state->destruction_next];
+    entry->time = time;
+    __builtin_memcpy(entry->uuid, uuid, UUID_SIZE);
+    state->destruction_next = (state->destruction_next + 1) % DESTRUCTION_MAX;
+    if (state->destruction_count < DESTRUCTION_MAX)
+        state->destruction_count++;
+}
+
+void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE])
+{
+    state_remember_destruction(state, time, uuid);
+}

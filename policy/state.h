@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What libpolicy remembers between two snapshots (struct policy_state), what it needs while it
+ * decides one (struct policy_scratch), and the context that its parts hand to each other (struct
+ * decision). All of it plain data without pointers into itself: a memcpy is a copy.
+ *
+ * Times are the snapshot's; UNKNOWN stands for "never happened".
+ */
+#ifndef PLIMSOLL_POLICY_STATE_H
+#define PLIMSOLL_POLICY_STATE_H
+
+#include <assert.h>
+
+#include <plimsoll/policy.h>
+
+#include "rate.h"
+#include "tuning.h"
+
+struct vm_state {
+    struct vm_identity identity; /* pid 0: slot not in use */
+    struct rate growth;          /* of what the guest holds */
+    uint64_t held;               /* last known; UNKNOWN before any */
+
+    /* Balloon. */
+    uint64_t asked, asked_time;         /* last target we decided */
+    uint64_t before;                    /* `actual` before our first target, in dry run */
+    uint64_t round_since;               /* a round of inflation is under verification since */
+    uint64_t round_rss, round_resident; /* figures and growth when it began */
+    int64_t round_growth;
+    uint64_t stuck_until;
+    uint64_t stuck_cooldown;
+    uint64_t drift_next, drift_backoff;     /* not asked again before; grows each time */
+    uint64_t granted, grant_held, grant_at; /* bytes granted that it may not have touched yet */
+
+    /* Pause. */
+    uint64_t pause_asked;
+    int64_t growth_before; /* growth when paused; negative: not known */
+    uint64_t resume_after, resume_backoff, resumed_at;
+    uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
+
+    uint64_t kill_asked;
+    uint64_t kill_relief;
+    int32_t oom_asked; /* the score a dry run would have set */
+
+    uint16_t marks; /* enum vm_mark */
+};
+/* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
+static_assert(sizeof(struct vm_state) <= 300, "state of one VM has outgrown its budget");
+
+enum vm_mark {
+    MARK_ASKED_DRY = 1 << 0,   /* `asked` was decided in dry run: nobody carried it out */
+    MARK_SETTLED = 1 << 1,     /* `actual` has been at the target since it was asked */
+    MARK_PAUSED_DRY = 1 << 2,  /* would have been paused: counts as pending, see pause.c */
+    MARK_KILLED_DRY = 1 << 3,  /* would have been killed: counts as pending, see kill.c */
+    MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
+    MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
+};
+
+struct pool_state {
+    struct rate fill;
+    uint64_t memory, swap_free; /* last figures the fill rate was measured from */
+    uint64_t better_since;      /* the band's conditions have been off since */
+    enum band band;
+};
+
+/* A kill whose freed bytes have not shown yet: nothing else is killed until then. */
+struct kill_pending {
+    struct vm_identity identity; /* pid 0: none */
+    uint64_t asked, predicted;
+    uint64_t relief, available; /* bytes predicted; available of the pool when decided */
+    uint32_t pool;              /* index into pools[] */
+    bool gone;                  /* the victim had vanished in the snapshot before this one */
+};
+
+/* So many destructive actions are remembered; max-destructive beyond it acts as if it were this. */
+#define DESTRUCTION_MAX 64
+
+struct destruction {
+    uint64_t time;
+    uint8_t uuid[UUID_SIZE];
+};
+
+struct policy_state {
+    uint32_t vm_capacity;
+    uint32_t destruction_next; /* ring */
+    uint32_t destruction_count;
+    bool sprint;
+    uint64_t time; /* of the last snapshot; UNKNOWN: none yet */
+    enum band band;
+    struct pool_state pools[POOLS_MAX];
+    struct kill_pending kill;
+    struct destruction destructions[DESTRUCTION_MAX];
+    uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
+    uint64_t resumed_at;            /* the last resume of any guest */
+    uint64_t oom_scored_at;
+    struct vm_state vms[];
+};
+
+/* One VM while one snapshot is decided; by position in the snapshot, not by slot. */
+struct vm_scratch {
+    uint64_t held;       /* now, or last known; 0 when never known */
+    uint64_t minimum;    /* UNKNOWN while its maximum is */
+    uint64_t resident;   /* guest memory that is resident: the most a balloon can return */
+    uint64_t current;    /* balloon target in force, else what it has */
+    uint64_t goal;       /* target being worked out */
+    uint64_t idle_floor; /* a target that takes only idle memory; UNKNOWN: cannot be told */
+    uint32_t traits;     /* enum vm_trait */
+    uint32_t order;      /* a permutation of positions for order_sort(), not of this VM */
+    uint32_t pool;       /* what made `goal` fall: index into pools[] */
+};
+static_assert(sizeof(struct vm_scratch) <= 64, "scratch of one VM has outgrown its budget");
+
+enum vm_trait {
+    TRAIT_USABLE = 1 << 0,     /* its slot has rules and state */
+    TRAIT_ENFORCED = 1 << 1,   /* host and class act for real */
+    TRAIT_INFLATABLE = 1 << 2, /* a balloon may be asked, and returns memory */
+    TRAIT_STUCK = 1 << 3,      /* asked lately, and returned nothing */
+    TRAIT_PAUSABLE = 1 << 4,
+    TRAIT_KILLABLE = 1 << 5,
+    TRAIT_PAUSED = 1 << 6,     /* by a measure of ours */
+    TRAIT_BY_SHARE = 1 << 7,   /* `goal` goes below what is idle */
+    TRAIT_DEFLATABLE = 1 << 8, /* has a balloon of ours that can be given back now */
+    TRAIT_CANDIDATE = 1 << 9,  /* scratch bit of whoever is choosing */
+    TRAIT_IN_ACTION = 1 << 10, /* has been paused, thawed, resumed or killed in this plan */
+};
+
+struct policy_scratch {
+    uint32_t vm_capacity;
+    struct vm_scratch vms[];
+};
+
+/* What the parts of one decision share. */
+struct decision {
+    const struct snapshot *snapshot;
+    const struct rules *rules;
+    struct policy_state *state;
+    struct vm_scratch *vms; /* by position in the snapshot */
+    uint32_t vm_count;
+    struct plan *plan;
+    uint64_t now;
+    int64_t guests_fast, guests_slow; /* growth of all guests by both estimators */
+    uint64_t budget_held;             /* of all guests, with last known values */
+    uint64_t room; /* memory that calm does not need and nobody has been given yet */
+    bool paused;   /* this plan pauses or freezes somebody for real */
+    bool bridged;  /* this plan thaws somebody for a `stop` */
+};
+
+static inline const struct vm_snapshot *decision_vm(const struct decision *d, uint32_t position)
+{
+    return &d->snapshot->vms[position];
+}
+
+static inline const struct vm_rules *decision_rules(const struct decision *d, uint32_t position)
+{
+    return &d->rules->vms[d->snapshot->vms[position].slot];
+}
+
+static inline struct vm_state *decision_state(const struct decision *d, uint32_t position)
+{
+    return &d->state->vms[d->snapshot->vms[position].slot];
+}
+
+/* Time since EVENT, NEVER if it has not happened. */
+static inline uint64_t since(uint64_t now, uint64_t event)
+{
+    return known(event) ? sub_or_zero(now, event) : NEVER;
+}
+
+void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity);
+
+/* Remembers a destructive action for the circuit breaker. */
+void state_remember_destruction(
+    struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE]);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every number the policy rests on, in one place, with where it comes from. What an operator should
+ * choose stands in the rules instead.
+ */
+#ifndef PLIMSOLL_POLICY_TUNING_H
+#define PLIMSOLL_POLICY_TUNING_H
+
+#include <plimsoll/units.h>
+
+/* ---- forecast ---- */
+
+/* How far ahead deficits are reckoned: a balloon at about 1 GiB/s (limits: rates) can turn 10 GiB
+ * in it, and a forecast of a fill rate is seldom good for longer. */
+#define HORIZON (10 * NSEC_PER_SEC)
+/* Time constants of the two estimators: one that follows a ramp within a second, one that a burst
+ * of page cache or a starting process does not move. */
+#define RATE_FAST_TAU (500 * NSEC_PER_MSEC)
+#define RATE_SLOW_TAU (5 * NSEC_PER_SEC)
+/* A fill is confirmed by so many samples in a row. */
+#define RATE_CONFIRM_SAMPLES 2
+/* Slower fills say nothing about time: 1 MiB/s, or 0.05 % of the pool per second. */
+#define FILL_IGNORED MIB
+#define FILL_IGNORED_DIVISOR 2000
+/* A guest that grows slower is not worth a pause. */
+#define GROWTH_MEASURABLE MIB
+/* A growth rate measured longer ago than this says nothing about now. */
+#define GROWTH_STALE (5 * NSEC_PER_SEC)
+
+/* ---- pools ---- */
+
+/* How fast swap fills while nobody has measured it: a slow disk's random writes. */
+#define SWAP_RATE_ASSUMED (64 * MIB)
+/* The floor, after ESX's minFree: 899 MiB for the first 28 GiB and 1 % of what is above. */
+#define FLOOR_BASE_TOTAL (28 * GIB)
+#define FLOOR_BASE (899 * MIB)
+#define FLOOR_REST_DIVISOR 100
+/* Below the high watermark kswapd is busy; twice that keeps us out of its way. */
+#define FLOOR_WATERMARKS 2
+
+/* ---- bands: shares of total - floor in 1/10000, and times to exhaustion ---- */
+
+#define TIGHT_SHARE 1500
+#define SCARCE_SHARE 750
+#define CRITICAL_SHARE 300
+#define TIGHT_TIME (5 * NSEC_PER_MINUTE)
+#define SCARCE_TIME (60 * NSEC_PER_SEC)
+#define CRITICAL_TIME (10 * NSEC_PER_SEC)
+/* A node's thresholds are so many times lower: the kernel fills a node to its watermark before it
+ * turns to the next, so a full node is no emergency as such. */
+#define NODE_THRESHOLD_DIVISOR 2
+/* A band is left a quarter of its threshold, or 1/64 of the pool, above it … */
+#define LEAVE_DIVISOR 4
+#define LEAVE_CAPACITY_DIVISOR 64
+/* … with half as much time again … */
+#define LEAVE_TIME_NUMERATOR 3
+#define LEAVE_TIME_DENOMINATOR 2
+/* … after so long. */
+#define BAND_DWELL (5 * NSEC_PER_SEC)
+/* Less time left than this: `stop` drains block I/O and is slowest under pressure (facts 9). */
+#define SPRINT_TIME (2 * NSEC_PER_SEC)
+
+/* ---- balloon ---- */
+
+/* What a balloon moves in a second at best (limits: rates), and how often a guest is asked. */
+#define BALLOON_STEP_MAX GIB
+#define BALLOON_INTERVAL NSEC_PER_SEC
+/* Not worth asking for less. */
+#define BALLOON_STEP_MIN (16 * MIB)
+#define BALLOON_STEP_DIVISOR 100
+/* Asked this long ago, and less than a tenth (a twentieth for one that was growing) came back: the
+ * guest is stuck. At 10 % of the usual rate a guest still passes. */
+#define STUCK_AFTER (10 * NSEC_PER_SEC)
+#define STUCK_DIVISOR 10
+#define STUCK_GROWING_DIVISOR 20
+/* A stuck guest is left alone for a minute, then for twice as long each time. */
+#define STUCK_COOLDOWN NSEC_PER_MINUTE
+#define STUCK_COOLDOWN_MAX (16 * NSEC_PER_MINUTE)
+#define DRIFT_BACKOFF (10 * NSEC_PER_SEC)
+#define DRIFT_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
+/* Statistics are taken each second from tight; older ones come from calm and prove nothing. */
+#define STATISTICS_STALE (10 * NSEC_PER_SEC)
+/* What a guest is left of its own idle memory: a twentieth of its maximum, at least 64 MiB, so that
+ * its next allocation does not wait for a deflate. */
+#define IDLE_RESERVE_DIVISOR 20
+#define IDLE_RESERVE (64 * MIB)
+/* This part of its page cache is taken for idle; the rest is what it reads again and again. */
+#define IDLE_CACHE_DIVISOR 2
+/* A grant is taken for unspent until the guest has touched it, at most this long. */
+#define GRANT_OUTSTANDING HORIZON
+
+/* ---- pause and resume ---- */
+
+/* Until the estimators show that a pause took effect: three fast time constants. */
+#define PAUSE_SETTLE (1500 * NSEC_PER_MSEC)
+/* A pause that did not come into force by then is asked again. */
+#define PAUSE_RETRY (2 * NSEC_PER_SEC)
+/* Expected length of a pause, for its loss. */
+#define PAUSE_EXPECTED_MINUTES 5
+/* A freeze may hold a lock that others wait for (facts 10): as short as the sprint allows, and a
+ * SIGSTOP, which also stops the monitor, not shorter than QMP needs to catch up. */
+#define BRIDGE_CGROUP NSEC_PER_SEC
+#define BRIDGE_SIGNAL (3 * NSEC_PER_SEC)
+/* While thawed it may grow as before: so long until `stop` has taken hold. */
+#define BRIDGE_GAP NSEC_PER_SEC
+#define RESUME_ROOM_TIME (30 * NSEC_PER_SEC)
+#define RESUME_GROWTH_ASSUMED (128 * MIB)
+#define RESUME_INTERVAL (5 * NSEC_PER_SEC)
+#define RESUME_BACKOFF (30 * NSEC_PER_SEC)
+#define RESUME_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
+
+/* ---- kill ---- */
+
+/* SIGKILL to exit, 768 MiB: 26 to 108 ms [measured, facts 9]; and the look that comes before. */
+#define KILL_LATENCY (100 * NSEC_PER_MSEC)
+#define KILL_POLL (10 * NSEC_PER_MSEC)
+/* The slowest that was measured for anonymous memory and for a shared memfd (limits: rates). */
+#define KILL_RATE (9 * GIB)
+#define KILL_RATE_SHARED (4 * GIB)
+/* Waited for the freed bytes: twice the prediction and a second for the guard's own scan. */
+#define KILL_PATIENCE NSEC_PER_SEC
+/* Loss of a kill counts double (design: loss). */
+#define KILL_LOSS_FACTOR 2
+/* The same guest (by uuid) is not killed again within an hour: something restarts it. */
+#define RESTART_MEMORY (60 * NSEC_PER_MINUTE)
+#define ALERT_INTERVAL NSEC_PER_MINUTE
+
+/* ---- the kernel's order ---- */
+
+#define OOM_SCORE_INTERVAL (5 * NSEC_PER_SEC)
+#define OOM_SCORE_STEP 10
+/* −1000 would exempt the guest and leave the kernel with nobody. */
+#define OOM_SCORE_NEVER (-999)
+#define OOM_SCORE_MAX 500
+/* Scores, in thousandths of all memory: victims spread over 1..500, valuable guests over −1..−400,
+ * always below a process of adj 0. */
+#define OOM_VICTIM_SPAN 500
+#define OOM_VALUABLE_SPAN 400
+
+/* ---- waking ---- */
+
+/* A_max: no host was measured to fill faster than 9.1 GiB/s with two threads on 2 MiB pages; that
+ * machine's single-core rate is 8.5 (limits). Calibration replaces it. */
+#define FILL_RATE_MAX (8 * GIB)
+/* Wake overshoot, read, decide and act. */
+#define WAKE_OVERHEAD (2 * NSEC_PER_MSEC)
+#define WAKE_MIN NSEC_PER_MSEC
+#define WAKE_MAX NSEC_PER_SEC
+/* A guest thawed for a `stop` runs until the next look. */
+#define WAKE_BRIDGE (10 * NSEC_PER_MSEC)
+
+#endif
