@@ -124,7 +124,8 @@ static int undo_run(struct ledger *ledger, bool json, const char *const *names, 
     }
     failures = undo_all(ledger, &options, names, count);
     if (json)
-        puts(json_object_to_json_string_ext(lines, JSON_C_TO_STRING_PLAIN));
+        puts(json_object_to_json_string_ext(
+            lines, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(lines);
     return failures > 0 ? COMMAND_FAILED : COMMAND_OK;
 }

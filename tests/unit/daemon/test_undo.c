@@ -5,6 +5,8 @@
  */
 #include "undo.h"
 
+#include "fake_qemu.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -465,6 +467,44 @@ START_TEST(test_qemu_balloon)
 }
 END_TEST
 
+/* A guest whose driver follows at once, played; it tells by its exit what it has in the end. */
+START_TEST(test_balloon_returned)
+{
+    int ready[2], status;
+    char byte;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        struct fake_qemu fake = {.ram = 64 * MIB, .balloon = 32 * MIB, .running = true};
+
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (fake_qemu_listen(&fake, socket_path) < 0)
+            _exit(2);
+        fake.ram = 64 * MIB;
+        fake.balloon = 32 * MIB;
+        fake.running = true;
+        if (write(ready[1], "r", 1) != 1 || fake_qemu_accept(&fake) < 0 ||
+            fake_qemu_serve(&fake) < 0)
+            _exit(3);
+        _exit(fake.balloon == 48 * MIB ? 0 : 4);
+    }
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    put(0, "web",
+        (struct vm_measures){.in_force = VM_MEASURE_BALLOON,
+            .balloon_before = 48 * MIB,
+            .balloon_target = 32 * MIB});
+    ck_assert_msg(undo(NULL) == 0, "%s", said);
+    assert_said("web balloon ok given back");
+    ck_assert_ptr_null(ledger_get(ledger, 0));
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    child = 0;
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 /* Another client has the only place at the monitor: bounded, said, kept. */
 START_TEST(test_qemu_busy_monitor)
 {
@@ -528,6 +568,7 @@ int main(void)
     tcase_add_test(tcase, test_qemu_frozen_and_stopped);
     tcase_add_test(tcase, test_qemu_postmigrate);
     tcase_add_test(tcase, test_qemu_balloon);
+    tcase_add_test(tcase, test_balloon_returned);
     tcase_add_test(tcase, test_qemu_busy_monitor);
     tcase_add_test(tcase, test_qemu_foreign_monitor);
     suite_add_tcase(suite, tcase);
