@@ -65,8 +65,9 @@ static void settle(struct undo_vm *vm, const char *measure, uint32_t bits,
     report(vm, measure, true, decision.why);
 }
 
-/* False: it is gone, and so is its entry, or it cannot be looked at. */
-static bool vm_identify(struct undo_vm *vm)
+/* False: it is gone, and so is its entry, or it cannot be looked at, which is said in the FIRST
+ * pass for both. */
+static bool vm_identify(struct undo_vm *vm, bool first)
 {
     int result =
         undo_process_open(vm->undo->options->roots->proc, &vm->entry.identity, &vm->process);
@@ -79,6 +80,8 @@ static bool vm_identify(struct undo_vm *vm)
         report(vm, "guest", true, "is gone, nothing is left to undo");
         return false;
     }
+    if (!first)
+        return false;
     (void)snprintf(text, sizeof(text), "cannot look at process %d: %s", (int)vm->entry.identity.pid,
         strerror(-result));
     report(vm, "guest", false, text);
@@ -142,7 +145,7 @@ static void deflate(struct undo_vm *vm, struct undo_monitor *monitor, enum qmp_m
     const struct vm_measures *measures = &vm->entry.measures;
     struct undo_decision decision = {.verdict = UNDO_DO, .why = ""};
     struct error error = {0};
-    struct qmp_reply reply;
+    struct qmp_reply reply = {0};
     int result = undo_monitor_ask(monitor, QMP_COMMAND_QUERY_BALLOON, &reply, &error);
 
     if (result == 0) {
@@ -160,7 +163,7 @@ static void resume(struct undo_vm *vm, struct undo_monitor *monitor, enum qmp_ru
     struct undo_decision decision =
         undo_may_resume(run_state, migration, vm->entry.measures.in_force);
     struct error error = {0};
-    struct qmp_reply reply;
+    struct qmp_reply reply = {0};
     char text[TEXT_MAX];
     int result = 0;
 
@@ -177,7 +180,7 @@ static void resume(struct undo_vm *vm, struct undo_monitor *monitor, enum qmp_ru
 static int monitor_facts(struct undo_monitor *monitor, enum qmp_run_state *ret_run_state,
     enum qmp_migration *ret_migration, struct error *ret_error)
 {
-    struct qmp_reply status, migrate;
+    struct qmp_reply status = {0}, migrate = {0};
     int result = undo_monitor_ask(monitor, QMP_COMMAND_QUERY_STATUS, &status, ret_error);
 
     if (result == 0)
@@ -199,6 +202,8 @@ static void undo_by_monitor(struct undo_vm *vm)
     struct error error = {0};
     int result;
 
+    if (measures & VM_MEASURE_KILLED)
+        return; /* the first pass has said so */
     if (!vm->entry.monitor[0])
         result = error_set(&error, -ENOENT, "the ledger knows no monitor of it");
     else if (measures & VM_MEASURE_FROZEN)
@@ -244,7 +249,7 @@ static void pass_run(struct undo *undo, const char *const *names, unsigned count
             continue;
         vm = (struct undo_vm){
             .undo = undo, .slot = slot, .entry = *entry, .process = UNDO_PROCESS_NONE};
-        if (vm_identify(&vm))
+        if (vm_identify(&vm, pass == undo_unaided))
             pass(&vm);
         undo_process_close(&vm.process);
     }

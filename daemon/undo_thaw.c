@@ -152,7 +152,7 @@ int undo_process_thaw(const char *proc, const struct undo_process *process)
         return -ENOMEM;
     }
     for (unsigned i = 0; i < THREADS_MAX && (entry = readdir(folder)); i++) {
-        char *group;
+        char *group = NULL;
 
         if (entry->d_name[0] == '.')
             continue;

@@ -16,7 +16,7 @@
 /* Longest request taken: none of ours has a parameter longer than a VM's name. */
 #define CONTROL_REQUEST_MAX 4096
 /* Longest reply sent and taken: the status of MAX_VMS_LIMIT guests at about 1 KiB each. */
-#define CONTROL_REPLY_MAX (16 * 1024 * 1024)
+#define CONTROL_REPLY_MAX (16UL * 1024 * 1024)
 /* Members of this group may read: the socket is theirs, mode 0660. Without it, root alone. */
 #define CONTROL_GROUP "plimsoll"
 

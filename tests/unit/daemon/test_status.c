@@ -225,10 +225,7 @@ END_TEST
 START_TEST(test_hostile_names)
 {
     static const char *const names[] = {"\xff\xfe", "a\nb\x1b[31m\x7f", "\xed\xa0\x80", "\xc3",
-        "\"},{\"name\":\"x",
-        "\xc2\x9b"
-        "2J",
-        "</script>\\"};
+        "\"},{\"name\":\"x", "\xc2\x9bz", "</script>\\"};
 
     snapshot->vm_count = 1;
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {

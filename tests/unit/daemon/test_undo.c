@@ -247,10 +247,13 @@ END_TEST
 START_TEST(test_killed)
 {
     child_start(NULL);
-    put(0, "web", (struct vm_measures){.in_force = VM_MEASURE_KILLED | VM_MEASURE_FROZEN_SIGNAL});
+    put(0, "web",
+        (struct vm_measures){
+            .in_force = VM_MEASURE_KILLED | VM_MEASURE_FROZEN_SIGNAL | VM_MEASURE_STOPPED});
     ck_assert_uint_eq(undo(NULL), 1);
     assert_said("web guest no was sent SIGKILL");
-    ck_assert_uint_eq(in_force(0), VM_MEASURE_KILLED | VM_MEASURE_FROZEN_SIGNAL);
+    ck_assert_uint_eq(
+        in_force(0), VM_MEASURE_KILLED | VM_MEASURE_FROZEN_SIGNAL | VM_MEASURE_STOPPED);
 }
 END_TEST
 
