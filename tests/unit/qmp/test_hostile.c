@@ -102,17 +102,22 @@ START_TEST(peer_that_never_reads_fills_only_the_output)
     ck_assert_uint_ne(qmp_session_events(h.session) & EPOLLOUT, 0);
     r = qmp_execute_get_boolean(h.session, name, name, h.now, SECOND, harness_on_reply, &h);
     ck_assert_int_eq(r, -ENOBUFS);
-    /* One that fits, and then times out before a byte of it left, is withdrawn. */
+    /* Those that fit, and then time out one by one before a byte of them left, are withdrawn. */
     ck_assert_int_eq(
-        qmp_execute(h.session, QMP_COMMAND_STOP, h.now, SECOND / 2, harness_on_reply, &h), 0);
-    h.now += SECOND / 2;
-    ck_assert_int_eq(harness_settle(&h), 0);
-    ck_assert_int_eq(h.reply.command, QMP_COMMAND_STOP);
-    ck_assert_int_eq(h.reply.result, -ETIMEDOUT);
+        qmp_execute(h.session, QMP_COMMAND_STOP, h.now, SECOND / 4, harness_on_reply, &h), 0);
+    ck_assert_int_eq(
+        qmp_execute(h.session, QMP_COMMAND_QUIT, h.now, SECOND / 2, harness_on_reply, &h), 0);
     ck_assert_int_eq(
         qmp_execute(h.session, QMP_COMMAND_CONT, h.now, SECOND, harness_on_reply, &h), 0);
+    static const enum qmp_command withdrawn[] = {QMP_COMMAND_STOP, QMP_COMMAND_QUIT};
+    for (size_t i = 0; i < ELEMENTSOF(withdrawn); i++) {
+        h.now += SECOND / 4;
+        ck_assert_int_eq(harness_settle(&h), 0);
+        ck_assert_int_eq(h.reply.command, withdrawn[i]);
+        ck_assert_int_eq(h.reply.result, -ETIMEDOUT);
+    }
 
-    /* The peer wakes up: whole lines, none lost, and no stop among them. */
+    /* The peer wakes up: whole lines, none lost, and no stop or quit among them. */
     for (unsigned i = 0; i < sent; i++) {
         ck_assert_int_eq(fake_qemu_hear(&h.fake), 0);
         ck_assert_uint_eq(h.fake.id, i + 2);
