@@ -222,7 +222,7 @@ START_TEST(flood_is_read_in_bounded_parts)
     ck_assert_int_eq(fake_qemu_say_bytes(&h.fake, bytes, said * (sizeof(line) - 1)), 0);
     ck_assert_int_eq(qmp_session_dispatch(h.session, EPOLLIN, h.now), 0);
     ck_assert_uint_gt(h.events, 0);
-    ck_assert_uint_le(h.events, 40 * 1024 / (sizeof(line) - 1));
+    ck_assert_uint_le(h.events, 40UL * 1024 / (sizeof(line) - 1));
     ck_assert_int_eq(harness_settle(&h), 0);
     ck_assert_uint_eq(h.events, said);
     harness_stop(&h);

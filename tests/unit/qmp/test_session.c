@@ -181,7 +181,7 @@ START_TEST(many_messages_in_one_read)
     fake_qemu_say_bytes(&h.fake, bytes, strlen(bytes));
     ck_assert_int_eq(qmp_session_dispatch(h.session, EPOLLIN, h.now), 0);
     ck_assert_uint_eq(h.replies, QMP_REQUESTS_MAX);
-    ck_assert_uint_eq(h.events, 2 * QMP_REQUESTS_MAX);
+    ck_assert_uint_eq(h.events, 2UL * QMP_REQUESTS_MAX);
     ck_assert_int_eq(h.event.event, QMP_EVENT_OTHER);
     harness_stop(&h);
 }
@@ -296,7 +296,7 @@ START_TEST(silence_leaks_no_slot)
             harness_ask(&h, QMP_COMMAND_QUERY_STATUS);
         h.now += 6 * SECOND;
         ck_assert_int_eq(harness_settle(&h), 0);
-        ck_assert_uint_eq(h.replies, round * QMP_REQUESTS_MAX);
+        ck_assert_uint_eq(h.replies, (unsigned long)round * QMP_REQUESTS_MAX);
         ck_assert_uint_eq(qmp_session_pending(h.session), 0);
     }
     harness_stop(&h);
@@ -397,7 +397,7 @@ START_TEST(idle_session_is_small)
     size_t used = (mallinfo2().uordblks - before) / (SESSIONS - WARM);
     printf("an idle READY session owns %zu bytes of heap\n", used);
     ck_assert_uint_gt(used, QMP_REQUESTS_MAX); /* it was measured at all */
-    ck_assert_uint_le(used, 5 * 1024);
+    ck_assert_uint_le(used, 5UL * 1024);
     for (int i = 0; i < SESSIONS; i++)
         harness_stop(&h[i]);
 }
