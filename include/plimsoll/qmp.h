@@ -127,6 +127,15 @@ struct qmp_statistics {
     uint64_t hugetlb_allocations, hugetlb_failures; /* counts */
 };
 
+struct qmp_status {
+    enum qmp_run_state run_state;
+    bool running;
+};
+
+struct qmp_memory_size { /* bytes; plugged is 0 where the target has no memory hotplug */
+    uint64_t base, plugged;
+};
+
 struct qmp_memdev_summary { /* query-memdev, all backends together */
     uint32_t count;
     uint64_t size;
@@ -155,16 +164,11 @@ struct qmp_reply {
     enum qmp_error_class error_class; /* with -EREMOTEIO */
     const char *error_text; /* QEMU's words, cleaned; valid during the handler; never NULL */
     union {
-        struct {
-            enum qmp_run_state run_state;
-            bool running;
-        } status;
+        struct qmp_status status;
         char name[QMP_NAME_MAX]; /* empty: the guest has none */
         uint8_t uuid[16];        /* all zero: none given */
         uint64_t balloon_actual;
-        struct {
-            uint64_t base, plugged;
-        } memory_size;
+        struct qmp_memory_size memory_size;
         struct qmp_memdev_summary memdev;
         struct qmp_memory_devices memory_devices;
         enum qmp_migration migration;

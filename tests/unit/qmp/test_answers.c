@@ -45,6 +45,8 @@ static const struct qmp_reply *answer(struct harness *h, enum qmp_command comman
     return &h->reply;
 }
 
+#define FIFTY "01234567890123456789012345678901234567890123456789"
+
 /* For each command, values of "return" that QEMU's schema does not allow. */
 static const struct {
     enum qmp_command command;
@@ -85,9 +87,7 @@ static const struct {
             "[{\"name\": 5, \"type\": \"a\"}]", "[{\"name\": \"a\", \"type\": 5}]",
             "[{\"name\": \"a\\u0000\", \"type\": \"child<virtio-balloon-pci>\"}]",
             /* A path that would have to be cut. */
-            "[{\"name\": \"0123456789012345678901234567890123456789012345678901234567890123456789"
-            "01234567890123456789012345678901234567890123456789\", \"type\": "
-            "\"child<virtio-balloon-pci>\"}]"}},
+            "[{\"name\": \"" FIFTY FIFTY FIFTY "\", \"type\": \"child<virtio-balloon-pci>\"}]"}},
     {QMP_COMMAND_GET_STATISTICS,
         {"{}", "{\"stats\": {}}", "{\"last-update\": 1}", "{\"stats\": [], \"last-update\": 1}",
             "{\"stats\": {}, \"last-update\": \"1\"}",
