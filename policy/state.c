@@ -24,6 +24,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->held = UNKNOWN;
     vm->asked = vm->asked_time = vm->before = UNKNOWN;
     vm->round_since = vm->stuck_until = UNKNOWN;
+    vm->idle_floor = vm->idle_floor_at = UNKNOWN;
     vm->stuck_cooldown = STUCK_COOLDOWN;
     vm->drift_next = UNKNOWN;
     vm->drift_backoff = DRIFT_BACKOFF;
