@@ -264,8 +264,8 @@ END_TEST
 START_TEST(broken_processes_do_not_stop_it)
 {
     static const char *const stats[] = {"", "7", "7 (x", "7 (x) S 1",
-        "7 (x) S 1 2 3 4 5 6 7 8 9 10"
-        " 11 12 13 14 15 16 17 18 99999999999999999999 1 1\n"};
+
+        "7 (x) S 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 99999999999999999999 1 1\n"};
     char path[64];
 
     if (skip_unless_root())
