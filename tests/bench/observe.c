@@ -8,12 +8,14 @@
  *     bench_observe [PROCESSES…]        default 10 100 1000 4000
  *
  * Medians over REPETITIONS passes over all processes, with the 10th and 90th percentile. A way of
- * sampling is a row of `ways`; add one to measure another.
+ * sampling is a row of `ways`; add one to measure another. The last row is the walk that finds the
+ * guests, per process; with few of them the machine's own processes weigh in it.
  */
 #include "kernel_file.h"
 #include "sample_cgroup.h"
 #include "sample_process.h"
 #include "sample_vm.h"
+#include "scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +35,8 @@
 /* Descriptors of the program itself and of the host's files. */
 #define FILES_BESIDE 256
 #define FILES_AT_THE_EDGE 2
+/* Processes a step of the scan looks at. */
+#define SCAN_BUDGET 64
 
 static const struct roots roots = {.proc = "/proc", .sys = "/sys"};
 
@@ -275,6 +279,34 @@ static void measure(struct bench *bench)
     }
 }
 
+static void scan_ignore(const struct scan_found *found, void *userdata)
+{
+    (void)found;
+    (void)userdata;
+}
+
+/* Rounds of the scan over all of /proc, each cut into steps as the guard does it. The first looks
+ * into every process and is left out; of the others each looks into a tenth. */
+static void measure_scan(const struct bench *bench)
+{
+    double costs[REPETITIONS + 1];
+    struct scan *scan;
+
+    if (scan_new(&roots, &scan) < 0)
+        return;
+    for (unsigned turn = 0; turn <= REPETITIONS; turn++) {
+        uint64_t begin = clock_now(CLOCK_THREAD_CPUTIME_ID);
+        while (scan_step(scan, SCAN_BUDGET, begin, scan_ignore, NULL) == 0)
+            continue;
+        uint64_t end = clock_now(CLOCK_THREAD_CPUTIME_ID);
+        costs[turn] = (double)(end - begin) / bench->count / (double)NSEC_PER_USEC;
+    }
+    struct spread cost = spread_of(costs + 1, REPETITIONS);
+    (void)printf("%9u  %-32s %7.2f %7.2f %7.2f\n", bench->count, "scan round (with the others')",
+        cost.median, cost.low, cost.high);
+    (void)scan_free(scan);
+}
+
 static bool bench_run(unsigned count, bool edge_only)
 {
     static struct bench bench;
@@ -291,8 +323,10 @@ static bool bench_run(unsigned count, bool edge_only)
     if (ready) {
         host_sampler_read(bench.host_sampler, SAMPLE_FULL, 0, &bench.host);
         ready = processes_start(&bench) && samplers_open(&bench);
-        if (ready)
+        if (ready) {
             measure(&bench);
+            measure_scan(&bench);
+        }
         for (unsigned i = 0; i < bench.count; i++)
             vm_sampler_close(&bench.samplers[i]);
         processes_stop(&bench);
