@@ -38,7 +38,7 @@
 #define container_of(pointer, type, member)                            \
     __extension__({                                                    \
         const __typeof__(((type *)NULL)->member) *member_ = (pointer); \
-        (type *)((uintptr_t)member_ - offsetof(type, member));           \
+        (type *)((uintptr_t)member_ - offsetof(type, member));         \
     })
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))

@@ -170,15 +170,14 @@ START_TEST(vm_rules)
         enum amount_kind minimum_kind;
         uint64_t minimum;
     } cases[] = {
-        {"nobody", "default", 50, SACRIFICE_NORMAL, AMOUNT_SHARE, MINIMUM_DEFAULT_SHARE},
+        {"nobody", "default", 50, SACRIFICE_NORMAL, AMOUNT_AUTO, 0},
         {"db1", "gold", 900, SACRIFICE_NEVER, AMOUNT_SHARE, 7500},
         {"db7", "gold", 999, SACRIFICE_NEVER, AMOUNT_SHARE, 7500},
-        {"dbx", "default", 50, SACRIFICE_NORMAL, AMOUNT_SHARE, MINIMUM_DEFAULT_SHARE},
-        {"render farm", "default", 50, SACRIFICE_NORMAL, AMOUNT_SHARE, MINIMUM_DEFAULT_SHARE},
+        {"dbx", "default", 50, SACRIFICE_NORMAL, AMOUNT_AUTO, 0},
+        {"render farm", "default", 50, SACRIFICE_NORMAL, AMOUNT_AUTO, 0},
         {"render-12", "batch", 1, SACRIFICE_NORMAL, AMOUNT_BYTES, GIB},
         /* A later class replaces the earlier section as a whole. */
-        {"render-never", "empty", PRIORITY_DEFAULT, SACRIFICE_LAST, AMOUNT_SHARE,
-            MINIMUM_DEFAULT_SHARE},
+        {"render-never", "empty", PRIORITY_DEFAULT, SACRIFICE_LAST, AMOUNT_AUTO, 0},
     };
     struct config *config = load_good(good);
     struct vm_rules rules;

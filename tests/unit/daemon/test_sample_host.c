@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The host's figures, read from a fake tree where every number is known, and from this machine. */
-#include "sample_host.h"
 #include "fake_tree.h"
+#include "sample_host.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One guest's figures: from fake trees of each cgroup layout, hostile files, and real processes. */
-#include "sample_vm.h"
 #include "fake_tree.h"
 #include "kernel_file.h"
 #include "sample_process.h"
+#include "sample_vm.h"
 
 #include <check.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The walk over /proc, on fake trees: who is a guest, who is the culprit, and within what budget.
  */
-#include "scan.h"
 #include "fake_tree.h"
+#include "scan.h"
 
 #include <check.h>
 #include <errno.h>
