@@ -168,6 +168,41 @@ START_TEST(a_drifting_balloon_is_asked_again_but_not_for_ever)
 }
 END_TEST
 
+START_TEST(a_band_is_left_late_and_not_at_once)
+{
+    struct story *story = story_new(100 * GIB, 84 * GIB + 400 * MIB); /* headroom 14 GiB */
+    story_run(story, 2 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_TIGHT);
+    story->other -= 2 * GIB; /* above 15 %, below a quarter more of it */
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_TIGHT);
+    story->other -= 4 * GIB;
+    story_run(story, 4 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_TIGHT);
+    story_run(story, 2 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_CALM);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_same_room_is_not_given_twice)
+{
+    struct story *story = story_new(64 * GIB, 28 * GIB); /* 3 GiB above what calm needs */
+    for (unsigned i = 0; i < 2; i++) {
+        struct vm_snapshot *vm = story_vm(story, story_guest(story, 32 * GIB, 10 * GIB));
+        vm->measures.in_force = VM_MEASURE_BALLOON;
+        vm->measures.balloon_before = 32 * GIB;
+        vm->measures.balloon_target = vm->balloon.actual = 16 * GIB;
+    }
+    story_run(story, 8 * SEC, 100 * MS);
+    uint64_t given = story_vm(story, 0)->measures.balloon_target +
+                     story_vm(story, 1)->measures.balloon_target - 32 * GIB;
+    ck_assert_uint_gt(given, GIB);
+    ck_assert_uint_le(given, 3 * GIB + 256 * MIB);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("ladder");
@@ -181,6 +216,8 @@ int main(void)
     tcase_add_test(tests, a_post_copy_is_never_touched);
     tcase_add_test(tests, pause_and_resume_do_not_chase_each_other);
     tcase_add_test(tests, a_drifting_balloon_is_asked_again_but_not_for_ever);
+    tcase_add_test(tests, a_band_is_left_late_and_not_at_once);
+    tcase_add_test(tests, the_same_room_is_not_given_twice);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("ladder");
     suite_add_tcase(suite, tests);
