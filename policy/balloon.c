@@ -301,6 +301,11 @@ static void step_towards_goal(struct decision *d, uint32_t position)
 
 void balloon_inflate(struct decision *d)
 {
+    enum band band = d->plan->assessment.band;
+    if (band <= d->state->inflated_band && since(d->now, d->state->inflated_at) < BALLOON_LOOK)
+        return;
+    d->state->inflated_at = d->now;
+    d->state->inflated_band = band;
     for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
         fill_pool(d, i, true);
     for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)

@@ -173,7 +173,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
-            state->marks &= MARK_SETTLED;
+            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP;
         }
     }
     scratch->held = known_or(state->held, 0);

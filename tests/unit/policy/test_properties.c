@@ -312,7 +312,10 @@ static void check_plan(const struct world *world)
     for (uint32_t i = 0; i < plan->action_count; i++)
         check_action(world, &plan->actions[i], &seen);
     ck_assert_uint_le(seen.destructive, 1);
-    int64_t headroom = plan->assessment.pools[0].headroom;
+    const struct pool_view *host = &plan->assessment.pools[0];
+    int64_t headroom = host->headroom;
+    if (known(host->total) && world->rules->host.bands[BAND_TIGHT].headroom.kind == AMOUNT_AUTO)
+        headroom -= (int64_t)((host->total - host->floor) / 100 * 15); /* where tight begins */
     ck_assert_uint_le(seen.grants, headroom > 0 ? (uint64_t)headroom : 0);
 }
 
