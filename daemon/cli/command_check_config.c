@@ -32,7 +32,8 @@ static int check_json(const char *path)
     json_object_object_add(answer, "file", json_object_new_string(path));
     json_object_object_add(answer, "ok", json_object_new_boolean(result == 0));
     json_object_object_add(answer, "mistakes", mistakes);
-    puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+    puts(json_object_to_json_string_ext(
+        answer, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     json_object_put(answer);
     (void)config_free(config);
     return result < 0 ? COMMAND_FAILED : COMMAND_OK;

@@ -49,7 +49,8 @@ int command_status(const struct command_context *context, int argc, char **argv)
         return result == -EREMOTEIO ? COMMAND_FAILED : COMMAND_UNREACHABLE;
     }
     if (context->json) {
-        puts(json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN));
+        puts(json_object_to_json_string_ext(
+            status, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     } else {
         style = style_choose();
         result = status_view_print(status, &style, stdout);

@@ -30,7 +30,8 @@ int command_version(const struct command_context *context, int argc, char **argv
 
         json_object_object_add(answer, "command", json_object_new_string(PLIMSOLL_VERSION));
         json_object_object_add(answer, "guard", guard ? json_object_new_string(guard) : NULL);
-        puts(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+        puts(json_object_to_json_string_ext(
+            answer, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         json_object_put(answer);
     } else {
         puts("plimsoll " PLIMSOLL_VERSION);

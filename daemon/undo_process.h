@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One process of the ledger, held so that nothing done to it can reach another.
+ */
+#ifndef PLIMSOLL_DAEMON_UNDO_PROCESS_H
+#define PLIMSOLL_DAEMON_UNDO_PROCESS_H
+
+#include <plimsoll/snapshot.h>
+
+struct undo_process {
+    int pidfd;
+    int folder; /* PROC/PID: belongs to the same process for as long as it is open */
+};
+#define UNDO_PROCESS_NONE ((struct undo_process){-1, -1})
+
+/* -ESRCH: the process is gone, is a zombie, or another has its pid. */
+int undo_process_open(
+    const char *proc, const struct vm_identity *identity, struct undo_process *ret_process);
+void undo_process_close(struct undo_process *process);
+
+int undo_process_signal(const struct undo_process *process, int number);
+int undo_process_score(const struct undo_process *process, int32_t *ret_score);
+int undo_process_set_score(const struct undo_process *process, int32_t score);
+
+/* Writes 0 to cgroup.freeze of every v2 cgroup that a thread of the process stands in and that is
+ * frozen itself (not by an ancestor, which would not be ours). Returns how many there were, or a
+ * negative errno after trying all; -ENOENT: no cgroup v2 is mounted. */
+int undo_process_thaw(const char *proc, const struct undo_process *process);
+
+#endif
