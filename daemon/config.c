@@ -138,14 +138,15 @@ static struct rule_section *sections_enter(struct rule_sections *sections, const
     return section;
 }
 
-/* What follows WORD and blanks in TEXT, or NULL if TEXT is something else. */
+/* What follows WORD and blanks in TEXT, be it nothing; NULL if TEXT begins with another word. */
 static const char *word_skip(const char *text, const char *word)
 {
     size_t length = strlen(word);
 
-    if (strncmp(text, word, length) != 0 || !strchr(" \t", text[length]))
+    if (strncmp(text, word, length) != 0)
         return NULL;
-    return text + length + strspn(text + length, " \t");
+    size_t blanks = strspn(text + length, " \t");
+    return blanks > 0 || text[length] == '\0' ? text + length + blanks : NULL;
 }
 
 /* Enters the section whose head stands at LINE. False: its keys are passed over. */

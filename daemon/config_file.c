@@ -112,7 +112,8 @@ static bool head_outline(struct outline *outline, uint32_t line, const char *tex
     const char *name = text + 1;
     length -= 2;
     if (length == 0 || strchr(BLANKS, name[0]) || strchr(BLANKS, name[length - 1])) {
-        MISTAKE(outline, line, "expected a section's name without blanks around it");
+        MISTAKE(
+            outline, line, "expected a section's name in the brackets, without blanks around it");
         return false;
     }
     for (uint32_t i = 0; i < outline->count; i++) {

@@ -153,7 +153,7 @@ static void guard_act(struct guard *guard, uint64_t now)
     }
 }
 
-static void guard_tick(struct guard *guard, uint64_t now)
+void guard_tick(struct guard *guard, uint64_t now)
 {
     enum band before = guard_band(guard);
 

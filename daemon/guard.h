@@ -8,6 +8,8 @@
 #ifndef PLIMSOLL_DAEMON_GUARD_H
 #define PLIMSOLL_DAEMON_GUARD_H
 
+#include "roots.h"
+
 #include <stdbool.h>
 
 #include <plimsoll/error.h>
@@ -17,8 +19,9 @@ struct guard;
 struct guard_options {
     const char *config_path;
     const char *runtime_directory;
-    bool dry_run;    /* whatever the configuration says */
-    bool foreground; /* alerts to stderr, too */
+    bool dry_run;       /* whatever the configuration says */
+    bool foreground;    /* alerts to stderr, too */
+    struct roots roots; /* all NULL: the host's own /proc and /sys */
 };
 
 /* Opens, allocates and rehearses everything, takes over the measures of a guard before us. The

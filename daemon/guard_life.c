@@ -351,7 +351,8 @@ int guard_new(
     if (!guard)
         return error_set(ret_error, -ENOMEM, "no memory");
     guard->options = *options;
-    guard->roots = (struct roots){.proc = "/proc", .sys = "/sys"};
+    guard->roots =
+        options->roots.proc ? options->roots : (struct roots){.proc = "/proc", .sys = "/sys"};
     guard->signals = LOOP_SOURCE_NONE;
     guard->psi = LOOP_SOURCE_NONE;
     log_set_echo(options->foreground);

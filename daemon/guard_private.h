@@ -43,6 +43,8 @@ struct guard {
     bool reload;                           /* SIGHUP came */
 };
 
+/* One way through: observes the host as of NOW, decides, acts. */
+void guard_tick(struct guard *guard, uint64_t now);
 /* Rules of one VM anew, from the configuration and its name. */
 void guard_resolve_rules(struct guard *guard, const struct vm *vm);
 /* Reads the configuration again; a bad one leaves everything as it is. */

@@ -163,15 +163,21 @@ static void __attribute__((noreturn)) child_run(int fd)
 int log_start(void)
 {
     int size = LOG_QUEUE_BYTES;
+    sigset_t all, before;
     int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     /* Best effort: with less room more is dropped, and said. */
     (void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    /* A signal for the whole group must not find the child before it is deaf to it. */
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &before);
     pid_t child = fork();
+    int result = child < 0 ? -errno : child;
+    if (child != 0)
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (child < 0) {
-        int result = -errno;
         (void)close(pair[0]);
         (void)close(pair[1]);
         return result;
@@ -186,7 +192,7 @@ int log_start(void)
     log_target.fd = pair[0];
     log_target.child = child;
     log_target.started = true;
-    return child;
+    return result;
 }
 
 int log_child(void)

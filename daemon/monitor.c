@@ -113,6 +113,9 @@ static int ask(struct monitor *monitor, enum question question)
         monitor->interval = interval_wanted(monitor);
         return qmp_execute_set_statistics_interval(
             session, monitor->balloon, monitor->interval, now, MONITOR_TIMEOUT, on_answer, monitor);
+    case ASK_DRIVER:
+        return qmp_execute_virtio_status(
+            session, monitor->balloon, now, MONITOR_TIMEOUT, on_answer, monitor);
     case ASK_STATISTICS:
         return qmp_execute_get_statistics(
             session, monitor->balloon, now, MONITOR_TIMEOUT, on_answer, monitor);
@@ -135,7 +138,7 @@ static int ask(struct monitor *monitor, enum question question)
 static void questions_due(struct monitor *monitor)
 {
     bool calm = monitor->band == BAND_CALM;
-    bool searching = monitor->vm->figures.balloon.driver == TRISTATE_UNKNOWN;
+    bool searching = monitor->vm->figures.balloon.driver != TRISTATE_YES;
 
     if (monitor->now >= monitor->next_devices) {
         monitor->due |= ASK_ALL;
@@ -149,7 +152,7 @@ static void questions_due(struct monitor *monitor)
     if (monitor->balloon[0] == '\0')
         return;
     if (monitor->now >= monitor->next_statistics) {
-        monitor->due |= QUESTION_BIT(ASK_STATISTICS);
+        monitor->due |= QUESTION_BIT(ASK_DRIVER) | QUESTION_BIT(ASK_STATISTICS);
         monitor->next_statistics = monitor->now + (searching ? STATISTICS_SEARCH
                                                       : calm ? STATISTICS_CALM
                                                              : STATISTICS_TIGHT);
@@ -231,6 +234,7 @@ static void on_state(struct qmp_session *session, enum qmp_state state, int caus
     } else if (state == QMP_STATE_READY) {
         monitor->due = ASK_ALL;
         monitor->interval = 0;
+        monitor->driver_by_reports = false;
         monitor->next_devices = monitor->now + DEVICES_AGAIN;
         monitor->next_state = monitor->now + STATE_TIGHT;
         monitor->next_statistics = monitor->now + STATISTICS_SEARCH;
@@ -268,6 +272,7 @@ static void on_event(
         break;
     case QMP_EVENT_RESET: /* the guest boots anew: whether it has a driver is open again */
         vm->figures.balloon.driver = TRISTATE_UNKNOWN;
+        monitor->due |= monitor->balloon[0] != '\0' ? QUESTION_BIT(ASK_DRIVER) : 0;
         vm->figures.statistics.updated = UNKNOWN;
         if (known(monitor->running_since))
             monitor->running_since = monitor->now;

@@ -25,6 +25,7 @@ enum question {
     ASK_DEFLATE_ON_OOM,
     ASK_FREE_PAGE_REPORTING,
     ASK_INTERVAL,
+    ASK_DRIVER,
     ASK_BALLOON,
     ASK_STATISTICS,
     QUESTION_COUNT,
@@ -33,7 +34,7 @@ enum question {
 #define ASK_ALL (QUESTION_BIT(QUESTION_COUNT) - 1)
 #define ASK_OF_BALLOON_DEVICE                                                   \
     (QUESTION_BIT(ASK_DEFLATE_ON_OOM) | QUESTION_BIT(ASK_FREE_PAGE_REPORTING) | \
-        QUESTION_BIT(ASK_INTERVAL) | QUESTION_BIT(ASK_STATISTICS))
+        QUESTION_BIT(ASK_INTERVAL) | QUESTION_BIT(ASK_DRIVER) | QUESTION_BIT(ASK_STATISTICS))
 
 struct monitor {
     struct monitor_owner owner;
@@ -48,6 +49,7 @@ struct monitor {
     uint64_t next_state, next_statistics, next_devices;
     uint64_t running_since; /* UNKNOWN while it does not run */
     uint32_t interval;      /* seconds; what guest-stats-polling-interval was set to, 0: not yet */
+    bool driver_by_reports; /* QEMU does not tell; see judge_driver() */
     uint64_t base_memory;
     char balloon[QMP_NAME_MAX]; /* QOM path; empty: none found */
 };

@@ -102,14 +102,15 @@ static uint64_t report_time(const struct monitor *monitor, uint64_t last_update)
     return sub_or_zero(monitor->now, age);
 }
 
-/* Reports come only while the guest runs and its driver answers; their absence is judged over the
- * time that it ran. */
+/* Where QEMU does not tell whether a driver is there (monitor_take_refusal). Reports come only
+ * while the guest runs and its driver answers; their absence is judged over the time that it ran.
+ */
 static void judge_driver(struct monitor *monitor, const struct qmp_statistics *statistics)
 {
     struct vm_snapshot *figures = &monitor->vm->figures;
     uint64_t running, interval = monitor->interval * NSEC_PER_SEC;
 
-    if (!known(monitor->running_since) || monitor->interval == 0)
+    if (!monitor->driver_by_reports || !known(monitor->running_since) || monitor->interval == 0)
         return;
     running = sub_or_zero(monitor->now, monitor->running_since);
     if (statistics->last_update == 0 || statistics->last_update == QMP_UNKNOWN) {
@@ -237,6 +238,9 @@ void monitor_take_reply(struct monitor *monitor, const struct qmp_reply *reply)
         break;
     case ASK_INTERVAL:
         break;
+    case ASK_DRIVER:
+        figures->balloon.driver = reply->virtio_driver ? TRISTATE_YES : TRISTATE_NO;
+        break;
     case ASK_BALLOON:
         monitor_take_balloon(monitor, reply->balloon_actual);
         break;
@@ -260,6 +264,9 @@ void monitor_take_refusal(struct monitor *monitor)
     case ASK_BALLOON: /* DeviceNotActive: no balloon device */
         figures->balloon.device = TRISTATE_NO;
         figures->balloon.actual = UNKNOWN;
+        break;
+    case ASK_DRIVER: /* a QEMU before 7.2: its reports have to tell */
+        monitor->driver_by_reports = true;
         break;
     case ASK_INTERVAL:
     case ASK_STATISTICS: /* the device has gone, or its driver never came */

@@ -95,8 +95,8 @@ static int process_text_read(int fd, char *text, size_t size)
     return length == -ENODATA || length == -ENOENT ? -ESRCH : length;
 }
 
-/* statm: "SIZE RESIDENT SHARED …" in pages. */
-static int vm_read_statm(const struct vm_sampler *sampler, struct vm_snapshot *vm)
+/* statm: "SIZE RESIDENT SHARED …" in pages. RET_EMPTY: the process has no memory. */
+static int vm_read_statm(const struct vm_sampler *sampler, struct vm_snapshot *vm, bool *ret_empty)
 {
     char text[256]; /* seven numbers */
     const char *cursor = text;
@@ -110,6 +110,7 @@ static int vm_read_statm(const struct vm_sampler *sampler, struct vm_snapshot *v
         !kernel_number_parse(&cursor, &resident) || *cursor != ' ' || text[length - 1] != '\n')
         return -EBADMSG;
     vm->rss = scale_u64(resident, (uint64_t)sysconf(_SC_PAGESIZE), 1);
+    *ret_empty = size == 0;
     return 0;
 }
 
@@ -275,10 +276,14 @@ static int vm_read_full(
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
     const struct host_snapshot *host, uint64_t now, struct vm_snapshot *vm)
 {
+    bool empty = true;
+
     vm->sampled = UNKNOWN;
-    vm->process_state = VM_PROCESS_UNKNOWN;
-    int result = process_state_read(sampler->stat_fd, &vm->process_state);
-    result = first_failure(result, vm_read_statm(sampler, vm));
+    int result = vm_read_statm(sampler, vm, &empty);
+    if (depth == SAMPLE_FULL || empty) {
+        vm->process_state = VM_PROCESS_UNKNOWN;
+        result = first_failure(result, process_state_read(sampler->stat_fd, &vm->process_state));
+    }
     if (kernel_file_read_number(sampler->cgroup_current_fd, &vm->cgroup_current) < 0)
         vm->cgroup_current = UNKNOWN;
     if (depth == SAMPLE_FULL)

@@ -25,6 +25,9 @@ struct vm_sampler {
         -1, -1, -1, -1, -1, -1, -1 \
     }
 
+/* Descriptors one guest takes, for the limit on open files. */
+#define VM_SAMPLER_FILES 7
+
 /* Opens the files of IDENTITY's pid and verifies its start time through them, so that from here on
  * they belong to that process for certain. -ESRCH: it is gone or another; else negative errno. */
 int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
@@ -32,9 +35,11 @@ int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
 void vm_sampler_close(struct vm_sampler *sampler);
 
 /*
- * Reads into VM's fields. FULL adds status, limits, numa_stat and the score to statm, stat's state
- * letter and memory.current. Returns 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated
- * or malformed (VM->sampled is then UNKNOWN, and so are the fields that could not be read).
+ * Reads into VM's fields. SAMPLE_EDGE: statm and memory.current, what changes from tick to tick;
+ * the state letter, which costs more than both, keeps its last value unless statm shows that the
+ * process has no memory left. SAMPLE_FULL adds it, status, limits, numa_stat and the score. Returns
+ * 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated or malformed (VM->sampled is then
+ * UNKNOWN, and so are the fields that could not be read). Of a zombie, all sizes are UNKNOWN.
  * No allocation.
  */
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,

@@ -251,11 +251,13 @@ static void scan_one(
         handler(&found, userdata);
         return;
     }
+    /* Gone, or not to be read now: nothing was learnt, and it may be a guest. */
+    if (result != -ENOENT)
+        return;
     /* From the first look on, a slot of its own among the rounds, by pid. */
     if (look)
         entry->look_round = scan->round + LOOK_ROUNDS - (scan->round + (uint32_t)pid) % LOOK_ROUNDS;
-    if (result != -ESRCH)
-        culprits_note(scan, pid, &stat, growth);
+    culprits_note(scan, pid, &stat, growth);
 }
 
 static bool is_process(const struct dirent *entry, pid_t *ret_pid)

@@ -223,8 +223,10 @@ static uint64_t fill_level(const struct decision *d, const struct fill *fill)
  * deficit still needs, so that a deficit spread over many guests is not lost between them. */
 static void fill_apply(struct decision *d, const struct fill *fill, uint32_t pool)
 {
-    uint64_t level = fill_level(d, fill);
     uint64_t covered = fill_relief(d, fill, NEVER);
+    if (covered >= fill->deficit)
+        return;
+    uint64_t level = fill_level(d, fill);
     for (uint32_t round = 0; round < 2; round++) {
         bool crumbs = round == 1;
         for (uint32_t i = 0; i < d->vm_count; i++) {
@@ -299,6 +301,11 @@ static void step_towards_goal(struct decision *d, uint32_t position)
 
 void balloon_inflate(struct decision *d)
 {
+    enum band band = d->plan->assessment.band;
+    if (band <= d->state->inflated_band && since(d->now, d->state->inflated_at) < BALLOON_LOOK)
+        return;
+    d->state->inflated_at = d->now;
+    d->state->inflated_band = band;
     for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
         fill_pool(d, i, true);
     for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)

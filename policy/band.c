@@ -108,14 +108,20 @@ void band_advance(struct decision *d, const struct pool_view *pool, struct pool_
     }
 }
 
-bool band_sprint(const struct decision *d, const struct pool_view *pool)
+/* Here alone the last two samples are believed as they are: the estimators lag a ramp by half a
+ * second, and a freeze where `stop` would have done costs little. */
+bool band_sprint(
+    const struct decision *d, const struct pool_view *pool, const struct pool_state *state)
 {
     if (!known(pool->total) || pool->band != BAND_CRITICAL)
         return false;
-    if (pool_worth(pool, pool->fill_rate) == 0)
+    int64_t burst = state->fill.burst;
+    int64_t rate = pool_worth(pool, burst > pool->fill_rate ? burst : pool->fill_rate);
+    if (rate == 0)
         return false;
-    if (pool->time_to_exhaustion < SPRINT_TIME)
+    uint64_t left = rate_exhaustion(pool->headroom, rate);
+    if (left < SPRINT_TIME)
         return true;
     return at_or_below(pool->headroom, pool_enter(d, pool, BAND_CRITICAL) / 2) &&
-           pool->time_to_exhaustion <= CRITICAL_TIME;
+           left <= CRITICAL_TIME;
 }

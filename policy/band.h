@@ -9,6 +9,7 @@
 void band_advance(struct decision *d, const struct pool_view *pool, struct pool_state *state);
 
 /* Whether POOL, in critical, leaves less time than a `stop` may need. */
-bool band_sprint(const struct decision *d, const struct pool_view *pool);
+bool band_sprint(
+    const struct decision *d, const struct pool_view *pool, const struct pool_state *state);
 
 #endif

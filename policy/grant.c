@@ -44,16 +44,19 @@ void grant_book(struct decision *d, uint32_t position, uint64_t bytes)
     d->room = sub_or_zero(d->room, bytes);
 }
 
-/* What it had before us, at most its maximum; 0: it has no balloon of ours. */
+/* What it had before us, at least its minimum and at most its maximum; 0: no balloon of ours. */
 static uint64_t upper_end(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_state *state = decision_state(d, position);
+    uint64_t before;
     if (vm->measures.in_force & VM_MEASURE_BALLOON)
-        return min_u64(vm->measures.balloon_before, vm->maximum);
-    if ((state->marks & MARK_ASKED_DRY) && known(state->asked))
-        return min_u64(state->before, vm->maximum);
-    return 0;
+        before = vm->measures.balloon_before;
+    else if ((state->marks & MARK_ASKED_DRY) && known(state->asked))
+        before = state->before;
+    else
+        return 0;
+    return min_u64(max_u64(before, d->vms[position].minimum), vm->maximum);
 }
 
 static bool is_on_short_node(const struct decision *d, const struct vm_snapshot *vm)
@@ -107,6 +110,8 @@ static void grant_step(struct decision *d, uint32_t position, uint64_t level)
     uint64_t current = d->vms[position].current;
     uint64_t target =
         min_u64(level_target(d, position, level), add_held(current, BALLOON_STEP_MAX));
+    /* A minimum that was raised is owed at once: no target is ever below it. */
+    target = max_u64(target, d->vms[position].minimum);
     bool due = since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
     bool complete = target == upper_end(d, position) && target > current;
     uint64_t gain = target - current;

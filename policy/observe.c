@@ -100,22 +100,32 @@ static uint64_t target_in_force(
     return vm->measures.in_force & VM_MEASURE_BALLOON ? vm->measures.balloon_target : UNKNOWN;
 }
 
+/* The guest's figures describe it as it stands: taken since the last target, with the balloon at
+ * rest. Others would count the same idle memory twice. */
+static bool is_settled(const struct decision *d, const struct vm_snapshot *vm,
+    const struct vm_state *state, uint64_t current)
+{
+    if (since(d->now, vm->statistics.updated) > STATISTICS_STALE)
+        return false;
+    if (known(state->asked_time) &&
+        vm->statistics.updated < add_held(state->asked_time, BALLOON_INTERVAL))
+        return false;
+    return sub_or_zero(vm->balloon.actual, current) <= BALLOON_STEP_MIN;
+}
+
 /* A target that takes only what the guest itself calls idle, or UNKNOWN. Its word orders who gives
- * first; what it can claim is bounded by what is resident (relief_balloon()). Figures from before
- * the balloon came to rest would count the same idle memory twice. */
+ * first; what it can claim is bounded by what is resident (relief_balloon()). While the balloon
+ * moves the last one stands, so that nobody else is pressed for what this guest is giving. */
 static uint64_t idle_floor(const struct decision *d, const struct vm_snapshot *vm,
     const struct vm_state *state, uint64_t minimum, uint64_t current)
 {
     const struct vm_statistics *statistics = &vm->statistics;
     if (vm->kind != VM_KIND_ELASTIC || !known(statistics->free))
         return UNKNOWN;
-    if (since(d->now, statistics->updated) > STATISTICS_STALE)
-        return UNKNOWN;
-    if (known(state->asked_time) &&
-        statistics->updated < add_held(state->asked_time, BALLOON_INTERVAL))
-        return UNKNOWN;
-    if (diff_i64(vm->balloon.actual, current) > (int64_t)BALLOON_STEP_MIN)
-        return UNKNOWN;
+    if (!is_settled(d, vm, state, current)) {
+        bool fresh = since(d->now, state->idle_floor_at) <= STATISTICS_STALE;
+        return fresh && known(state->idle_floor) ? max_u64(minimum, state->idle_floor) : UNKNOWN;
+    }
     uint64_t idle =
         add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
     idle = sub_or_zero(idle, max_u64(IDLE_RESERVE, vm->maximum / IDLE_RESERVE_DIVISOR));
@@ -163,7 +173,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
-            state->marks &= MARK_SETTLED;
+            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP;
         }
     }
     scratch->held = known_or(state->held, 0);
@@ -176,6 +186,10 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
+        if (advance && is_settled(d, vm, state, scratch->current)) {
+            state->idle_floor = scratch->idle_floor;
+            state->idle_floor_at = d->now;
+        }
     }
 }
 

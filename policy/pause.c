@@ -74,20 +74,51 @@ static bool pauses_before(const struct decision *d, uint32_t a, uint32_t b)
     return relief_growth(d, a) > relief_growth(d, b);
 }
 
-/* Growers must be stopped: within the horizon what fills takes more than headroom above critical
- * and pending balloons can give. In a sprint balloons are too slow to be counted, and so is the
- * rest of the horizon: what counts is to get out of it. */
-static bool is_short(const struct decision *d, const struct pool_view *pool, bool dry_run_too)
+/* What one pool needs, kept while guests are chosen so that each costs the same. Enforced guests
+ * see `real`, those in dry run `all`, which counts what other dry runs would have done. */
+struct need {
+    const struct pool_view *pool;
+    uint64_t critical; /* threshold */
+    int64_t real_fill, all_fill;
+    uint64_t real_pending, all_pending;
+};
+
+static struct need need_of(const struct decision *d, const struct pool_view *pool)
 {
-    int64_t fill = pause_remaining_fill(d, pool, dry_run_too);
+    struct need need = {
+        .pool = pool,
+        .critical = pool_enter(d, pool, BAND_CRITICAL),
+        .real_fill = pause_remaining_fill(d, pool, false),
+        .all_fill = pause_remaining_fill(d, pool, true),
+    };
+    /* In a sprint balloons are too slow to be counted. */
+    if (!d->plan->assessment.sprint) {
+        need.real_pending = relief_balloons_pending(d, pool, false);
+        need.all_pending = relief_balloons_pending(d, pool, true);
+    }
+    return need;
+}
+
+static void need_less(struct need *need, int64_t growth, bool enforced)
+{
+    need->all_fill = pool_worth(need->pool, rate_sum(need->all_fill, -growth));
+    if (enforced)
+        need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
+}
+
+/* Growers must be stopped: within the horizon what fills takes more than headroom above critical
+ * and pending balloons can give. Once somebody is being stopped in a sprint, what counts is to get
+ * out of the sprint; the next look sees to the rest. */
+static bool is_short(const struct decision *d, const struct need *need, bool enforced)
+{
+    int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
-    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
+    uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     if (d->plan->assessment.sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
-    if (!d->plan->assessment.sprint)
-        has = add_held(has, relief_balloons_pending(d, pool, dry_run_too));
-    return has < add_held(rate_bytes(fill, HORIZON), pool_enter(d, pool, BAND_CRITICAL));
+    has = add_held(has, enforced ? need->real_pending : need->all_pending);
+    return has < add_held(rate_bytes(fill, HORIZON), need->critical);
 }
 
 static void choose_means(const struct decision *d, uint32_t position, enum action_kind *ret_kind,
@@ -152,6 +183,7 @@ static void pause_for(struct decision *d, uint32_t index)
     if (!known(pool->total) || pool->band != BAND_CRITICAL)
         return;
     bool sprint = d->plan->assessment.sprint;
+    struct need need = need_of(d, pool);
     bool real_done = d->paused && !sprint, dry_done = false;
     uint32_t count = order_sort(d, TRAIT_PAUSABLE, pauses_before);
     for (uint32_t i = 0; i < count; i++) {
@@ -159,13 +191,14 @@ static void pause_for(struct decision *d, uint32_t index)
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
         if (!is_candidate(d, position) || (enforced ? real_done : dry_done))
             continue;
-        if (!is_short(d, pool, !enforced)) {
+        if (!is_short(d, &need, enforced)) {
             real_done = real_done || enforced;
             dry_done = dry_done || !enforced;
             continue;
         }
         if (!pause_one(d, position, index))
             return;
+        need_less(&need, relief_growth(d, position), enforced);
         real_done = real_done || (enforced && !sprint);
         dry_done = dry_done || (!enforced && !sprint);
     }
@@ -211,7 +244,7 @@ static bool must_stop(const struct decision *d, uint32_t position)
     const uint32_t any = VM_MEASURE_PAUSE | VM_MEASURE_RESUMING | VM_MEASURE_KILLED;
     return known(state->bridge_at) && !(vm->measures.in_force & any) &&
            (d->vms[position].traits & TRAIT_PAUSABLE) && vm->monitor == VM_MONITOR_READY &&
-           since(d->now, state->pause_asked) >= BRIDGE_CGROUP;
+           (!(state->marks & MARK_BRIDGE_STOP) || since(d->now, state->bridge_at) >= PAUSE_RETRY);
 }
 
 void pause_bridge(struct decision *d)
@@ -224,14 +257,20 @@ void pause_bridge(struct decision *d)
         uint32_t in_force = decision_vm(d, i)->measures.in_force;
         if (in_force & (VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED))
             state->bridge_at = UNKNOWN; /* arrived */
+        if (!(d->vms[i].traits & TRAIT_ENFORCED))
+            continue;
         if (may_thaw(d, i)) {
             if (plan_add(d, ACTION_THAW, REASON_BRIDGE_END, i, pool)) {
                 state->bridge_at = d->now;
+                state->marks &= (uint16_t)~MARK_BRIDGE_STOP;
                 d->bridged = true;
             }
         } else if (must_stop(d, i)) {
-            if (plan_add(d, ACTION_PAUSE, REASON_BRIDGE_END, i, pool))
-                state->pause_asked = d->now;
+            /* Not `pause_asked`: the fill has been without this guest since the freeze. */
+            if (plan_add(d, ACTION_PAUSE, REASON_BRIDGE_END, i, pool)) {
+                state->bridge_at = d->now;
+                state->marks |= MARK_BRIDGE_STOP;
+            }
         }
     }
 }

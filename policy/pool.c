@@ -174,7 +174,8 @@ void pools_assess(struct decision *d, bool advance)
         derive(d, i, advance);
         if (assessment->pools[i].band > assessment->pools[assessment->worst].band)
             assessment->worst = i;
-        assessment->sprint = assessment->sprint || band_sprint(d, &assessment->pools[i]);
+        assessment->sprint =
+            assessment->sprint || band_sprint(d, &assessment->pools[i], &d->state->pools[i]);
     }
     assessment->band = assessment->pools[assessment->worst].band;
 }

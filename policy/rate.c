@@ -12,8 +12,7 @@
 
 __extension__ typedef __int128 wide;
 
-/* Rates are held to ±2^60 bytes per second, so that sums of 16384 … cannot wrap in 128 bits and a
- * sum of two fits 64. */
+/* Rates are held to ±2^60 bytes per second, so that a sum of two fits 64 bits. */
 #define RATE_LIMIT (INT64_C(1) << 60)
 
 static int64_t hold(wide value)
@@ -45,6 +44,9 @@ void rate_update(struct rate *rate, uint64_t now, int64_t delta)
     if (now <= rate->time)
         return;
     uint64_t elapsed = now - rate->time;
+    int64_t last = fold(0, delta, elapsed, 0);
+    rate->burst = last < rate->last ? last : rate->last;
+    rate->last = last;
     rate->fast = fold(rate->fast, delta, elapsed, RATE_FAST_TAU);
     rate->slow = fold(rate->slow, delta, elapsed, RATE_SLOW_TAU);
     rate->time = now;

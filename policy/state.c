@@ -24,6 +24,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->held = UNKNOWN;
     vm->asked = vm->asked_time = vm->before = UNKNOWN;
     vm->round_since = vm->stuck_until = UNKNOWN;
+    vm->idle_floor = vm->idle_floor_at = UNKNOWN;
     vm->stuck_cooldown = STUCK_COOLDOWN;
     vm->drift_next = UNKNOWN;
     vm->drift_backoff = DRIFT_BACKOFF;
@@ -40,7 +41,7 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     __builtin_memset(state, 0, policy_state_size(vm_capacity));
     state->vm_capacity = vm_capacity;
     state->time = UNKNOWN;
-    state->resumed_at = state->oom_scored_at = UNKNOWN;
+    state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
     for (int i = 0; i < POOLS_MAX; i++) {

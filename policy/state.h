@@ -27,6 +27,7 @@ struct vm_state {
     uint64_t round_since;               /* a round of inflation is under verification since */
     uint64_t round_rss, round_resident; /* figures and growth when it began */
     int64_t round_growth;
+    uint64_t idle_floor, idle_floor_at; /* last target that took only idle memory */
     uint64_t stuck_until;
     uint64_t stuck_cooldown;
     uint64_t drift_next, drift_backoff;     /* not asked again before; grows each time */
@@ -54,6 +55,7 @@ enum vm_mark {
     MARK_KILLED_DRY = 1 << 3,  /* would have been killed: counts as pending, see kill.c */
     MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
     MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
+    MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
 };
 
 struct pool_state {
@@ -93,6 +95,8 @@ struct policy_state {
     uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
     uint64_t resumed_at;            /* the last resume of any guest */
     uint64_t oom_scored_at;
+    uint64_t inflated_at; /* targets were last worked out */
+    enum band inflated_band;
     struct vm_state vms[];
 };
 

@@ -65,6 +65,9 @@
 /* What a balloon moves in a second at best (limits: rates), and how often a guest is asked. */
 #define BALLOON_STEP_MAX GIB
 #define BALLOON_INTERVAL NSEC_PER_SEC
+/* How often the sharing out is worked out: it costs a pass over all guests for each bit of the
+ * level, and nobody can be asked sooner anyway. */
+#define BALLOON_LOOK (100 * NSEC_PER_MSEC)
 /* Not worth asking for less. */
 #define BALLOON_STEP_MIN (16 * MIB)
 #define BALLOON_STEP_DIVISOR 100

@@ -161,6 +161,30 @@ int qmp_answer_boolean(struct json_object *body, const char *container, struct q
     return 0;
 }
 
+/* status.statuses lists the bits that are set, each as its name, a colon and an explanation. */
+int qmp_answer_virtio(struct json_object *body, const char *container, struct qmp_reply *reply)
+{
+    static const char driver_ok[] = "VIRTIO_CONFIG_S_DRIVER_OK";
+    struct json_object *status, *statuses;
+
+    (void)container;
+    int r = qmp_json_required(qmp_json_object(body, "status", &status));
+    if (r < 0)
+        return r;
+    if (!json_object_object_get_ex(status, "statuses", &statuses) ||
+        !json_object_is_type(statuses, json_type_array))
+        return -EPROTO;
+    reply->virtio_driver = false;
+    for (size_t i = 0; i < json_object_array_length(statuses); i++) {
+        struct json_object *name = json_object_array_get_idx(statuses, i);
+        if (!json_object_is_type(name, json_type_string))
+            return -EPROTO;
+        if (strncmp(json_object_get_string(name), driver_ok, strlen(driver_ok)) == 0)
+            reply->virtio_driver = true;
+    }
+    return 0;
+}
+
 int qmp_answer_cpus(struct json_object *body, const char *container, struct qmp_reply *reply)
 {
     (void)container;

@@ -24,6 +24,7 @@ int qmp_answer_sev(struct json_object *body, const char *container, struct qmp_r
 int qmp_answer_cpus(struct json_object *body, const char *container, struct qmp_reply *reply);
 int qmp_answer_devices(struct json_object *body, const char *container, struct qmp_reply *reply);
 int qmp_answer_boolean(struct json_object *body, const char *container, struct qmp_reply *reply);
+int qmp_answer_virtio(struct json_object *body, const char *container, struct qmp_reply *reply);
 
 int qmp_answer_balloon(struct json_object *body, const char *container, struct qmp_reply *reply);
 int qmp_answer_memory_size(

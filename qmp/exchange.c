@@ -19,6 +19,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes read per call: one peer that floods us costs the others a millisecond or so a round. Longer
@@ -285,6 +286,21 @@ int qmp_execute_get_boolean(struct qmp_session *session, const char *device, con
     struct qmp_arguments arguments = {.path = device, .property = property};
     return session_execute(
         session, QMP_COMMAND_GET_BOOLEAN, &arguments, NULL, now, timeout, handler, userdata);
+}
+
+int qmp_execute_virtio_status(struct qmp_session *session, const char *device, uint64_t now,
+    uint64_t timeout, qmp_reply_handler handler, void *userdata)
+{
+    /* The virtio device proper is a child of its transport (virtio_instance_init_common(),
+     * hw/virtio/virtio.c). */
+    static const char backend[] = "/virtio-backend";
+    char path[QMP_NAME_MAX + sizeof(backend)];
+    if (!name_is_good(device))
+        return -EINVAL;
+    (void)snprintf(path, sizeof(path), "%s%s", device, backend);
+    struct qmp_arguments arguments = {.path = path};
+    return session_execute(session, QMP_COMMAND_QUERY_VIRTIO_STATUS, &arguments, NULL, now, timeout,
+        handler, userdata);
 }
 
 int qmp_execute_set_statistics_interval(struct qmp_session *session, const char *device,

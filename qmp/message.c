@@ -27,8 +27,9 @@
 #define TOKENER_LINE_MAX 4096
 
 /* Bytes of heap per element of json-c's tree, measured with 0.16 on 64 bits and rounded up: an
- * object 792 (its table starts with 16 entries), an array 152, a member with an integer 162. */
-#define OBJECT_COST 800
+ * object 792 (its table starts with 16 entries) and its first member, an array 152, a further
+ * member with an integer 162. */
+#define OBJECT_COST 960
 #define ARRAY_COST 160
 #define VALUE_COST 168
 

@@ -75,8 +75,8 @@ int qmp_session_new(
     if (path && !qmp_transport_path_fits(path))
         return *path ? -ENAMETOOLONG : -EINVAL;
 
-    size_t length = path ? strlen(path) : 0;
-    struct qmp_session *session = calloc(1, sizeof(*session) + length + 1);
+    size_t path_size = path ? strlen(path) + 1 : 1;
+    struct qmp_session *session = calloc(1, sizeof(*session) + path_size);
     if (!session)
         return -ENOMEM;
     session->options = all;
@@ -88,7 +88,7 @@ int qmp_session_new(
     session->parser.depth_max = all.depth_max;
     session->parser.tree_max = all.line_max * TREE_PER_LINE;
     if (path)
-        memcpy(session->path, path, length);
+        memcpy(session->path, path, path_size);
     *ret_session = session;
     return 0;
 }

@@ -35,10 +35,10 @@
         stolen_;                  \
     })
 
-#define container_of(pointer, type, member)                         \
-    __extension__({                                                 \
-        __typeof__(((type *)NULL)->member) *member_ = (pointer);    \
-        (type *)(void *)((char *)member_ - offsetof(type, member)); \
+#define container_of(pointer, type, member)                            \
+    __extension__({                                                    \
+        const __typeof__(((type *)NULL)->member) *member_ = (pointer); \
+        (type *)((uintptr_t)member_ - offsetof(type, member));         \
     })
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))

@@ -36,8 +36,10 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  *
  * Guarantees (each a property test): no balloon target below a VM's minimum or above its maximum;
  * the sum of grants in one plan never exceeds the memory seen free above what calm needs; only
- * elastic guests are inflated; destructive actions only in BAND_CRITICAL, one at a time, never on a
- * post-copy migration or a SACRIFICE_NEVER guest; equal inputs give equal plans.
+ * elastic guests, and self-deflating ones by free page reporting, are inflated; destructive actions
+ * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
+ * equal inputs give equal plans. NUMA nodes go at most to BAND_SCARCE: nobody is paused or killed
+ * for a node alone, since the snapshot does not tell who is bound to it.
  */
 void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);

@@ -72,6 +72,7 @@ enum qmp_command {
     QMP_COMMAND_LIST_DEVICES,   /* qom-list of a container, typed for balloon and vfio children */
     QMP_COMMAND_GET_STATISTICS, /* qom-get guest-stats */
     QMP_COMMAND_GET_BOOLEAN,    /* qom-get of a boolean property (deflate-on-oom, …) */
+    QMP_COMMAND_QUERY_VIRTIO_STATUS,     /* x-query-virtio-status: unstable, from QEMU 7.2 on */
     QMP_COMMAND_SET_STATISTICS_INTERVAL, /* qom-set guest-stats-polling-interval */
     QMP_COMMAND_COUNT,
 };
@@ -127,6 +128,15 @@ struct qmp_statistics {
     uint64_t hugetlb_allocations, hugetlb_failures; /* counts */
 };
 
+struct qmp_status {
+    enum qmp_run_state run_state;
+    bool running;
+};
+
+struct qmp_memory_size { /* bytes; plugged is 0 where the target has no memory hotplug */
+    uint64_t base, plugged;
+};
+
 struct qmp_memdev_summary { /* query-memdev, all backends together */
     uint32_t count;
     uint64_t size;
@@ -155,21 +165,17 @@ struct qmp_reply {
     enum qmp_error_class error_class; /* with -EREMOTEIO */
     const char *error_text; /* QEMU's words, cleaned; valid during the handler; never NULL */
     union {
-        struct {
-            enum qmp_run_state run_state;
-            bool running;
-        } status;
+        struct qmp_status status;
         char name[QMP_NAME_MAX]; /* empty: the guest has none */
         uint8_t uuid[16];        /* all zero: none given */
         uint64_t balloon_actual;
-        struct {
-            uint64_t base, plugged;
-        } memory_size;
+        struct qmp_memory_size memory_size;
         struct qmp_memdev_summary memdev;
         struct qmp_memory_devices memory_devices;
         enum qmp_migration migration;
         bool sev_enabled;
         bool boolean;
+        bool virtio_driver; /* a guest driver has set DRIVER_OK (virtio 1.2, 2.1) */
         struct qmp_cpus cpus;
         struct qmp_device_list devices;
         struct qmp_statistics statistics;
@@ -264,6 +270,9 @@ int qmp_execute_get_statistics(struct qmp_session *session, const char *device, 
     uint64_t timeout, qmp_reply_handler handler, void *userdata);
 int qmp_execute_get_boolean(struct qmp_session *session, const char *device, const char *property,
     uint64_t now, uint64_t timeout, qmp_reply_handler handler, void *userdata);
+/* Whether a guest driver drives the virtio DEVICE (its QOM path, as LIST_DEVICES gives it). */
+int qmp_execute_virtio_status(struct qmp_session *session, const char *device, uint64_t now,
+    uint64_t timeout, qmp_reply_handler handler, void *userdata);
 int qmp_execute_set_statistics_interval(struct qmp_session *session, const char *device,
     uint32_t seconds, uint64_t now, uint64_t timeout, qmp_reply_handler handler, void *userdata);
 

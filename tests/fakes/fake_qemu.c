@@ -8,6 +8,7 @@
 
 #include <plimsoll/cleanup.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -49,8 +50,9 @@ int fake_qemu_listen(struct fake_qemu *fake, const char *path)
         struct sockaddr any;
         struct sockaddr_un local;
     } address = {.local = {.sun_family = AF_UNIX}};
-    if (strlen(path) >= sizeof(address.local.sun_path) || strlen(path) >= sizeof(fake->path))
+    if (strlen(path) >= sizeof(fake->path))
         return -ENAMETOOLONG;
+    static_assert(sizeof(fake->path) == sizeof(address.local.sun_path), "one length for both");
     memcpy(address.local.sun_path, path, strlen(path) + 1);
 
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

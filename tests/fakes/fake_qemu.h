@@ -17,9 +17,9 @@
 #define FAKE_QEMU_LINE_MAX 4096
 
 struct fake_qemu {
-    int listener; /* -1: made as a pair */
-    int fd;       /* the connection; -1: none */
-    char path[128];
+    int listener;   /* -1: made as a pair */
+    int fd;         /* the connection; -1: none */
+    char path[108]; /* as long as a socket's address has room for */
     char input[FAKE_QEMU_LINE_MAX];
     size_t input_length;
     char line[FAKE_QEMU_LINE_MAX]; /* last request seen, NUL-terminated */

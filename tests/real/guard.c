@@ -50,8 +50,9 @@ void guard_configure(struct guard *guard, const char *format, ...)
 /* Starts plimsolld; RET_FD is the reading end of its stderr. */
 static void daemon_start(const struct guard *guard, struct child *child, int *ret_fd)
 {
-    const char *const argv[] = {getenv("PLIMSOLL_DAEMON"), "--config", guard->config,
-        "--runtime-dir", guard->directory, NULL};
+    /* In the foreground its alerts come to stderr, too. */
+    const char *const argv[] = {getenv("PLIMSOLL_DAEMON"), "--foreground", "--config",
+        guard->config, "--runtime-dir", guard->directory, NULL};
     int ends[2];
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
     child_start(child, argv, -1, ends[1], ends[1]);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The host's figures, read from a fake tree where every number is known, and from this machine. */
-#include "sample_host.h"
 #include "fake_tree.h"
+#include "sample_host.h"
 
 #include <check.h>
 #include <errno.h>
 #include <plimsoll/cleanup.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,16 @@ START_TEST(this_machine)
     ck_assert_uint_le(host.available, host.total);
     ck_assert(known(host.watermark_min) && host.watermark_min <= host.watermark_high);
     ck_assert(known(host.oom_kills) && known(host.allocation_stalls));
+    struct pollfd trigger = {.fd = host_sampler_psi_fd(sampler), .events = POLLPRI};
+    if (!known(host.memory_pressure.some)) {
+        ck_assert_int_eq(trigger.fd, -1);
+        (void)fprintf(stderr, "skipped: no PSI on this machine\n");
+    } else {
+        /* The kernel takes the shorter window or the unprivileged one. */
+        ck_assert_int_ge(trigger.fd, 0);
+        ck_assert_int_ge(poll(&trigger, 1, 0), 0);
+        ck_assert_int_eq(trigger.revents & (POLLERR | POLLNVAL), 0);
+    }
     for (uint32_t i = 0; i < host.node_count; i++) {
         total += host.nodes[i].total;
         available += host.nodes[i].available;

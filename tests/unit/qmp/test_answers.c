@@ -25,6 +25,8 @@ static void ask_any(struct harness *h, enum qmp_command command)
         r = qmp_execute_get_statistics(h->session, "/b", h->now, time, harness_on_reply, h);
     else if (command == QMP_COMMAND_GET_BOOLEAN)
         r = qmp_execute_get_boolean(h->session, "/b", "p", h->now, time, harness_on_reply, h);
+    else if (command == QMP_COMMAND_QUERY_VIRTIO_STATUS)
+        r = qmp_execute_virtio_status(h->session, "/b", h->now, time, harness_on_reply, h);
     else if (command == QMP_COMMAND_SET_STATISTICS_INTERVAL)
         r = qmp_execute_set_statistics_interval(
             h->session, "/b", 1, h->now, time, harness_on_reply, h);
@@ -44,6 +46,8 @@ static const struct qmp_reply *answer(struct harness *h, enum qmp_command comman
     ck_assert_int_eq(h->reply.command, command);
     return &h->reply;
 }
+
+#define FIFTY "01234567890123456789012345678901234567890123456789"
 
 /* For each command, values of "return" that QEMU's schema does not allow. */
 static const struct {
@@ -85,9 +89,7 @@ static const struct {
             "[{\"name\": 5, \"type\": \"a\"}]", "[{\"name\": \"a\", \"type\": 5}]",
             "[{\"name\": \"a\\u0000\", \"type\": \"child<virtio-balloon-pci>\"}]",
             /* A path that would have to be cut. */
-            "[{\"name\": \"0123456789012345678901234567890123456789012345678901234567890123456789"
-            "01234567890123456789012345678901234567890123456789\", \"type\": "
-            "\"child<virtio-balloon-pci>\"}]"}},
+            "[{\"name\": \"" FIFTY FIFTY FIFTY "\", \"type\": \"child<virtio-balloon-pci>\"}]"}},
     {QMP_COMMAND_GET_STATISTICS,
         {"{}", "{\"stats\": {}}", "{\"last-update\": 1}", "{\"stats\": [], \"last-update\": 1}",
             "{\"stats\": {}, \"last-update\": \"1\"}",
@@ -95,6 +97,9 @@ static const struct {
             "{\"stats\": {\"stat-free-memory\": 1.5}, \"last-update\": 1}",
             "{\"stats\": {\"stat-htlb-pgfail\": null}, \"last-update\": 1}"}},
     {QMP_COMMAND_GET_BOOLEAN, {"{}", "1", "0"}},
+    {QMP_COMMAND_QUERY_VIRTIO_STATUS,
+        {"[]", "{}", "{\"status\":[]}", "{\"status\":{}}", "{\"status\":{\"statuses\":{}}}",
+            "{\"status\":{\"statuses\":[1]}}"}},
     {QMP_COMMAND_BALLOON, {"true"}},
     {QMP_COMMAND_STOP, {"true"}},
     {QMP_COMMAND_CONT, {"true"}},
@@ -208,6 +213,12 @@ START_TEST(machine_replies)
     ck_assert(answer(&h, QMP_COMMAND_QUERY_SEV, "{\"enabled\": true}")->sev_enabled);
     ck_assert(answer(&h, QMP_COMMAND_GET_BOOLEAN, "true")->boolean);
     ck_assert(!answer(&h, QMP_COMMAND_GET_BOOLEAN, "false")->boolean);
+    ck_assert(!answer(&h, QMP_COMMAND_QUERY_VIRTIO_STATUS,
+        "{\"status\":{\"statuses\":[\"VIRTIO_CONFIG_S_DRIVER: x\"]}}")
+                   ->virtio_driver);
+    ck_assert(answer(&h, QMP_COMMAND_QUERY_VIRTIO_STATUS,
+        "{\"status\":{\"statuses\":[\"VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready\"]}}")
+                  ->virtio_driver);
     ck_assert_int_eq(reply->result, 0);
     harness_stop(&h);
 }

@@ -210,6 +210,10 @@ START_TEST(balloon_and_statistics)
     ASK_OF(qmp_execute_get_boolean, balloon, "guest-stats-polling-interval");
     ck_assert_int_eq(reply->result, -EPROTO); /* a number where a boolean was asked for */
 
+    ASK_OF(qmp_execute_virtio_status, balloon);
+    ck_assert_int_eq(reply->result, 0);
+    ck_assert(!reply->virtio_driver); /* firmware has no balloon driver */
+
     ASK_OF(qmp_execute_set_statistics_interval, balloon, 2);
     ck_assert_int_eq(reply->result, 0);
     ASK_OF(qmp_execute_get_statistics, balloon);

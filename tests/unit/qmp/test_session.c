@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The life of a session against a peer that behaves, is slow, is broken or is hostile.
+ * The life of a session: handshake, requests, deadlines, death, with a peer that behaves, is slow
+ * or dies.
  */
 #include "harness.h"
 
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 START_TEST(handshake_and_replies)
@@ -130,70 +130,6 @@ START_TEST(greeting_deadline_covers_the_negotiation)
 }
 END_TEST
 
-static const struct {
-    const char *bytes;
-    int cause;
-    bool ready; /* said after READY, with one request in flight, whose id is 2 */
-} fatal[] = {
-    {"hello\n", -EPROTO, false},
-    {"HTTP/1.1 400 Bad Request\r\n\r\n", -EPROTO, false},
-    {"{\"return\": {}, \"id\": 1}\n", -EPROTO, false},
-    {"{\"error\": {\"class\": \"GenericError\", \"desc\": \"x\"}}\n", -EPROTO, false},
-    {"{\"QMP\": []}\n", -EPROTO, false},
-    {"{\n  \"QMP\": {}\n}\n", -EPROTO, false}, /* qmp-pretty is not line by line */
-    {"{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\r\n", -EPROTO,
-        true},
-    {"{\"return\": {}}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": 3}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": 0}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": 18446744073709551615}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": 99999999999999999999999}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": \"2\"}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": [2]}\n", -EPROTO, true},
-    {"{\"QMP\": {}}\n", -EPROTO, true},
-    {"{\"return\": \"\xff\xfe\", \"id\": 2}\n", -EPROTO, true},
-    {"{\"return\": {}, \"id\": 2\n", -EPROTO, true},
-    {"\x01\n", -EPROTO, true},
-    {"}{\n", -EPROTO, true},
-};
-
-START_TEST(broken_protocol_is_fatal_once)
-{
-    struct harness h;
-    if (fatal[_i].ready) {
-        harness_start_ready(&h, NULL);
-        harness_ask(&h, QMP_COMMAND_QUERY_STATUS);
-        ck_assert_uint_eq(h.fake.id, 2);
-    } else {
-        harness_start(&h, NULL);
-    }
-    fake_qemu_say_bytes(&h.fake, fatal[_i].bytes, strlen(fatal[_i].bytes));
-    ck_assert_int_eq(harness_settle(&h), fatal[_i].cause);
-    ck_assert_int_eq(h.state, QMP_STATE_DEAD);
-    ck_assert_int_eq(h.cause, fatal[_i].cause);
-    ck_assert_uint_eq(h.replies, fatal[_i].ready ? 1 : 0);
-    if (fatal[_i].ready)
-        ck_assert_int_eq(h.reply.result, fatal[_i].cause);
-    unsigned states = h.states;
-    ck_assert_int_eq(qmp_session_dispatch(h.session, 0, h.now + 1000 * SECOND), fatal[_i].cause);
-    ck_assert_uint_eq(h.states, states);
-    harness_stop(&h);
-}
-END_TEST
-
-START_TEST(nul_bytes_are_fatal)
-{
-    static const char bytes[] = "{\"return\": {}, \"id\": 2}\0\n";
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    harness_ask(&h, QMP_COMMAND_STOP);
-    fake_qemu_say_bytes(&h.fake, bytes, sizeof(bytes) - 1);
-    ck_assert_int_eq(harness_settle(&h), -EPROTO);
-    ck_assert_int_eq(h.reply.result, -EPROTO);
-    harness_stop(&h);
-}
-END_TEST
-
 START_TEST(refused_capabilities_are_fatal)
 {
     struct harness h;
@@ -245,7 +181,7 @@ START_TEST(many_messages_in_one_read)
     fake_qemu_say_bytes(&h.fake, bytes, strlen(bytes));
     ck_assert_int_eq(qmp_session_dispatch(h.session, EPOLLIN, h.now), 0);
     ck_assert_uint_eq(h.replies, QMP_REQUESTS_MAX);
-    ck_assert_uint_eq(h.events, 2 * QMP_REQUESTS_MAX);
+    ck_assert_uint_eq(h.events, 2UL * QMP_REQUESTS_MAX);
     ck_assert_int_eq(h.event.event, QMP_EVENT_OTHER);
     harness_stop(&h);
 }
@@ -360,74 +296,9 @@ START_TEST(silence_leaks_no_slot)
             harness_ask(&h, QMP_COMMAND_QUERY_STATUS);
         h.now += 6 * SECOND;
         ck_assert_int_eq(harness_settle(&h), 0);
-        ck_assert_uint_eq(h.replies, round * QMP_REQUESTS_MAX);
+        ck_assert_uint_eq(h.replies, (unsigned long)round * QMP_REQUESTS_MAX);
         ck_assert_uint_eq(qmp_session_pending(h.session), 0);
     }
-    harness_stop(&h);
-}
-END_TEST
-
-START_TEST(peer_that_never_reads_fills_only_the_output)
-{
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    /* Fill the socket by requests that time out; then the session's own buffer. */
-    int small = 4096, r = 0;
-    ck_assert_int_eq(
-        setsockopt(qmp_session_fd(h.session), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
-    char name[QMP_NAME_MAX];
-    memset(name, '\x01', sizeof(name));
-    name[sizeof(name) - 1] = '\0';
-    unsigned sent = 0;
-    for (int i = 0; i < 1000 && !(qmp_session_events(h.session) & EPOLLOUT); i++) {
-        r = qmp_execute_get_boolean(h.session, name, name, h.now, SECOND, harness_on_reply, &h);
-        ck_assert_int_eq(r, 0);
-        sent++;
-        if (qmp_session_events(h.session) & EPOLLOUT)
-            break;
-        h.now += SECOND;
-        harness_settle(&h);
-    }
-    ck_assert_uint_ne(qmp_session_events(h.session) & EPOLLOUT, 0);
-    r = qmp_execute_get_boolean(h.session, name, name, h.now, SECOND, harness_on_reply, &h);
-    ck_assert_int_eq(r, -ENOBUFS);
-    /* One that fits, and then times out before a byte of it left, is withdrawn. */
-    ck_assert_int_eq(
-        qmp_execute(h.session, QMP_COMMAND_STOP, h.now, SECOND / 2, harness_on_reply, &h), 0);
-    h.now += SECOND / 2;
-    ck_assert_int_eq(harness_settle(&h), 0);
-    ck_assert_int_eq(h.reply.command, QMP_COMMAND_STOP);
-    ck_assert_int_eq(h.reply.result, -ETIMEDOUT);
-    ck_assert_int_eq(
-        qmp_execute(h.session, QMP_COMMAND_CONT, h.now, SECOND, harness_on_reply, &h), 0);
-
-    /* The peer wakes up: whole lines, none lost, and no stop among them. */
-    for (unsigned i = 0; i < sent; i++) {
-        ck_assert_int_eq(fake_qemu_hear(&h.fake), 0);
-        ck_assert_uint_eq(h.fake.id, i + 2);
-        ck_assert_ptr_nonnull(strstr(h.fake.line, "qom-get"));
-        qmp_session_dispatch(h.session, EPOLLOUT, h.now);
-    }
-    ck_assert_int_eq(fake_qemu_hear(&h.fake), 0);
-    ck_assert_ptr_nonnull(strstr(h.fake.line, "\"cont\""));
-    ck_assert(!fake_qemu_has_heard(&h.fake));
-    ck_assert_uint_eq(qmp_session_events(h.session), EPOLLIN);
-    harness_stop(&h);
-}
-END_TEST
-
-START_TEST(peer_that_stops_reading_for_good_is_dead)
-{
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    ck_assert_int_eq(shutdown(h.fake.fd, SHUT_RD), 0);
-    fake_qemu_say(&h.fake, "{\"event\": \"STOP\"}");
-    ck_assert_int_eq(
-        qmp_execute(h.session, QMP_COMMAND_STOP, h.now, SECOND, harness_on_reply, &h), 0);
-    ck_assert_uint_eq(h.replies, 0); /* never from inside of execute */
-    ck_assert_int_eq(harness_settle(&h), -ECONNRESET);
-    ck_assert_uint_eq(h.events, 1);
-    ck_assert_int_eq(h.reply.result, -ECONNRESET);
     harness_stop(&h);
 }
 END_TEST
@@ -460,87 +331,6 @@ START_TEST(last_words_are_heard)
     ck_assert_int_eq(harness_settle(&h), -ECONNRESET);
     ck_assert_int_eq(h.reply.result, 0);
     ck_assert_int_eq(h.event.event, QMP_EVENT_SHUTDOWN);
-    harness_stop(&h);
-}
-END_TEST
-
-/* Says LENGTH bytes made of PIECE, as the session reads them. Returns its last result. */
-static int say_much(struct harness *h, const char *piece, size_t length)
-{
-    size_t size = strlen(piece);
-    int r = 0;
-    for (size_t at = 0; at < length && r == 0; at += size) {
-        ck_assert_int_eq(fake_qemu_say_bytes(&h->fake, piece, size), 0);
-        r = harness_settle(h);
-    }
-    return r;
-}
-
-START_TEST(endless_line_is_bounded)
-{
-    char piece[65537];
-    memset(piece, 'x', sizeof(piece) - 1);
-    piece[sizeof(piece) - 1] = '\0';
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    harness_ask(&h, QMP_COMMAND_STOP);
-    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
-    ck_assert_int_eq(say_much(&h, piece, (size_t)100 * 1000 * 1000), -EMSGSIZE);
-    ck_assert_int_eq(h.reply.result, -EMSGSIZE);
-    ck_assert_uint_le(mallinfo2().uordblks + mallinfo2().hblkhd, before);
-    harness_stop(&h);
-}
-END_TEST
-
-START_TEST(line_as_long_as_allowed_is_taken)
-{
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    char *text = malloc(1000001);
-    ck_assert_ptr_nonnull(text);
-    memset(text, 'y', 1000000);
-    text[1000000] = '\0';
-    fake_qemu_say_bytes(&h.fake, "{\"event\": \"STOP\", \"data\": \"", 27);
-    for (size_t at = 0; at < 1000000; at += 50000) {
-        fake_qemu_say_bytes(&h.fake, text + at, 50000);
-        ck_assert_int_eq(harness_settle(&h), 0);
-    }
-    free(text);
-    fake_qemu_say(&h.fake, "\"}");
-    ck_assert_int_eq(harness_settle(&h), 0);
-    ck_assert_uint_eq(h.events, 1);
-    harness_stop(&h);
-}
-END_TEST
-
-START_TEST(deep_nesting_is_fatal)
-{
-    char deep[10001];
-    memset(deep, '[', 10000);
-    deep[10000] = '\0';
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    fake_qemu_say(&h.fake, "{\"event\": \"X\", \"data\": %s", deep);
-    ck_assert_int_eq(harness_settle(&h), -EMSGSIZE);
-    harness_stop(&h);
-}
-END_TEST
-
-START_TEST(flood_is_read_in_bounded_parts)
-{
-    struct harness h;
-    harness_start_ready(&h, NULL);
-    static const char line[] = "{\"event\": \"STOP\"}\r\n";
-    unsigned said = 0;
-    char bytes[sizeof(line) * 5000];
-    for (; said < 5000; said++)
-        memcpy(bytes + said * (sizeof(line) - 1), line, sizeof(line) - 1);
-    ck_assert_int_eq(fake_qemu_say_bytes(&h.fake, bytes, said * (sizeof(line) - 1)), 0);
-    ck_assert_int_eq(qmp_session_dispatch(h.session, EPOLLIN, h.now), 0);
-    ck_assert_uint_gt(h.events, 0);
-    ck_assert_uint_le(h.events, 40 * 1024 / (sizeof(line) - 1));
-    ck_assert_int_eq(harness_settle(&h), 0);
-    ck_assert_uint_eq(h.events, said);
     harness_stop(&h);
 }
 END_TEST
@@ -587,7 +377,15 @@ START_TEST(idle_session_is_small)
         SESSIONS = 64
     };
     static struct harness h[SESSIONS];
-    size_t before = 0;
+    size_t before = mallinfo2().uordblks;
+    void *probe = malloc(4096);
+    ck_assert_ptr_nonnull(probe);
+    bool counted = mallinfo2().uordblks > before;
+    free(probe);
+    if (!counted) {
+        printf("SKIPPED: this allocator (of a sanitizer, of valgrind) does not count its bytes\n");
+        return;
+    }
     for (int i = 0; i < SESSIONS; i++) {
         if (i == WARM)
             before = mallinfo2().uordblks;
@@ -599,7 +397,7 @@ START_TEST(idle_session_is_small)
     size_t used = (mallinfo2().uordblks - before) / (SESSIONS - WARM);
     printf("an idle READY session owns %zu bytes of heap\n", used);
     ck_assert_uint_gt(used, QMP_REQUESTS_MAX); /* it was measured at all */
-    ck_assert_uint_le(used, 5 * 1024);
+    ck_assert_uint_le(used, 5UL * 1024);
     for (int i = 0; i < SESSIONS; i++)
         harness_stop(&h[i]);
 }
@@ -649,8 +447,6 @@ int main(void)
     tcase_add_test(session, nothing_is_sent_before_ready);
     tcase_add_test(session, silent_peer_runs_into_the_greeting_deadline);
     tcase_add_test(session, greeting_deadline_covers_the_negotiation);
-    tcase_add_loop_test(session, broken_protocol_is_fatal_once, 0, (int)ELEMENTSOF(fatal));
-    tcase_add_test(session, nul_bytes_are_fatal);
     tcase_add_test(session, refused_capabilities_are_fatal);
     tcase_add_test(session, one_byte_at_a_time);
     tcase_add_test(session, many_messages_in_one_read);
@@ -659,14 +455,8 @@ int main(void)
     tcase_add_test(session, late_replies_are_dropped);
     tcase_add_test(session, reply_in_the_socket_wins_over_a_deadline_we_missed);
     tcase_add_test(session, silence_leaks_no_slot);
-    tcase_add_test(session, peer_that_never_reads_fills_only_the_output);
-    tcase_add_test(session, peer_that_stops_reading_for_good_is_dead);
     tcase_add_test(session, death_in_mid_line_answers_all);
     tcase_add_test(session, last_words_are_heard);
-    tcase_add_test(session, endless_line_is_bounded);
-    tcase_add_test(session, line_as_long_as_allowed_is_taken);
-    tcase_add_test(session, deep_nesting_is_fatal);
-    tcase_add_test(session, flood_is_read_in_bounded_parts);
     tcase_add_test(session, handlers_may_ask_again);
     tcase_add_test(session, idle_session_is_small);
     tcase_add_test(session, options_are_checked);

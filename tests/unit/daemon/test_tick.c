@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whole ticks, from files to signals: the host's figures are fake, the guard and its guests'
+ * processes are real. The guests here have no QMP socket, so that freeze and kill are all the guard
+ * has.
+ */
+#include "fake_host.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char enforcing[] = "[guard]\nmode=enforce\nqmp-directory=/nonexistent\nmax-vms=8\n"
+                                "[class default]\nmode=enforce\n"
+                                "[class gold]\nmode=enforce\npriority=900\nsacrifice=never\n"
+                                "[vm gold*]\nclass=gold\n";
+
+static bool is_seen(const struct fake_host *host, pid_t pid, const struct vm_snapshot **ret_vm)
+{
+    const struct snapshot *snapshot = host->guard->snapshot;
+
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        if (snapshot->vms[i].identity.pid == pid) {
+            *ret_vm = &snapshot->vms[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the last tick saw of it. */
+static struct vm_snapshot vm_of(const struct fake_host *host, pid_t pid)
+{
+    const struct vm_snapshot *vm = NULL;
+
+    ck_assert(is_seen(host, pid, &vm));
+    return *vm;
+}
+
+static bool plan_has(const struct fake_host *host, enum action_kind kind, pid_t pid)
+{
+    const struct plan *plan = host->guard->plan;
+
+    for (uint32_t i = 0; i < plan->action_count; i++) {
+        if (plan->actions[i].kind == kind && plan->actions[i].identity.pid == pid)
+            return true;
+    }
+    return false;
+}
+
+/* The guest grows by 400 MiB a tick of 100 ms and takes them from the host, until the guard moves
+ * or the host is empty. */
+static uint64_t storm(struct fake_host *host, pid_t pid, enum action_kind awaited)
+{
+    uint64_t rss = 4 * GIB;
+
+    for (uint64_t available = 8 * GIB; available > 400 * MIB; available -= 400 * MIB) {
+        rss += 400 * MIB;
+        fake_host_set_rss(host, pid, rss);
+        fake_host_set_available(host, available);
+        fake_host_tick(host, 100 * NSEC_PER_MSEC);
+        if (plan_has(host, awaited, pid))
+            return available;
+    }
+    ck_abort_msg("the guard never acted");
+    return 0;
+}
+
+START_TEST(calm_host_is_seen_whole)
+{
+    struct fake_host host;
+
+    fake_host_begin(&host, (enum fake_cgroups)_i, enforcing);
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+    fake_host_start_guard(&host);
+    fake_host_tick(&host, NSEC_PER_SEC);
+    const struct snapshot *snapshot = host.guard->snapshot;
+    ck_assert_uint_eq(snapshot->host.total, FAKE_HOST_TOTAL);
+    ck_assert_uint_eq(snapshot->host.available, 10 * GIB);
+    ck_assert_uint_eq(snapshot->host.node_count, 2);
+    ck_assert(known(snapshot->host.memory_pressure.some));
+    ck_assert_uint_eq(snapshot->vm_count, 1);
+    struct vm_snapshot vm = vm_of(&host, pid);
+    ck_assert_str_eq(vm.name, "one");
+    ck_assert_uint_eq(vm.rss, 4 * GIB);
+    ck_assert_uint_eq(vm.maximum, 8 * GIB);
+    ck_assert_int_eq(vm.kind, VM_KIND_RIGID);
+    ck_assert_int_eq(host.guard->plan->assessment.band, BAND_CALM);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(sprint_freezes_and_room_thaws)
+{
+    struct fake_host host;
+
+    fake_host_begin(&host, (enum fake_cgroups)_i, enforcing);
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+    fake_host_start_guard(&host);
+    fake_host_set_available(&host, 8 * GIB);
+    for (unsigned i = 0; i < 20; i++)
+        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
+    uint64_t available = storm(&host, pid, ACTION_FREEZE);
+    ck_assert_uint_gt(available, host.guard->plan->assessment.pools[0].floor);
+    fake_host_await(pid, WSTOPPED);
+    ck_assert_int_eq(fake_host_real_state(pid), 'T');
+    const struct vm *vm = inventory_vm(host.guard->inventory, vm_of(&host, pid).slot);
+    const struct ledger_entry *entry = ledger_get(host.guard->ledger, vm->slot);
+    ck_assert_ptr_nonnull(entry);
+    ck_assert_uint_ne(entry->measures.in_force & VM_MEASURE_FROZEN_SIGNAL, 0);
+    /* Something else gave its memory back: there is room for all the guest could take. */
+    fake_host_set_available(&host, 12 * GIB);
+    for (unsigned i = 0; i < 1200 && vm_has(vm, VM_MEASURE_PAUSE); i++)
+        fake_host_tick(&host, 500 * NSEC_PER_MSEC);
+    ck_assert(!vm_has(vm, VM_MEASURE_PAUSE));
+    fake_host_await(pid, WCONTINUED);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(below_the_floor_the_least_valuable_dies)
+{
+    struct fake_host host;
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2, enforcing);
+    pid_t gold = fake_host_guest(&host, "gold", 6 * GIB);
+    pid_t plain = fake_host_guest(&host, "plain", 5 * GIB);
+    fake_host_start_guard(&host);
+    /* Nobody grows any more; there is simply nothing left. */
+    fake_host_set_available(&host, 100 * MIB);
+    for (unsigned i = 0; i < 100 && !plan_has(&host, ACTION_KILL, plain); i++)
+        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
+    fake_host_await(plain, WEXITED);
+    ck_assert_int_ne(fake_host_real_state(gold), 'Z');
+    ck_assert_ptr_nonnull(ledger_history(host.guard->ledger, 0));
+    /* Its end is told by the pidfd, and then nothing of it is left. */
+    ck_assert_int_eq(loop_wait(host.guard->loop, loop_now() + 5 * NSEC_PER_SEC), 0);
+    inventory_advance(host.guard->inventory, BAND_CRITICAL, loop_now());
+    fake_host_tick(&host, NSEC_PER_MSEC);
+    const struct vm_snapshot *vm;
+    ck_assert(!is_seen(&host, plain, &vm));
+    ck_assert(is_seen(&host, gold, &vm));
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(dry_run_touches_nobody)
+{
+    struct fake_host host;
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2,
+        "[guard]\nqmp-directory=/nonexistent\nmax-vms=8\n[class default]\nmode=enforce\n");
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+    fake_host_start_guard(&host);
+    fake_host_set_available(&host, 8 * GIB);
+    for (unsigned i = 0; i < 20; i++)
+        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
+    (void)storm(&host, pid, ACTION_FREEZE);
+    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    ck_assert_uint_eq(vm_of(&host, pid).measures.in_force, 0);
+    ck_assert_ptr_null(ledger_get(host.guard->ledger, vm_of(&host, pid).slot));
+    /* Decided once, not marched through anew at each tick. */
+    fake_host_tick(&host, NSEC_PER_MSEC);
+    ck_assert(!plan_has(&host, ACTION_FREEZE, pid));
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_is_unknown_and_the_tick_goes_on)
+{
+    struct fake_host host;
+    char path[64];
+
+    fake_host_begin(&host, FAKE_CGROUPS_HYBRID, enforcing);
+    fake_tree_remove(host.tree, "proc/pressure/memory");
+    pid_t sick = fake_host_guest(&host, "sick", 2 * GIB);
+    pid_t well = fake_host_guest(&host, "well", 3 * GIB);
+    fake_host_start_guard(&host);
+    fake_host_tick(&host, NSEC_PER_SEC);
+    ck_assert(!known(host.guard->snapshot->host.memory_pressure.some));
+    (void)snprintf(path, sizeof path, "proc/%d/statm", (int)sick);
+    fake_tree_write(host.tree, path, "12");
+    fake_tree_write(host.tree, "sys/devices/system/node/node1/meminfo", "%s", "");
+    fake_host_set_rss(&host, well, 4 * GIB);
+    fake_host_tick(&host, 11 * NSEC_PER_SEC);
+    ck_assert(!known(vm_of(&host, sick).sampled));
+    ck_assert_uint_eq(vm_of(&host, well).rss, 4 * GIB);
+    ck_assert_uint_eq(host.guard->snapshot->host.node_count, 1);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(second_guard_is_refused_and_told_who)
+{
+    struct fake_host host;
+    struct error error = {0};
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2, enforcing);
+    fake_host_start_guard(&host);
+    pid_t second = fork();
+    ck_assert_int_ge(second, 0);
+    if (second == 0) {
+        struct guard_options options = {.config_path = host.config_path,
+            .runtime_directory = host.tree->folder,
+            .roots = host.tree->roots};
+        struct guard *guard = NULL;
+        char expected[32];
+
+        (void)snprintf(expected, sizeof expected, "%d", (int)getppid());
+        int result = guard_new(&options, &guard, &error);
+        _exit(result == -EBUSY && strstr(error.text, expected) ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(second, &status, 0), second);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(bad_reload_keeps_what_was)
+{
+    struct fake_host host;
+    struct error error = {0};
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2, enforcing);
+    fake_host_start_guard(&host);
+    fake_tree_write(host.tree, "plimsoll.conf", "[guard]\nmode=sometimes\n");
+    ck_assert_int_lt(guard_reload(host.guard, &error), 0);
+    ck_assert_int_eq(host.guard->rules->host.mode, MODE_ENFORCE);
+    fake_tree_write(host.tree, "plimsoll.conf", "[guard]\nmode=dry-run\nmax-vms=8\n");
+    ck_assert_int_eq(guard_reload(host.guard, &error), 0);
+    ck_assert_int_eq(host.guard->rules->host.mode, MODE_DRY_RUN);
+    fake_host_end(&host);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tick");
+    TCase *whole = tcase_create("whole ticks");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(whole, 60);
+    tcase_add_loop_test(whole, calm_host_is_seen_whole, 0, FAKE_CGROUPS_HYBRID + 1);
+    tcase_add_loop_test(whole, sprint_freezes_and_room_thaws, 0, FAKE_CGROUPS_HYBRID + 1);
+    tcase_add_test(whole, below_the_floor_the_least_valuable_dies);
+    tcase_add_test(whole, dry_run_touches_nobody);
+    tcase_add_test(whole, what_cannot_be_read_is_unknown_and_the_tick_goes_on);
+    tcase_add_test(whole, second_guard_is_refused_and_told_who);
+    tcase_add_test(whole, bad_reload_keeps_what_was);
+    suite_add_tcase(suite, whole);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

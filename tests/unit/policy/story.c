@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the little world. Its physics are those of the facts: a balloon moves at about 1 GiB/s and
+ * frees what is resident above it, a pause only stops growth, a kill frees all within a tick.
+ */
+#include "story.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *allocate(size_t size)
+{
+    void *memory = calloc(1, size);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+struct story *story_new(uint64_t total, uint64_t other)
+{
+    struct story *story = allocate(sizeof(*story));
+    story->snapshot = allocate(snapshot_size(STORY_GUESTS));
+    story->rules = allocate(rules_size(STORY_GUESTS));
+    story->plan = allocate(plan_size(STORY_GUESTS));
+    story->state = policy_state_init(allocate(policy_state_size(STORY_GUESTS)), STORY_GUESTS);
+    story->scratch = policy_scratch_init(allocate(policy_scratch_size(STORY_GUESTS)), STORY_GUESTS);
+    story->plan->action_capacity = plan_action_capacity(STORY_GUESTS);
+    story->other = other;
+    story->kills_take_hold = true;
+
+    host_rules_default(&story->rules->host);
+    story->rules->host.mode = MODE_ENFORCE;
+    story->rules->vm_capacity = STORY_GUESTS;
+    struct snapshot *snapshot = story->snapshot;
+    snapshot->vm_capacity = STORY_GUESTS;
+    snapshot->time = 1000 * NSEC_PER_SEC;
+    struct host_snapshot *host = &snapshot->host;
+    memset(host, 0xff, sizeof(*host)); /* all UNKNOWN */
+    host->total = total;
+    host->swap_total = host->swap_free = 0;
+    host->node_count = 0;
+    host->largest_process.pid = 0;
+    return story;
+}
+
+struct story *story_free(struct story *story)
+{
+    if (!story)
+        return NULL;
+    free(story->snapshot);
+    free(story->rules);
+    free(story->plan);
+    free(story->state);
+    free(story->scratch);
+    free(story);
+    return NULL;
+}
+
+struct vm_rules *story_rules(struct story *story, unsigned guest)
+{
+    return &story->rules->vms[guest];
+}
+
+struct vm_snapshot *story_vm(struct story *story, unsigned guest)
+{
+    for (uint32_t i = 0; i < story->snapshot->vm_count; i++)
+        if (story->snapshot->vms[i].slot == guest)
+            return &story->snapshot->vms[i];
+    return NULL;
+}
+
+unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
+{
+    unsigned number = story->snapshot->vm_count++;
+    struct story_guest *guest = &story->guests[number];
+    *guest =
+        (struct story_guest){.alive = true, .wants = wants, .balloon_speed = GIB, .free = UNKNOWN};
+    vm_rules_default(story_rules(story, number));
+    story_rules(story, number)->mode = MODE_ENFORCE;
+
+    struct vm_snapshot *vm = &story->snapshot->vms[number];
+    memset(vm, 0, sizeof(*vm));
+    vm->slot = number;
+    vm->identity = (struct vm_identity){.pid = (pid_t)(1000 + number), .start_time = 5};
+    vm->identity.uuid[0] = (uint8_t)(number + 1);
+    vm->process_state = VM_PROCESS_ALIVE;
+    vm->run_state = VM_RUN_RUNNING;
+    vm->monitor = VM_MONITOR_READY;
+    vm->vcpu_cgroups = TRISTATE_YES;
+    vm->maximum = maximum;
+    vm->balloon.device = vm->balloon.driver = TRISTATE_YES;
+    vm->balloon.actual = maximum;
+    vm->balloon.deflate_on_oom = vm->balloon.free_page_reporting = TRISTATE_NO;
+    memset(&vm->statistics, 0xff, sizeof(vm->statistics));
+    vm->wiring.kvm = TRISTATE_YES;
+    vm->wiring.encrypted = vm->wiring.shared = TRISTATE_NO;
+    vm->measures.balloon_target = vm->measures.balloon_before = UNKNOWN;
+    vm->rss = vm->rss_anonymous = wants;
+    for (int node = 0; node < NODES_MAX; node++)
+        vm->node_bytes[node] = UNKNOWN;
+    vm_classify(vm, &vm->kind, &vm->kind_reason);
+    return number;
+}
+
+/* ---- physics ---- */
+
+static void move_balloon(struct story_guest *guest, struct vm_snapshot *vm, uint64_t elapsed)
+{
+    if (!(vm->measures.in_force & VM_MEASURE_BALLOON))
+        return;
+    uint64_t target = vm->measures.balloon_target;
+    uint64_t way = scale_u64(guest->balloon_speed, elapsed, NSEC_PER_SEC);
+    if (vm->balloon.actual > target)
+        vm->balloon.actual -= min_u64(way, vm->balloon.actual - target);
+    else
+        vm->balloon.actual += min_u64(way, target - vm->balloon.actual);
+    if (vm->balloon.actual == target && target >= vm->measures.balloon_before)
+        vm->measures.in_force &= ~(uint32_t)VM_MEASURE_BALLOON;
+}
+
+static void pass_time(struct story *story, uint64_t elapsed)
+{
+    struct snapshot *snapshot = story->snapshot;
+    uint32_t kept = 0;
+    snapshot->time += elapsed;
+    snapshot->sequence++;
+    story->other += (uint64_t)(story->other_growth * (int64_t)(elapsed / NSEC_PER_USEC) / 1000000);
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        struct vm_snapshot *vm = &snapshot->vms[i];
+        struct story_guest *guest = &story->guests[vm->slot];
+        if ((vm->measures.in_force & VM_MEASURE_KILLED) && story->kills_take_hold) {
+            guest->alive = false;
+            continue;
+        }
+        bool stopped = vm->measures.in_force & VM_MEASURE_PAUSE;
+        if (!stopped) {
+            guest->wants +=
+                (uint64_t)(guest->growth * (int64_t)(elapsed / NSEC_PER_USEC) / 1000000);
+            guest->wants = min_u64(guest->wants, vm->maximum);
+            move_balloon(guest, vm, elapsed);
+            vm->rss = max_u64(vm->rss, guest->wants);
+            if (!guest->pinned)
+                vm->rss = min_u64(vm->rss, vm->balloon.actual);
+        }
+        vm->rss_anonymous = vm->rss;
+        if (kept != i)
+            snapshot->vms[kept] = *vm;
+        kept++;
+    }
+    snapshot->vm_count = kept;
+}
+
+static void show(struct story *story)
+{
+    struct snapshot *snapshot = story->snapshot;
+    uint64_t used = story->other;
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        struct vm_snapshot *vm = &snapshot->vms[i];
+        const struct story_guest *guest = &story->guests[vm->slot];
+        vm->sampled = snapshot->time;
+        used += vm->rss;
+        vm->statistics.updated = known(guest->free) ? snapshot->time : UNKNOWN;
+        vm->statistics.free = known(guest->free)
+                                  ? sub_or_zero(guest->free, vm->maximum - vm->balloon.actual)
+                                  : UNKNOWN;
+        vm->statistics.disk_caches = 0;
+    }
+    snapshot->host.available = snapshot->host.free = sub_or_zero(snapshot->host.total, used);
+}
+
+/* ---- acting ---- */
+
+static void act_balloon(struct story *story, struct vm_snapshot *vm, const struct action *action)
+{
+    struct story_guest *guest = &story->guests[vm->slot];
+    struct vm_measures *measures = &vm->measures;
+    int direction = action->reason == REASON_BALLOON_RETURN ? 1 : -1;
+    if (!(measures->in_force & VM_MEASURE_BALLOON))
+        measures->balloon_before = vm->balloon.actual;
+    measures->in_force |= VM_MEASURE_BALLOON;
+    measures->balloon_target = action->target;
+    measures->balloon_since = story->snapshot->time;
+    guest->balloons += direction < 0;
+    guest->grants += direction > 0;
+    guest->turns += guest->direction != 0 && guest->direction != direction;
+    guest->direction = direction;
+}
+
+static void act_on(struct story *story, struct vm_snapshot *vm, const struct action *action)
+{
+    struct story_guest *guest = &story->guests[vm->slot];
+    uint32_t *in_force = &vm->measures.in_force;
+    switch (action->kind) {
+    case ACTION_BALLOON:
+        act_balloon(story, vm, action);
+        break;
+    case ACTION_PAUSE:
+        guest->pauses++;
+        *in_force |= VM_MEASURE_STOPPED;
+        vm->run_state = VM_RUN_PAUSED;
+        vm->measures.paused_since = story->snapshot->time;
+        break;
+    case ACTION_FREEZE:
+        guest->freezes++;
+        *in_force |=
+            vm->vcpu_cgroups == TRISTATE_YES ? VM_MEASURE_FROZEN_CGROUP : VM_MEASURE_FROZEN_SIGNAL;
+        vm->measures.paused_since = story->snapshot->time;
+        break;
+    case ACTION_THAW:
+        guest->thaws++;
+        *in_force &= ~(uint32_t)VM_MEASURE_FROZEN;
+        break;
+    case ACTION_RESUME:
+        guest->resumes++;
+        *in_force &= ~(uint32_t)VM_MEASURE_PAUSE;
+        vm->run_state = VM_RUN_RUNNING;
+        break;
+    case ACTION_KILL:
+        guest->kills++;
+        *in_force |= VM_MEASURE_KILLED;
+        break;
+    case ACTION_OOM_SCORE:
+        vm->oom_score_adj = action->oom_score_adj;
+        break;
+    case ACTION_ALERT:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+}
+
+static void act(struct story *story)
+{
+    for (uint32_t i = 0; i < story->plan->action_count; i++) {
+        const struct action *action = &story->plan->actions[i];
+        if (action->kind == ACTION_ALERT)
+            story->alerts[action->reason]++;
+        struct vm_snapshot *vm = story_vm(story, action->slot);
+        if (vm && action->mode == MODE_ENFORCE)
+            act_on(story, vm, action);
+    }
+}
+
+void story_decide(struct story *story)
+{
+    show(story);
+    policy_decide(story->snapshot, story->rules, story->state, story->scratch, story->plan);
+}
+
+static void tick(struct story *story, uint64_t step)
+{
+    pass_time(story, step);
+    story_decide(story);
+    act(story);
+}
+
+void story_run(struct story *story, uint64_t time, uint64_t step)
+{
+    for (uint64_t passed = 0; passed < time; passed += step)
+        tick(story, step);
+}
+
+const struct action *story_find(const struct story *story, enum action_kind kind, unsigned guest)
+{
+    for (uint32_t i = 0; i < story->plan->action_count; i++)
+        if (story->plan->actions[i].kind == kind && story->plan->actions[i].slot == guest)
+            return &story->plan->actions[i];
+    return NULL;
+}
+
+unsigned story_count(const struct story *story, enum action_kind kind)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < story->plan->action_count; i++)
+        count += story->plan->actions[i].kind == kind;
+    return count;
+}
+
+bool story_until(
+    struct story *story, enum action_kind kind, unsigned guest, uint64_t limit, uint64_t step)
+{
+    for (uint64_t passed = 0; passed < limit; passed += step) {
+        tick(story, step);
+        if (story_find(story, kind, guest))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A small world to tell stories in: guests that grow, balloons that move at the speed balloons
+ * move, a host whose memory is the sum. Each tick shows the world to policy_decide() and does to
+ * the world what the plan says.
+ */
+#ifndef PLIMSOLL_TESTS_STORY_H
+#define PLIMSOLL_TESTS_STORY_H
+
+#include <plimsoll/policy.h>
+
+/* Every guest that can be in a story. */
+#define STORY_GUESTS 16
+
+struct story_guest {
+    bool alive;
+    uint64_t wants;         /* memory it would touch if it were let */
+    int64_t growth;         /* of `wants`, bytes per second */
+    uint64_t balloon_speed; /* bytes per second; 0: the guest refuses */
+    bool pinned;            /* `actual` follows, RSS does not */
+    uint64_t free;          /* what its statistics claim; UNKNOWN: it reports none */
+    unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
+    unsigned turns; /* changes of the balloon's direction */
+    int direction;
+};
+
+struct story {
+    struct snapshot *snapshot;
+    struct rules *rules;
+    struct policy_state *state;
+    struct policy_scratch *scratch;
+    struct plan *plan;
+    uint64_t other;       /* used by everything but the guests */
+    int64_t other_growth; /* bytes per second */
+    bool kills_take_hold; /* false: victims stay, as in a storage stall */
+    unsigned alerts[REASON_COUNT];
+    struct story_guest guests[STORY_GUESTS];
+};
+
+/* A host of TOTAL bytes, everything enforced, with OTHER bytes in use. */
+struct story *story_new(uint64_t total, uint64_t other);
+struct story *story_free(struct story *story);
+
+/* Adds an elastic guest that runs and uses WANTS of its MAXIMUM; returns its number. */
+unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants);
+struct vm_snapshot *story_vm(struct story *story, unsigned guest);
+struct vm_rules *story_rules(struct story *story, unsigned guest);
+
+/* Lets TIME pass in steps of STEP, deciding and acting after each. */
+void story_run(struct story *story, uint64_t time, uint64_t step);
+/* The same until the plan holds an action of KIND for GUEST; false: it never did within LIMIT. */
+bool story_until(
+    struct story *story, enum action_kind kind, unsigned guest, uint64_t limit, uint64_t step);
+
+/* Counts actions of KIND in the last plan. */
+unsigned story_count(const struct story *story, enum action_kind kind);
+const struct action *story_find(const struct story *story, enum action_kind kind, unsigned guest);
+
+/* Only shows the world, decides, and acts on nothing. */
+void story_decide(struct story *story);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Stories about who is stopped or killed, and who never is. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "story.h"
+
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+
+START_TEST(ten_guests_grow_together)
+{
+    struct story *story = story_new(64 * GIB, 2 * GIB);
+    for (unsigned i = 0; i < 10; i++) {
+        unsigned guest = story_guest(story, 12 * GIB, 5 * GIB);
+        story_rules(story, guest)->rungs = RUNG_BIT(RUNG_PAUSE);
+        story->guests[guest].growth = (int64_t)(600 * MIB);
+    }
+    story_run(story, 20 * SEC, 5 * MS);
+    unsigned stopped = 0;
+    for (unsigned i = 0; i < 10; i++)
+        stopped += (story_vm(story, i)->measures.in_force & VM_MEASURE_PAUSE) != 0;
+    ck_assert_uint_gt(stopped, 5);
+    ck_assert_int_gt(story->plan->assessment.pools[0].headroom, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_least_valuable_grower_is_stopped_first)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned guest = story_guest(story, 16 * GIB, 7 * GIB);
+        story_rules(story, guest)->rungs = RUNG_BIT(RUNG_PAUSE);
+        story_rules(story, guest)->priority = 300 - 100 * i;
+        story->guests[guest].growth = (int64_t)(60 * MIB);
+    }
+    story_rules(story, 2)->sacrifice = SACRIFICE_NEVER;
+    ck_assert(story_until(story, ACTION_PAUSE, 1, 120 * SEC, 50 * MS));
+    ck_assert_uint_eq(story->guests[0].pauses + story->guests[2].pauses, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(somebody_elses_stopped_guest_can_only_be_killed)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned held = story_guest(story, 16 * GIB, 12 * GIB);
+    unsigned grower = story_guest(story, 30 * GIB, 12 * GIB);
+    story_vm(story, held)->process_state = VM_PROCESS_STOPPED;
+    story_rules(story, grower)->rungs = 0;
+    story->guests[grower].growth = (int64_t)(400 * MIB);
+    ck_assert(story_until(story, ACTION_KILL, held, 60 * SEC, 10 * MS));
+    ck_assert_uint_eq(story->guests[held].pauses + story->guests[held].balloons, 0);
+    story_free(story);
+}
+END_TEST
+
+static struct story *story_of_choice(enum sacrifice of_cheap)
+{
+    struct story *story = story_new(64 * GIB, 2 * GIB);
+    story_guest(story, 10 * GIB, 9 * GIB);
+    story_guest(story, 10 * GIB, 9 * GIB);
+    unsigned grower = story_guest(story, 60 * GIB, 30 * GIB);
+    for (unsigned i = 0; i < 2; i++)
+        story_rules(story, i)->rungs = RUNG_BIT(RUNG_KILL);
+    story_rules(story, 0)->priority = 1;
+    story_rules(story, 0)->sacrifice = of_cheap;
+    story_rules(story, grower)->rungs = 0;
+    story->guests[grower].growth = (int64_t)(200 * MIB);
+    return story;
+}
+
+START_TEST(the_least_loss_dies)
+{
+    struct story *story = story_of_choice(SACRIFICE_NORMAL);
+    ck_assert(story_until(story, ACTION_KILL, 0, 120 * SEC, 10 * MS));
+    story_free(story);
+}
+END_TEST
+
+START_TEST(who_is_last_outlives_others_of_more_value)
+{
+    struct story *story = story_of_choice(SACRIFICE_LAST);
+    ck_assert(story_until(story, ACTION_KILL, 1, 120 * SEC, 10 * MS));
+    ck_assert_uint_eq(story->guests[0].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(who_is_never_sacrificed_is_told_about_instead)
+{
+    struct story *story = story_of_choice(SACRIFICE_NEVER);
+    story_rules(story, 1)->sacrifice = SACRIFICE_NEVER;
+    story_run(story, 120 * SEC, 50 * MS);
+    ck_assert_uint_eq(story->guests[0].kills + story->guests[1].kills, 0);
+    ck_assert_uint_ge(story->alerts[REASON_NO_VICTIM], 1);
+    ck_assert_uint_le(story->alerts[REASON_NO_VICTIM], 2);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(an_incoming_migration_is_the_cheapest_victim)
+{
+    struct story *story = story_of_choice(SACRIFICE_NORMAL);
+    story_vm(story, 1)->migration = VM_MIGRATION_INCOMING;
+    story_vm(story, 1)->run_state = VM_RUN_MIGRATING;
+    ck_assert(story_until(story, ACTION_KILL, 1, 120 * SEC, 10 * MS));
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_post_copy_is_never_touched)
+{
+    struct story *story = story_of_choice(SACRIFICE_NORMAL);
+    story_vm(story, 0)->migration = story_vm(story, 1)->migration = VM_MIGRATION_POSTCOPY;
+    story->guests[0].growth = story->guests[1].growth = (int64_t)(50 * MIB);
+    story_run(story, 120 * SEC, 50 * MS);
+    ck_assert_uint_eq(story->guests[0].kills + story->guests[1].kills, 0);
+    ck_assert_uint_eq(story->guests[0].pauses + story->guests[1].freezes, 0);
+    story_free(story);
+}
+END_TEST
+
+/* A guest that grows again whenever it is let is let ever more seldom. */
+START_TEST(pause_and_resume_do_not_chase_each_other)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned grower = story_guest(story, 64 * GIB, 16 * GIB);
+    story_rules(story, grower)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story->guests[grower].growth = (int64_t)(200 * MIB);
+    for (int minute = 0; minute < 20; minute++) {
+        story_run(story, NSEC_PER_MINUTE, 50 * MS);
+        struct vm_snapshot *vm = story_vm(story, grower);
+        if (vm->measures.in_force & VM_MEASURE_PAUSE) {
+            /* Somebody swaps it out: room again. */
+            vm->rss = 16 * GIB;
+            story->guests[grower].wants = vm->rss;
+        }
+    }
+    ck_assert_uint_ge(story->guests[grower].resumes, 2);
+    ck_assert_uint_le(story->guests[grower].pauses, 8);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_drifting_balloon_is_asked_again_but_not_for_ever)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned guest = story_guest(story, 27 * GIB, 26 * GIB);
+    story_rules(story, guest)->rungs = RUNG_BIT(RUNG_BALLOON);
+    story->guests[guest].wants = 20 * GIB;
+    story_run(story, 20 * SEC, 100 * MS);
+    unsigned asked = story->guests[guest].balloons, again = 0;
+    ck_assert_uint_gt(asked, 0);
+    for (int i = 0; i < 1200; i++) {
+        struct vm_snapshot *vm = story_vm(story, guest);
+        story->guests[guest].balloon_speed = 0;
+        vm->balloon.actual = 27 * GIB;
+        story->other = 8 * GIB;
+        story_run(story, 100 * MS, 100 * MS);
+        const struct action *action = story_find(story, ACTION_BALLOON, guest);
+        again += action && action->reason == REASON_BALLOON_DRIFT;
+    }
+    ck_assert_uint_ge(again, 1);
+    ck_assert_uint_le(again, 4);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_band_is_left_late_and_not_at_once)
+{
+    struct story *story = story_new(100 * GIB, 84 * GIB + 400 * MIB); /* headroom 14 GiB */
+    story_run(story, 2 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_TIGHT);
+    story->other -= 2 * GIB; /* above 15 %, below a quarter more of it */
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_TIGHT);
+    story->other -= 4 * GIB;
+    story_run(story, 4 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_TIGHT);
+    story_run(story, 2 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_CALM);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_same_room_is_not_given_twice)
+{
+    struct story *story = story_new(64 * GIB, 28 * GIB); /* 3 GiB above what calm needs */
+    for (unsigned i = 0; i < 2; i++) {
+        struct vm_snapshot *vm = story_vm(story, story_guest(story, 32 * GIB, 10 * GIB));
+        vm->measures.in_force = VM_MEASURE_BALLOON;
+        vm->measures.balloon_before = 32 * GIB;
+        vm->measures.balloon_target = vm->balloon.actual = 16 * GIB;
+    }
+    story_run(story, 8 * SEC, 100 * MS);
+    uint64_t given = story_vm(story, 0)->measures.balloon_target +
+                     story_vm(story, 1)->measures.balloon_target - 32 * GIB;
+    ck_assert_uint_gt(given, GIB);
+    ck_assert_uint_le(given, 3 * GIB + 256 * MIB);
+    story_free(story);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("ladder");
+    tcase_add_test(tests, ten_guests_grow_together);
+    tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
+    tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
+    tcase_add_test(tests, the_least_loss_dies);
+    tcase_add_test(tests, who_is_last_outlives_others_of_more_value);
+    tcase_add_test(tests, who_is_never_sacrificed_is_told_about_instead);
+    tcase_add_test(tests, an_incoming_migration_is_the_cheapest_victim);
+    tcase_add_test(tests, a_post_copy_is_never_touched);
+    tcase_add_test(tests, pause_and_resume_do_not_chase_each_other);
+    tcase_add_test(tests, a_drifting_balloon_is_asked_again_but_not_for_ever);
+    tcase_add_test(tests, a_band_is_left_late_and_not_at_once);
+    tcase_add_test(tests, the_same_room_is_not_given_twice);
+    tcase_set_timeout(tests, 60); /* under valgrind */
+    Suite *suite = suite_create("ladder");
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

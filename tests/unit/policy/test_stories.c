@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Stories: situations an operator would tell, each with what must and must not happen. Those named
+ * after a counterexample (peer_N) are known failures of other managers.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "story.h"
+
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+
+static enum band band(const struct story *story)
+{
+    return story->plan->assessment.band;
+}
+
+START_TEST(a_calm_host_is_left_alone)
+{
+    struct story *story = story_new(64 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 16 * GIB, 8 * GIB);
+    story_run(story, 60 * SEC, 250 * MS);
+    ck_assert_int_eq(band(story), BAND_CALM);
+    ck_assert_uint_eq(story->guests[guest].balloons, 0);
+    ck_assert_uint_eq(story->plan->next_wake, SEC);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(tight_takes_idle_memory_and_nothing_else)
+{
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    unsigned idle = story_guest(story, 32 * GIB, 30 * GIB);
+    unsigned busy = story_guest(story, 24 * GIB, 23 * GIB);
+    story->guests[idle].wants = 10 * GIB;
+    story->guests[idle].free = 20 * GIB;
+    story->guests[busy].free = 0;
+    story_run(story, 60 * SEC, 100 * MS);
+    ck_assert_uint_gt(story->guests[idle].balloons, 0);
+    ck_assert_uint_eq(story->guests[busy].balloons, 0);
+    ck_assert_int_lt(band(story), BAND_SCARCE);
+    story_free(story);
+}
+END_TEST
+
+/* PVE: a guest with 300 MiB free was shrunk while one with 6 GiB free gave nothing. */
+START_TEST(peer_1_who_has_idle_memory_gives)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned needy = story_guest(story, 16 * GIB, 14 * GIB);
+    unsigned idle = story_guest(story, 14 * GIB, 12 * GIB);
+    story_rules(story, needy)->minimum = (struct amount){AMOUNT_BYTES, GIB};
+    story_rules(story, idle)->minimum = (struct amount){AMOUNT_BYTES, 8 * GIB};
+    story->guests[needy].free = 300 * MIB;
+    story->guests[idle].free = 6 * GIB;
+    story->guests[idle].wants = 6 * GIB;
+    story_run(story, 30 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[needy].balloons, 0);
+    ck_assert_uint_gt(story->guests[idle].balloons, 0);
+    ck_assert_uint_ge(story_vm(story, idle)->balloon.actual, 8 * GIB);
+    story_free(story);
+}
+END_TEST
+
+/* SQ: a refuser keeps its memory, is asked for ever, and nobody hears of it. */
+START_TEST(peer_5_a_refuser_is_found_and_told_once)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned refuser = story_guest(story, 14 * GIB, 13 * GIB);
+    unsigned willing = story_guest(story, 15 * GIB, 14 * GIB);
+    story->guests[refuser].balloon_speed = 0;
+    story->guests[willing].wants = 8 * GIB;
+    story_run(story, 40 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->alerts[REASON_STUCK], 1);
+    ck_assert_uint_gt(story->guests[willing].balloons, 0);
+    ck_assert_uint_lt(story->guests[refuser].balloons, 15);
+    story_free(story);
+}
+END_TEST
+
+/* HAOS: a guest at its minimum stays there although the host has room again; and PVE: 24 minutes to
+ * give 14 GiB back (peer 2, P11). */
+START_TEST(peer_6_and_2_memory_comes_back_in_seconds)
+{
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    unsigned guest = story_guest(story, 32 * GIB, 10 * GIB);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_BALLOON;
+    vm->measures.balloon_before = 32 * GIB;
+    vm->measures.balloon_target = vm->balloon.actual = 16 * GIB;
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_uint_eq(story_vm(story, guest)->balloon.actual, 32 * GIB);
+    ck_assert_uint_eq(story_vm(story, guest)->measures.in_force & VM_MEASURE_BALLOON, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Qubes: a VM paused for memory dies on resume because its memory was given away. */
+START_TEST(peer_7_a_resume_has_its_room)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned grower = story_guest(story, 24 * GIB, 8 * GIB);
+    unsigned other = story_guest(story, 16 * GIB, 15 * GIB);
+    story_rules(story, other)->rungs = RUNG_BIT(RUNG_BALLOON);
+    story_rules(story, grower)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story->guests[other].wants = 9 * GIB;
+    story->guests[grower].growth = (int64_t)(512 * MIB);
+    ck_assert(story_until(story, ACTION_PAUSE, grower, 60 * SEC, 20 * MS));
+    story->guests[grower].growth = 0;
+    story->other = GIB;
+    story_run(story, 30 * SEC, 100 * MS);
+    /* The other guest leaves: there is room for all that the paused one can take. */
+    story_vm(story, other)->measures.in_force |= VM_MEASURE_KILLED;
+    ck_assert(story_until(story, ACTION_RESUME, grower, 60 * SEC, 100 * MS));
+    int64_t room = story->plan->assessment.pools[0].headroom;
+    ck_assert_int_gt(room, 0);
+    story_run(story, 60 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[grower].pauses, 1);
+    story_free(story);
+}
+END_TEST
+
+/* vagrant-libvirt: pause frees nothing, so a guest that does not grow is never paused. */
+START_TEST(peer_8_only_growers_are_paused)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned grower = story_guest(story, 20 * GIB, 8 * GIB);
+    unsigned still = story_guest(story, 16 * GIB, 15 * GIB);
+    story_rules(story, still)->priority = 1;
+    story_rules(story, still)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story_rules(story, grower)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story->guests[grower].growth = (int64_t)(300 * MIB);
+    story_run(story, 60 * SEC, 20 * MS);
+    ck_assert_uint_eq(story->guests[still].pauses + story->guests[still].freezes, 0);
+    ck_assert_uint_eq(story->guests[grower].pauses, 1);
+    ck_assert_int_gt(story->plan->assessment.pools[0].headroom, 0);
+    story_free(story);
+}
+END_TEST
+
+static struct story *story_of_killing(void)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned guest = story_guest(story, 8 * GIB, 7 * GIB);
+        story_rules(story, guest)->rungs = RUNG_BIT(RUNG_KILL);
+        story_rules(story, guest)->priority = 100 + i;
+        story->guests[guest].growth = (int64_t)(200 * MIB);
+    }
+    return story;
+}
+
+/* systemd-oomd: kill storms on stale readings. */
+START_TEST(peer_9_one_kill_until_it_shows)
+{
+    struct story *story = story_of_killing();
+    story->kills_take_hold = false;
+    ck_assert(story_until(story, ACTION_KILL, 0, 60 * SEC, 10 * MS));
+    uint64_t patience = 2 * story_find(story, ACTION_KILL, 0)->predicted + SEC;
+    story_run(story, patience - 20 * MS, 10 * MS);
+    unsigned kills = 0;
+    for (unsigned i = 0; i < 4; i++)
+        kills += story->guests[i].kills;
+    ck_assert_uint_eq(kills, 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_kill_that_suffices_is_the_only_one)
+{
+    struct story *story = story_of_killing();
+    story_run(story, 60 * SEC, 10 * MS);
+    ck_assert_uint_eq(story->guests[0].kills, 1);
+    for (unsigned i = 1; i < 4; i++)
+        ck_assert_uint_eq(story->guests[i].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+/* VFIO: the balloon "works", the host gains nothing. */
+START_TEST(peer_15_a_wired_guest_is_never_inflated)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned wired = story_guest(story, 16 * GIB, 16 * GIB);
+    unsigned plain = story_guest(story, 12 * GIB, 11 * GIB);
+    struct vm_snapshot *vm = story_vm(story, wired);
+    vm->wiring.vfio_groups = 1;
+    vm_classify(vm, &vm->kind, &vm->kind_reason);
+    story->guests[wired].free = 12 * GIB;
+    story->guests[plain].wants = 6 * GIB;
+    story_run(story, 30 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[wired].balloons, 0);
+    ck_assert_uint_gt(story->guests[plain].balloons, 0);
+    story_free(story);
+}
+END_TEST
+
+/* A guest whose `actual` follows while its RSS does not is found by the host's own numbers. */
+START_TEST(actual_is_not_believed)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned guest = story_guest(story, 27 * GIB, 27 * GIB);
+    story->guests[guest].pinned = true;
+    story_run(story, 15 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->alerts[REASON_STUCK], 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_sprint_freezes_and_a_bridge_ends_in_a_stop)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned grower = story_guest(story, 30 * GIB, 20 * GIB);
+    story->guests[grower].growth = (int64_t)(6 * GIB);
+    ck_assert(story_until(story, ACTION_FREEZE, grower, 10 * SEC, 2 * MS));
+    ck_assert_int_eq(story_find(story, ACTION_FREEZE, grower)->reason, REASON_FREEZE_SPRINT);
+    ck_assert_int_gt(story->plan->assessment.pools[0].headroom, 0);
+    ck_assert_uint_eq(story->guests[grower].kills, 0);
+    story->other += GIB; /* keep it from being resumed at once */
+    ck_assert(story_until(story, ACTION_THAW, grower, 30 * SEC, 10 * MS));
+    ck_assert_ptr_null(story_find(story, ACTION_PAUSE, grower));
+    story->guests[grower].growth = 0;
+    story_run(story, 2 * SEC, 10 * MS);
+    ck_assert_uint_eq(story->guests[grower].pauses + story->guests[grower].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_guest_without_monitor_is_frozen)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned grower = story_guest(story, 30 * GIB, 20 * GIB);
+    story_vm(story, grower)->monitor = VM_MONITOR_NONE;
+    story_vm(story, grower)->run_state = VM_RUN_UNKNOWN;
+    story_vm(story, grower)->migration = VM_MIGRATION_UNKNOWN;
+    story_vm(story, grower)->kind = VM_KIND_RIGID;
+    story->guests[grower].growth = (int64_t)(500 * MIB);
+    ck_assert(story_until(story, ACTION_FREEZE, grower, 60 * SEC, 20 * MS));
+    ck_assert_int_eq(story_find(story, ACTION_FREEZE, grower)->reason, REASON_FREEZE_NO_MONITOR);
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[grower].thaws, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(guests_do_not_die_for_a_leak_outside)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 4 * GIB, 3 * GIB);
+    story->other_growth = (int64_t)(2 * GIB);
+    story_run(story, 16 * SEC, 10 * MS);
+    ck_assert_int_eq(band(story), BAND_CRITICAL);
+    ck_assert_uint_eq(story->guests[guest].kills, 0);
+    ck_assert_uint_eq(story->alerts[REASON_LEAK_OUTSIDE], 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_breaker_stops_a_massacre)
+{
+    struct story *story = story_of_killing();
+    story->rules->host.max_destructive = 1;
+    story->guests[3].growth = (int64_t)(900 * MIB);
+    story_rules(story, 3)->sacrifice = SACRIFICE_NEVER;
+    story_vm(story, 3)->maximum = 64 * GIB;
+    story_vm(story, 3)->balloon.actual = 64 * GIB;
+    story_run(story, 120 * SEC, 20 * MS);
+    unsigned kills = 0;
+    for (unsigned i = 0; i < 4; i++)
+        kills += story->guests[i].kills;
+    ck_assert_uint_eq(kills, 1);
+    ck_assert_uint_eq(story->alerts[REASON_BREAKER], 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(who_comes_back_from_the_dead_is_not_killed_again)
+{
+    struct story *story = story_of_killing();
+    const uint8_t uuid[UUID_SIZE] = {1}; /* guest 0, the least loss */
+    policy_state_seed(story->state, story->snapshot->time - SEC, uuid);
+    ck_assert(story_until(story, ACTION_KILL, 1, 60 * SEC, 10 * MS));
+    ck_assert_uint_eq(story->guests[0].kills, 0);
+    ck_assert_uint_gt(story->alerts[REASON_RESTARTED_VICTIM], 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_dry_run_does_not_march_through_all_guests)
+{
+    struct story *story = story_of_killing();
+    story->rules->host.mode = MODE_DRY_RUN;
+    unsigned kills = 0;
+    for (int i = 0; i < 400; i++) {
+        story_run(story, 10 * MS, 10 * MS);
+        kills += story_count(story, ACTION_KILL);
+        for (unsigned guest = 0; guest < 4; guest++)
+            story->guests[guest].growth = 0;
+        story->other = 2 * GIB + GIB + GIB / 2;
+    }
+    ck_assert_uint_le(kills, 1);
+    ck_assert_int_eq(band(story), BAND_CRITICAL);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_watched_guest_hides_no_need)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned watched = story_guest(story, 14 * GIB, 13 * GIB);
+    unsigned enforced = story_guest(story, 15 * GIB, 14 * GIB);
+    story_rules(story, watched)->mode = MODE_DRY_RUN;
+    story_run(story, 30 * SEC, 100 * MS);
+    ck_assert_uint_gt(story->guests[enforced].balloons, 0);
+    ck_assert_uint_eq(story_vm(story, watched)->balloon.actual, 14 * GIB);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_kernel_gets_the_same_order)
+{
+    struct story *story = story_new(64 * GIB, 2 * GIB);
+    unsigned valuable = story_guest(story, 32 * GIB, 30 * GIB);
+    unsigned cheap = story_guest(story, 4 * GIB, GIB);
+    unsigned crown = story_guest(story, 4 * GIB, GIB);
+    story_rules(story, valuable)->priority = 800;
+    story_rules(story, cheap)->priority = 10;
+    story_rules(story, crown)->sacrifice = SACRIFICE_NEVER;
+    story_run(story, SEC, SEC);
+    int64_t total = (int64_t)(64 * GIB);
+    int64_t points[3];
+    for (unsigned i = 0; i < 3; i++)
+        points[i] =
+            (int64_t)story_vm(story, i)->rss + story_vm(story, i)->oom_score_adj * (total / 1000);
+    ck_assert_int_gt(points[cheap], points[valuable]);
+    ck_assert_int_lt(points[valuable], 0);
+    ck_assert_int_eq(story_vm(story, crown)->oom_score_adj, -999);
+    story_run(story, 60 * SEC, SEC);
+    ck_assert_uint_eq(story_count(story, ACTION_OOM_SCORE), 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_budget_is_a_pool_of_its_own)
+{
+    struct story *story = story_new(256 * GIB, 4 * GIB);
+    story->rules->host.budget = (struct amount){AMOUNT_BYTES, 32 * GIB};
+    unsigned guest = story_guest(story, 32 * GIB, 29 * GIB);
+    story->guests[guest].wants = 20 * GIB;
+    story->guests[guest].free = 12 * GIB;
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_uint_gt(story->guests[guest].balloons, 0);
+    ck_assert_int_eq(story->plan->assessment.pools[0].band, BAND_CALM);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_full_node_does_not_press_guests_elsewhere)
+{
+    struct story *story = story_new(64 * GIB, 2 * GIB);
+    story->snapshot->host.node_count = 2;
+    for (uint32_t i = 0; i < 2; i++)
+        story->snapshot->host.nodes[i] = (struct node_snapshot){
+            .id = i, .total = 32 * GIB, .available = i == 0 ? 128 * MIB : 30 * GIB};
+    unsigned here = story_guest(story, 20 * GIB, 16 * GIB);
+    unsigned there = story_guest(story, 20 * GIB, 2 * GIB);
+    story_vm(story, here)->node_bytes[0] = 16 * GIB;
+    story_vm(story, here)->node_bytes[1] = 0;
+    story_vm(story, there)->node_bytes[0] = 0;
+    story_vm(story, there)->node_bytes[1] = 2 * GIB;
+    story->guests[here].free = story->guests[there].free = 18 * GIB;
+    story->guests[here].wants = 2 * GIB;
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_uint_gt(story->guests[here].balloons, 0);
+    ck_assert_uint_eq(story->guests[there].balloons, 0);
+    ck_assert_uint_eq(story->guests[here].pauses + story->guests[here].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("stories");
+    tcase_add_test(tests, a_calm_host_is_left_alone);
+    tcase_add_test(tests, tight_takes_idle_memory_and_nothing_else);
+    tcase_add_test(tests, peer_1_who_has_idle_memory_gives);
+    tcase_add_test(tests, peer_5_a_refuser_is_found_and_told_once);
+    tcase_add_test(tests, peer_6_and_2_memory_comes_back_in_seconds);
+    tcase_add_test(tests, peer_7_a_resume_has_its_room);
+    tcase_add_test(tests, peer_8_only_growers_are_paused);
+    tcase_add_test(tests, peer_9_one_kill_until_it_shows);
+    tcase_add_test(tests, a_kill_that_suffices_is_the_only_one);
+    tcase_add_test(tests, peer_15_a_wired_guest_is_never_inflated);
+    tcase_add_test(tests, actual_is_not_believed);
+    tcase_add_test(tests, a_sprint_freezes_and_a_bridge_ends_in_a_stop);
+    tcase_add_test(tests, a_guest_without_monitor_is_frozen);
+    tcase_add_test(tests, guests_do_not_die_for_a_leak_outside);
+    tcase_add_test(tests, the_breaker_stops_a_massacre);
+    tcase_add_test(tests, who_comes_back_from_the_dead_is_not_killed_again);
+    tcase_add_test(tests, a_dry_run_does_not_march_through_all_guests);
+    tcase_add_test(tests, a_watched_guest_hides_no_need);
+    tcase_add_test(tests, the_kernel_gets_the_same_order);
+    tcase_add_test(tests, a_budget_is_a_pool_of_its_own);
+    tcase_add_test(tests, a_full_node_does_not_press_guests_elsewhere);
+    tcase_set_timeout(tests, 60); /* under valgrind */
+    Suite *suite = suite_create("stories");
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
