@@ -305,10 +305,10 @@ static int guard_open(struct guard *guard, struct error *ret_error)
         return error_set(ret_error, result, "%s cannot be used; mend it and start again",
             guard->options.config_path);
     guard->vm_capacity = config_guard(guard->config)->max_vms;
-    isolate_process(guard->vm_capacity);
     result = buffers_allocate(guard);
     if (result < 0)
         return error_set(ret_error, result, "no memory for max-vms=%u", guard->vm_capacity);
+    guard->snapshot->host.scores_raise_only = !isolate_process(guard->vm_capacity);
     rules_take(guard);
     result = ledger_take(guard, ret_error);
     if (result < 0)

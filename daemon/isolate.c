@@ -41,17 +41,21 @@
 
 #define OOM_SCORE_EXEMPT "-1000" /* OOM_SCORE_ADJ_MIN, include/uapi/linux/oom.h */
 
-static void exempt_from_oom(void)
+static bool exempt_from_oom(void)
 {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-    if (fd < 0 || write(fd, OOM_SCORE_EXEMPT, strlen(OOM_SCORE_EXEMPT)) < 0)
+    bool exempt = fd >= 0 && write(fd, OOM_SCORE_EXEMPT, strlen(OOM_SCORE_EXEMPT)) > 0;
+
+    if (!exempt)
         log_message(LOG_WARNING,
             "cannot exempt myself from the kernel's OOM killer (oom_score_adj -1000): %s; it may "
-            "take the guard instead of a guest. CAP_SYS_RESOURCE is needed",
+            "take the guard instead of a guest, and guests' scores are only ever raised. "
+            "CAP_SYS_RESOURCE is needed",
             strerror(errno));
     if (fd >= 0)
         close(fd);
+    return exempt;
 }
 
 static void raise_descriptors(unsigned max_vms)
@@ -75,10 +79,10 @@ static void raise_descriptors(unsigned max_vms)
         (unsigned long long)limit.rlim_cur, (unsigned long long)wanted, max_vms);
 }
 
-void isolate_process(unsigned max_vms)
+bool isolate_process(unsigned max_vms)
 {
-    exempt_from_oom();
     raise_descriptors(max_vms);
+    return exempt_from_oom();
 }
 
 __attribute__((noinline)) static void touch_stack(void)

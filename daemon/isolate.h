@@ -6,9 +6,12 @@
 #ifndef PLIMSOLL_DAEMON_ISOLATE_H
 #define PLIMSOLL_DAEMON_ISOLATE_H
 
+#include <stdbool.h>
+
 /* Exempts us from the kernel's OOM killer (oom_score_adj -1000) and raises the descriptor limit for
- * MAX_VMS guests. Before anything is opened. */
-void isolate_process(unsigned max_vms);
+ * MAX_VMS guests. Before anything is opened. False: the kernel refuses scores below 0 (no
+ * CAP_SYS_RESOURCE), ours and those of guests. */
+bool isolate_process(unsigned max_vms);
 
 /* Grows heap and stack to what the guard will need, and locks what it touches into memory. After
  * everything is allocated and opened. */

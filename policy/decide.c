@@ -27,15 +27,6 @@ static void begin_plan(struct plan *plan, uint64_t time)
     plan->next_wake = WAKE_MAX;
 }
 
-static void report_band(struct decision *d)
-{
-    const struct assessment *assessment = &d->plan->assessment;
-    if (assessment->band != d->state->band)
-        plan_alert_host(d, REASON_BAND, assessment->worst, 0, 0);
-    d->state->band = assessment->band;
-    d->state->sprint = assessment->sprint;
-}
-
 /* What a dry run counted as pending is void once critical is over: the next one is a new story. */
 static void forget_dry_run(struct decision *d)
 {
@@ -116,7 +107,6 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     }
     state->time = snapshot->time;
 
-    report_band(d);
     forget_dry_run(d);
     kill_settle(d);
     balloon_verify(d);

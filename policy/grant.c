@@ -27,12 +27,18 @@ void grant_reckon_room(struct decision *d)
 {
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
     const struct pool_view *budget = &d->plan->assessment.pools[POOL_INDEX_BUDGET];
-    d->room = pool_room(d, host);
-    if (known(budget->total))
-        d->room = min_u64(d->room, pool_room(d, budget));
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if (d->vms[i].traits & TRAIT_ENFORCED)
-            d->room = sub_or_zero(d->room, outstanding(d, i));
+    d->room = pool_room(d, host, BAND_TIGHT);
+    d->resume_room = pool_room(d, host, BAND_SCARCE);
+    if (known(budget->total)) {
+        d->room = min_u64(d->room, pool_room(d, budget, BAND_TIGHT));
+        d->resume_room = min_u64(d->resume_room, pool_room(d, budget, BAND_SCARCE));
+    }
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_ENFORCED))
+            continue;
+        d->room = sub_or_zero(d->room, outstanding(d, i));
+        d->resume_room = sub_or_zero(d->resume_room, outstanding(d, i));
+    }
 }
 
 void grant_book(struct decision *d, uint32_t position, uint64_t bytes)
@@ -42,6 +48,7 @@ void grant_book(struct decision *d, uint32_t position, uint64_t bytes)
     state->grant_held = d->vms[position].held;
     state->grant_at = d->now;
     d->room = sub_or_zero(d->room, bytes);
+    d->resume_room = sub_or_zero(d->resume_room, bytes);
 }
 
 /* What it had before us, at least its minimum and at most its maximum; 0: no balloon of ours. */

@@ -67,12 +67,14 @@ static int32_t score_set(const struct decision *d, uint32_t position)
 static int32_t score_for(
     const struct decision *d, uint32_t position, int32_t wanted, uint64_t total)
 {
+    /* Refused by the kernel below 0 without the right; victims above 0 then still stand out. */
+    const int32_t least = d->snapshot->host.scores_raise_only ? 0 : OOM_SCORE_NEVER;
     if (decision_rules(d, position)->sacrifice == SACRIFICE_NEVER)
-        return OOM_SCORE_NEVER;
+        return least;
     uint64_t own = min_u64(scale_u64(own_points(d, position), 1000, total), 2000);
     int32_t adj = wanted - (int32_t)own;
-    if (adj < OOM_SCORE_NEVER)
-        return OOM_SCORE_NEVER;
+    if (adj < least)
+        return least;
     return adj > OOM_SCORE_MAX ? OOM_SCORE_MAX : adj;
 }
 

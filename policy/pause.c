@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns pausing. A pause frees nothing; it keeps from being taken what the guest would have grown
- * by. So only growers are candidates, and only while the pool fills, and only as far as balloons
- * already under way do not bring headroom back above critical within the horizon.
+ * by, and no guest grows beyond its maximum. So only growers are candidates, and only while the
+ * pool fills, and only as far as balloons already under way do not bring headroom back above
+ * critical within the horizon.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then the
  * stuck, then the fastest. One a decision, then the estimators must show it: a pause just decided
@@ -80,8 +81,29 @@ struct need {
     const struct pool_view *pool;
     uint64_t critical; /* threshold */
     int64_t real_fill, all_fill;
+    uint64_t real_excess, all_excess; /* of the fill within the horizon: what cannot be, because
+                                       * guests end at their maximum */
     uint64_t real_pending, all_pending;
 };
+
+static uint64_t growth_excess(const struct decision *d, uint32_t position)
+{
+    return sub_or_zero(
+        rate_bytes(relief_growth(d, position), HORIZON), relief_growth_bytes(d, position, HORIZON));
+}
+
+static void need_bound(const struct decision *d, struct need *need)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        const struct vm_state *state = decision_state(d, i);
+        if (!(d->vms[i].traits & TRAIT_USABLE) || since(d->now, state->pause_asked) < PAUSE_SETTLE)
+            continue;
+        uint64_t excess = growth_excess(d, i);
+        need->real_excess = add_held(need->real_excess, excess);
+        if (!(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
+            need->all_excess = add_held(need->all_excess, excess);
+    }
+}
 
 static struct need need_of(const struct decision *d, const struct pool_view *pool)
 {
@@ -91,6 +113,7 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
         .real_fill = pause_remaining_fill(d, pool, false),
         .all_fill = pause_remaining_fill(d, pool, true),
     };
+    need_bound(d, &need);
     /* In a sprint balloons are too slow to be counted. */
     if (!d->plan->assessment.sprint) {
         need.real_pending = relief_balloons_pending(d, pool, false);
@@ -99,8 +122,14 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
     return need;
 }
 
-static void need_less(struct need *need, int64_t growth, bool enforced)
+static void need_less(const struct decision *d, struct need *need, uint32_t position)
 {
+    bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
+    int64_t growth = relief_growth(d, position);
+    uint64_t excess = growth_excess(d, position);
+    need->all_excess = sub_or_zero(need->all_excess, excess);
+    if (enforced)
+        need->real_excess = sub_or_zero(need->real_excess, excess);
     need->all_fill = pool_worth(need->pool, rate_sum(need->all_fill, -growth));
     if (enforced)
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
@@ -118,7 +147,8 @@ static bool is_short(const struct decision *d, const struct need *need, bool enf
     if (d->plan->assessment.sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
-    return has < add_held(rate_bytes(fill, HORIZON), need->critical);
+    uint64_t excess = enforced ? need->real_excess : need->all_excess;
+    return has < add_held(sub_or_zero(rate_bytes(fill, HORIZON), excess), need->critical);
 }
 
 static void choose_means(const struct decision *d, uint32_t position, enum action_kind *ret_kind,
@@ -155,7 +185,7 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
     if (!action)
         return false;
     int64_t growth = relief_growth(d, position);
-    action->relief = rate_bytes(growth, HORIZON);
+    action->relief = relief_growth_bytes(d, position, HORIZON);
     action->predicted = HORIZON;
     action->loss = loss_pause(decision_rules(d, position));
     action->deficit = pool_deficit(d, &d->plan->assessment.pools[pool], BAND_CRITICAL);
@@ -198,7 +228,7 @@ static void pause_for(struct decision *d, uint32_t index)
         }
         if (!pause_one(d, position, index))
             return;
-        need_less(&need, relief_growth(d, position), enforced);
+        need_less(d, &need, position);
         real_done = real_done || (enforced && !sprint);
         dry_done = dry_done || (!enforced && !sprint);
     }

@@ -24,11 +24,11 @@ int64_t pool_worth(const struct pool_view *pool, int64_t rate)
     return rate > 0 && (uint64_t)rate > ignored ? rate : 0;
 }
 
-uint64_t pool_room(const struct decision *d, const struct pool_view *pool)
+uint64_t pool_room(const struct decision *d, const struct pool_view *pool, enum band band)
 {
     if (!known(pool->total) || pool->headroom <= 0)
         return 0;
-    return sub_or_zero((uint64_t)pool->headroom, pool_leave(d, pool, BAND_TIGHT));
+    return sub_or_zero((uint64_t)pool->headroom, pool_leave(d, pool, band));
 }
 
 uint64_t pool_deficit(const struct decision *d, const struct pool_view *pool, enum band band)

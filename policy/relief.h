@@ -20,6 +20,9 @@ uint64_t relief_kill(const struct decision *d, const struct pool_view *pool, uin
 uint64_t relief_kill_time(const struct vm_snapshot *vm, uint64_t relief);
 
 /* Growth of the VM now, bytes per second; 0 when it was not measured lately. */
+/* What the guest can take within TIME if it grows on: it ends at its maximum and QEMU's own part.
+ */
+uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time);
 int64_t relief_growth(const struct decision *d, uint32_t position);
 
 /* priority × VM-minutes × 1000 */

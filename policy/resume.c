@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns resuming. A guest is resumed when, with what it is likely to take soon already subtracted,
- * the pool stays out of tight: the lesser of all it can still take (maximum - held) and half a
- * minute of its growth before the pause. Half a minute is what the balloons need to follow; asking
- * for room for everything would keep a large guest stopped although it wants little.
+ * the pool stays out of scarce: guests run in tight as they do in calm, and only critical stops
+ * them. What it is likely to take is the lesser of all it still can (maximum - held) and some
+ * seconds of its growth before the pause, by when the guard has seen whether it grows again.
  *
  * That guess can be wrong, so it waits for a back-off that doubles with each pause soon after a
- * resume: 30 s to 10 min. Where there is room for all the guest can take there is nothing to guess,
- * and it runs at once.
+ * resume: 10 s to 10 min. It can also be too high, for a burst was taken for growth, so it halves
+ * with each back-off that passes: nobody stays stopped beside free memory. Where there is room for
+ * all the guest can take there is nothing to guess, and it runs at once.
  *
  * The most valuable guest goes first. If the room does not suffice for it, a lesser one runs only
  * with room for all that it can take; the next is not resumed before the last has had time to show
@@ -49,10 +50,15 @@ static uint64_t take_all(const struct decision *d, uint32_t position)
 
 static uint64_t take_soon(const struct decision *d, uint32_t position)
 {
-    int64_t growth = decision_state(d, position)->growth_before;
+    const struct vm_state *state = decision_state(d, position);
+    int64_t growth = state->growth_before;
     if (growth < 0) /* paused before this guard began */
         growth = (int64_t)RESUME_GROWTH_ASSUMED;
-    return min_u64(take_all(d, position), rate_bytes(growth, RESUME_ROOM_TIME));
+    uint64_t time = RESUME_ROOM_TIME;
+    uint64_t waited = known(state->resume_after) ? sub_or_zero(d->now, state->resume_after) : 0;
+    for (; waited >= state->resume_backoff && time > 0; waited -= state->resume_backoff)
+        time /= 2;
+    return min_u64(take_all(d, position), rate_bytes(growth, time));
 }
 
 static bool resumes_before(const struct decision *d, uint32_t a, uint32_t b)
@@ -69,12 +75,12 @@ static bool fits(const struct decision *d, uint32_t position, bool *waits)
 {
     const struct vm_state *state = decision_state(d, position);
     uint64_t all = take_all(d, position);
-    if (known(all) && all <= d->room && d->room > 0)
+    if (known(all) && all <= d->resume_room && d->resume_room > 0)
         return true;
     if (*waits)
         return false;
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
-    bool room = d->room > 0 && take_soon(d, position) <= d->room;
+    bool room = d->resume_room > 0 && take_soon(d, position) <= d->resume_room;
     *waits = !room;
     return due && room;
 }
@@ -100,7 +106,7 @@ static bool resume_one(struct decision *d, uint32_t position)
     state->bridge_at = UNKNOWN;
     if (!(d->vms[position].traits & TRAIT_ENFORCED))
         state->marks |= MARK_RESUMED_DRY;
-    grant_book(d, position, min_u64(take_soon(d, position), d->room));
+    grant_book(d, position, min_u64(take_soon(d, position), d->resume_room));
     return true;
 }
 

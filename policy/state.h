@@ -86,9 +86,7 @@ struct policy_state {
     uint32_t vm_capacity;
     uint32_t destruction_next; /* ring */
     uint32_t destruction_count;
-    bool sprint;
     uint64_t time; /* of the last snapshot; UNKNOWN: none yet */
-    enum band band;
     struct pool_state pools[POOLS_MAX];
     struct kill_pending kill;
     struct destruction destructions[DESTRUCTION_MAX];
@@ -144,9 +142,10 @@ struct decision {
     uint64_t now;
     int64_t guests_fast, guests_slow; /* growth of all guests by both estimators */
     uint64_t budget_held;             /* of all guests, with last known values */
-    uint64_t room; /* memory that calm does not need and nobody has been given yet */
-    bool paused;   /* this plan pauses or freezes somebody for real */
-    bool bridged;  /* this plan thaws somebody for a `stop` */
+    uint64_t room;        /* memory that calm does not need and nobody has been given yet */
+    uint64_t resume_room; /* the same for a resume, which may also use what tight leaves */
+    bool paused;          /* this plan pauses or freezes somebody for real */
+    bool bridged;         /* this plan thaws somebody for a `stop` */
 };
 
 static inline const struct vm_snapshot *decision_vm(const struct decision *d, uint32_t position)

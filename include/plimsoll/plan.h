@@ -41,7 +41,6 @@ enum reason {
     REASON_RESUME_ROOM,       /* there is room for it again */
     REASON_KILL_FLOOR,        /* nothing milder keeps the floor */
     REASON_OOM_ORDER,         /* the kernel shall take the same victim first */
-    REASON_BAND,              /* alert: the band changed */
     REASON_LEAK_OUTSIDE,      /* alert: what fills the host is not the guests */
     REASON_BREAKER,           /* alert: too many destructive actions in the window */
     REASON_NO_VICTIM,         /* alert: rules and facts leave nobody who could give */

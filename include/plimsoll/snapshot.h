@@ -67,7 +67,8 @@ struct host_snapshot {
     uint64_t swapped_in, swapped_out;                      /* vmstat pswpin/pswpout, bytes */
     struct psi_totals memory_pressure;
     struct process_snapshot largest_process;
-    uint32_t node_count; /* entries used in nodes[] */
+    bool scores_raise_only; /* no right to set an oom_score_adj below 0 (CAP_SYS_RESOURCE) */
+    uint32_t node_count;    /* entries used in nodes[] */
     struct node_snapshot nodes[NODES_MAX];
 };
 

@@ -40,6 +40,7 @@ struct story *story_new(uint64_t total, uint64_t other)
     host->swap_total = host->swap_free = 0;
     host->node_count = 0;
     host->largest_process.pid = 0;
+    host->scores_raise_only = false;
     return story;
 }
 

@@ -374,6 +374,7 @@ START_TEST(nobody_knows_anything)
     host_rules_default(&world.rules->host);
     world.rules->host.mode = MODE_ENFORCE;
     memset(&world.snapshot->host, 0xff, sizeof(world.snapshot->host));
+    world.snapshot->host.scores_raise_only = false;
     world.snapshot->vm_count = CAPACITY;
     for (uint32_t i = 0; i < CAPACITY; i++) {
         vm_rules_default(&world.rules->vms[i]);
