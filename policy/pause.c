@@ -81,15 +81,15 @@ struct need {
     const struct pool_view *pool;
     uint64_t critical; /* threshold */
     int64_t real_fill, all_fill;
-    uint64_t real_excess, all_excess; /* of the fill within the horizon: what cannot be, because
+    uint64_t real_excess, all_excess; /* of the fill: what cannot be, because
                                        * guests end at their maximum */
     uint64_t real_pending, all_pending;
 };
 
 static uint64_t growth_excess(const struct decision *d, uint32_t position)
 {
-    return sub_or_zero(
-        rate_bytes(relief_growth(d, position), HORIZON), relief_growth_bytes(d, position, HORIZON));
+    return sub_or_zero(rate_bytes(relief_growth(d, position), CRITICAL_TIME),
+        relief_growth_bytes(d, position, CRITICAL_TIME));
 }
 
 static void need_bound(const struct decision *d, struct need *need)
@@ -135,9 +135,9 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
 }
 
-/* Growers must be stopped: within the horizon what fills takes more than headroom above critical
- * and pending balloons can give. Once somebody is being stopped in a sprint, what counts is to get
- * out of the sprint; the next look sees to the rest. */
+/* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
+ * headroom above critical and pending balloons can give. Once somebody is being stopped in a
+ * sprint, what counts is to get out of the sprint; the next look sees to the rest. */
 static bool is_short(const struct decision *d, const struct need *need, bool enforced)
 {
     int64_t fill = enforced ? need->real_fill : need->all_fill;
@@ -148,7 +148,7 @@ static bool is_short(const struct decision *d, const struct need *need, bool enf
         return has <= rate_bytes(fill, SPRINT_TIME);
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
     uint64_t excess = enforced ? need->real_excess : need->all_excess;
-    return has < add_held(sub_or_zero(rate_bytes(fill, HORIZON), excess), need->critical);
+    return has < add_held(sub_or_zero(rate_bytes(fill, CRITICAL_TIME), excess), need->critical);
 }
 
 static void choose_means(const struct decision *d, uint32_t position, enum action_kind *ret_kind,

@@ -10,9 +10,10 @@
  * with each back-off that passes: nobody stays stopped beside free memory. Where there is room for
  * all the guest can take there is nothing to guess, and it runs at once.
  *
- * The most valuable guest goes first. If the room does not suffice for it, a lesser one runs only
- * with room for all that it can take; the next is not resumed before the last has had time to show
- * what it takes. Room for those who wait is withheld from balloon grants.
+ * The most valuable guest goes first. While it waits, for room or for its back-off, a lesser one
+ * runs only with room for all that it can take beside what the first will; the next is not resumed
+ * before the last has had time to show what it takes. Room for those who wait is withheld from
+ * balloon grants.
  */
 #include "resume.h"
 
@@ -71,18 +72,15 @@ static bool resumes_before(const struct decision *d, uint32_t a, uint32_t b)
     return since_a < since_b;
 }
 
-static bool fits(const struct decision *d, uint32_t position, bool *waits)
+/* ROOM is what the more valuable who wait have left of it. */
+static bool fits(const struct decision *d, uint32_t position, uint64_t room, bool first)
 {
     const struct vm_state *state = decision_state(d, position);
     uint64_t all = take_all(d, position);
-    if (known(all) && all <= d->resume_room && d->resume_room > 0)
+    if (known(all) && all <= room && room > 0)
         return true;
-    if (*waits)
-        return false;
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
-    bool room = d->resume_room > 0 && take_soon(d, position) <= d->resume_room;
-    *waits = !room;
-    return due && room;
+    return first && due && room > 0 && take_soon(d, position) <= room;
 }
 
 static bool bands_allow(const struct decision *d)
@@ -114,11 +112,13 @@ void resume_guests(struct decision *d)
 {
     uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resumes_before);
     bool busy = since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
-    bool waits = false;
+    uint64_t room = d->resume_room;
     for (uint32_t i = 0; i < count && !busy; i++) {
         uint32_t position = d->vms[i].order;
-        if (may_resume(d, position) && fits(d, position, &waits))
+        if (may_resume(d, position) && fits(d, position, room, i == 0))
             busy = resume_one(d, position);
+        else
+            room = sub_or_zero(room, take_soon(d, position));
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;

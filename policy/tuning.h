@@ -50,7 +50,9 @@
 #define CRITICAL_SHARE 300
 #define TIGHT_TIME (5 * NSEC_PER_MINUTE)
 #define SCARCE_TIME (60 * NSEC_PER_SEC)
-#define CRITICAL_TIME (10 * NSEC_PER_SEC)
+/* A `stop` that drains its disks takes up to two seconds (memory.high alone stalls QEMU that long,
+ * facts 6), and two more pass until the estimators show what it did. */
+#define CRITICAL_TIME (4 * NSEC_PER_SEC)
 /* A node's thresholds are so many times lower: the kernel fills a node to its watermark before it
  * turns to the next, so a full node is no emergency as such. */
 #define NODE_THRESHOLD_DIVISOR 2
@@ -63,7 +65,7 @@
 /* … after so long. */
 #define BAND_DWELL (5 * NSEC_PER_SEC)
 /* Less time left than this: `stop` drains block I/O and is slowest under pressure (facts 9). */
-#define SPRINT_TIME (2 * NSEC_PER_SEC)
+#define SPRINT_TIME NSEC_PER_SEC
 
 /* ---- balloon ---- */
 
@@ -110,7 +112,7 @@
 #define BRIDGE_CGROUP NSEC_PER_SEC
 #define BRIDGE_SIGNAL (3 * NSEC_PER_SEC)
 /* While thawed it may grow as before: so long until `stop` has taken hold. */
-#define BRIDGE_GAP NSEC_PER_SEC
+#define BRIDGE_GAP (500 * NSEC_PER_MSEC)
 /* Room for so much of its growth is asked for first: until the slow estimator shows that it grows
  * again. It halves with each back-off that passes, so that a guest is not stopped for ever by a
  * guess. */

@@ -109,8 +109,9 @@ START_TEST(peer_7_a_resume_has_its_room)
     story->guests[grower].growth = (int64_t)(512 * MIB);
     ck_assert(story_until(story, ACTION_PAUSE, grower, 60 * SEC, 20 * MS));
     story->guests[grower].growth = 0;
-    /* The other guest gives by its balloon; the paused one is resumed while there is room, not when
-     * the last of it has been granted away. */
+    /* Something else gives memory back; the paused one is resumed while there is room for it, before
+     * that room is granted to others. */
+    story->other = GIB;
     ck_assert(story_until(story, ACTION_RESUME, grower, 120 * SEC, 100 * MS));
     const struct pool_view *host = &story->plan->assessment.pools[0];
     ck_assert_int_gt(host->headroom, (int64_t)((host->total - host->floor) * 75 / 1000));
@@ -212,7 +213,7 @@ START_TEST(a_sprint_freezes_and_a_bridge_ends_in_a_stop)
 {
     struct story *story = story_new(32 * GIB, 2 * GIB);
     unsigned grower = story_guest(story, 30 * GIB, 20 * GIB);
-    story->guests[grower].growth = (int64_t)(6 * GIB);
+    story->guests[grower].growth = (int64_t)(12 * GIB);
     ck_assert(story_until(story, ACTION_FREEZE, grower, 10 * SEC, 2 * MS));
     ck_assert_int_eq(story_find(story, ACTION_FREEZE, grower)->reason, REASON_FREEZE_SPRINT);
     ck_assert_int_gt(story->plan->assessment.pools[0].headroom, 0);
