@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -60,6 +61,20 @@ bool child_alive(const struct child *child)
 {
     struct pollfd pollfd = {.fd = child->pidfd, .events = POLLIN};
     return poll(&pollfd, 1, 0) == 0;
+}
+
+void child_describe(const struct child *child, char *text, size_t size)
+{
+    siginfo_t info = {0};
+    /* WNOWAIT leaves the end to be collected by child_wait(). */
+    if (child->pid == 0)
+        (void)snprintf(text, size, "not there");
+    else if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+             info.si_pid == 0)
+        (void)snprintf(text, size, "alive");
+    else
+        (void)snprintf(text, size, "%s %d",
+            info.si_code == CLD_EXITED ? "ended with status" : "ended by signal", info.si_status);
 }
 
 int child_wait(struct child *child, uint64_t limit)

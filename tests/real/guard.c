@@ -5,6 +5,8 @@
  */
 #include "guard.h"
 
+#include "guest.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <plimsoll/control.h>
@@ -135,6 +137,7 @@ const char *guard_wait_event(struct guard *guard, size_t *cursor, uint64_t limit
         lines_wait(&guard->lines, cursor, lines_match_words, words, harness_now() + limit);
     if (!line) {
         guard_dump(guard);
+        guest_dump_all();
         ck_abort_msg("the guard has not said %s %s %s within %.1f s", words[0],
             words[1] ? words[1] : "", words[1] && words[2] ? words[2] : "",
             (double)limit / (double)NSEC_PER_SEC);
@@ -198,6 +201,7 @@ void guard_wait_status(struct guard *guard, guard_predicate predicate, const voi
         bool holds = status && predicate(status, userdata);
         if (!holds && harness_now() >= deadline) {
             guard_dump(guard);
+            guest_dump_all();
             ck_abort_msg("no status in which %s; the last: %s", what,
                 status ? json_object_to_json_string(status) : "none");
         }

@@ -99,6 +99,27 @@ static void add_devices(
         add(arguments, *extra);
 }
 
+/* Those of the running test, which has a process of its own: what a failed wait must show. */
+static struct guest *guests[GUESTS_MAX];
+
+static void guests_replace(const struct guest *old, struct guest *new)
+{
+    for (unsigned i = 0; i < GUESTS_MAX; i++) {
+        if (guests[i] == old) {
+            guests[i] = new;
+            return;
+        }
+    }
+}
+
+void guest_dump_all(void)
+{
+    for (unsigned i = 0; i < GUESTS_MAX; i++) {
+        if (guests[i])
+            guest_dump(guests[i]);
+    }
+}
+
 void guest_start(struct guest *guest, const struct guest_options *options)
 {
     struct arguments arguments = {0};
@@ -121,6 +142,7 @@ void guest_start(struct guest *guest, const struct guest_options *options)
     child_start(&guest->qemu, arguments.argv, serial[1], serial[1], STDERR_FILENO);
     close(serial[1]);
     lines_init(&guest->serial, serial[0]);
+    guests_replace(NULL, guest);
 }
 
 void guest_boot(struct guest *guest, const struct guest_options *options)
@@ -131,6 +153,7 @@ void guest_boot(struct guest *guest, const struct guest_options *options)
 
 void guest_end(struct guest *guest)
 {
+    guests_replace(guest, NULL);
     child_kill(&guest->qemu);
     lines_release(&guest->serial);
     lines_release(&guest->monitor);
@@ -139,7 +162,10 @@ void guest_end(struct guest *guest)
 
 void guest_dump(struct guest *guest)
 {
+    char cause[64];
     lines_dump(&guest->serial, guest->name);
+    child_describe(&guest->qemu, cause, sizeof(cause));
+    (void)fprintf(stderr, "%s| QEMU: %s\n", guest->name, cause);
 }
 
 /* ---- its serial line ---- */
@@ -161,7 +187,7 @@ const char *guest_wait(struct guest *guest, const char *event, uint64_t limit)
     const char *line =
         lines_wait(&guest->serial, &guest->cursor, line_is_event, event, harness_now() + limit);
     if (!line) {
-        guest_dump(guest);
+        guest_dump_all();
         ck_abort_msg("%s has not said `%s` within %.1f s", guest->name, event,
             (double)limit / (double)NSEC_PER_SEC);
     }

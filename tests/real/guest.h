@@ -17,7 +17,8 @@
 #define GUEST_READY_LIMIT (60 * NSEC_PER_SEC)
 /* One QMP command, on a machine that may be busy with something else. */
 #define GUEST_QMP_LIMIT (20 * NSEC_PER_SEC)
-#define GUEST_VCPUS_MAX 4
+/* Guests at once in one test. */
+#define GUESTS_MAX 8
 
 struct guest_options {
     const char *name;     /* at most GUEST_NAME_MAX - 1 bytes */
@@ -84,7 +85,9 @@ bool guest_isolate_vcpus(struct guest *guest);
 int guest_vcpu_frozen(const struct guest *guest);
 void guest_freeze_vcpu(const struct guest *guest, bool freeze);
 
-/* Everything it said, to stderr. */
+/* Everything it said, to stderr, and how its QEMU ended if it has. */
 void guest_dump(struct guest *guest);
+/* The same of all guests of this test that were not ended by it. */
+void guest_dump_all(void);
 
 #endif

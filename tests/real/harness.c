@@ -237,25 +237,39 @@ static int suite_run(Suite *(*suite)(void))
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Waits for the inner process. What would end this one (meson's SIGTERM at a timeout) ends that one
+ * instead, and is waited for, so that folder and groups are cleared up in every case. */
+static int inner_wait(pid_t inner, const sigset_t *signals)
+{
+    int status;
+    while (waitpid(inner, &status, WNOHANG) == 0) {
+        if (sigwaitinfo(signals, NULL) != SIGCHLD)
+            (void)kill(inner, SIGKILL);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
 static int world_run(Suite *(*suite)(void))
 {
+    sigset_t signals, before;
     if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
         return skip("no namespaces of our own can be had");
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGCHLD);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &signals, &before);
     (void)fflush(NULL);
     pid_t inner = fork();
     if (inner < 0)
         return EXIT_FAILURE;
     if (inner == 0) {
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
         int result = suite_run(suite);
         (void)fflush(NULL);
         _exit(result);
     }
-    int status;
-    while (waitpid(inner, &status, 0) < 0) {
-        if (errno != EINTR)
-            return EXIT_FAILURE;
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+    return inner_wait(inner, &signals);
 }
 
 int harness_run(Suite *(*suite)(void), unsigned needs)

@@ -68,5 +68,7 @@ void child_signal(const struct child *child, int signal);
 int child_wait(struct child *child, uint64_t limit);
 /* True while it has not ended (as a zombie it has). */
 bool child_alive(const struct child *child);
+/* How it is, in words: alive, or its exit status, or the signal that ended it. */
+void child_describe(const struct child *child, char *text, size_t size);
 
 #endif

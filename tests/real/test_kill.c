@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define MEMORY (320 * MIB)
+/* Gold alone grows: the cover is then one guest at a time. With two growers a single larger victim
+ * may rightly be the lesser loss, as it stops growing, too. */
+#define GOLD_MEMORY (512 * MIB)
 #define STEP_LIMIT (90 * NSEC_PER_SEC)
 #define HEADROOM (80 * MIB)
 
@@ -30,7 +33,7 @@ static void trio_start(struct trio *trio, const char *name, const char *host_rul
     guard_prepare(&trio->guard, name);
     for (unsigned i = 0; i < 3; i++)
         guest_start(guests[i], &(struct guest_options){.name = names[i],
-                                   .memory = MEMORY,
+                                   .memory = i == 0 ? GOLD_MEMORY : MEMORY,
                                    .no_balloon_device = true,
                                    .qmp_directory = trio->guard.qmp_directory});
     trio->budget = HEADROOM;
@@ -84,9 +87,8 @@ START_TEST(test_next_victim_waits)
     trio_start(&trio, "next", "");
     size_t cursor = guard_mark(&trio.guard);
 
-    /* Two grow: what one victim frees is filled again. */
-    guest_tell(&trio.gold, "grow:240M:8M/s");
-    guest_tell(&trio.silver, "grow:240M:8M/s");
+    /* More than one victim frees. */
+    guest_tell(&trio.gold, "grow:360M:8M/s");
     (void)guard_wait_event(
         &trio.guard, &cursor, GUARD_ACT_LIMIT, "event=action", "vm=bronze", "action=kill", NULL);
     (void)guard_wait_event(
@@ -107,14 +109,13 @@ START_TEST(test_breaker)
     trio_start(&trio, "breaker", "max-destructive=1/10min\n");
     size_t cursor = guard_mark(&trio.guard);
 
-    guest_tell(&trio.gold, "grow:240M:8M/s");
-    guest_tell(&trio.silver, "grow:240M:8M/s");
+    guest_tell(&trio.gold, "grow:360M:8M/s");
     (void)guard_wait_event(
         &trio.guard, &cursor, GUARD_ACT_LIMIT, "event=action", "vm=bronze", "action=kill", NULL);
     size_t killed = cursor;
     (void)guard_wait_event(&trio.guard, &cursor, GUARD_ACT_LIMIT, "reason=breaker", NULL);
     (void)guest_wait(&trio.gold, "done step=grow", STEP_LIMIT);
-    (void)guest_wait(&trio.silver, "done step=grow", STEP_LIMIT);
+    ck_assert(child_alive(&trio.silver.qemu));
     ck_assert(!guard_saw(&trio.guard, killed, "action=kill", NULL));
     trio_end(&trio);
 }
