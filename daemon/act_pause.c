@@ -15,6 +15,7 @@
  */
 #include "act.h"
 #include "announce.h"
+#include "undo_process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -140,6 +141,19 @@ int act_freeze(struct vm *vm, enum mode mode, uint64_t now)
 
 /* ---- and back ---- */
 
+/* A guard before us froze it, and its QEMU has not named its vCPUs to us yet, or never will: what
+ * is frozen is found as it stands. */
+static int thaw_found(const struct vm *vm)
+{
+    struct undo_process process = UNDO_PROCESS_NONE;
+    int result = undo_process_open(vm->roots->proc, &vm->figures.identity, &process);
+
+    if (result == 0)
+        result = undo_process_thaw(vm->roots->proc, &process);
+    undo_process_close(&process);
+    return result < 0 ? result : 0;
+}
+
 int act_thaw(struct vm *vm, enum mode mode)
 {
     int result = 0;
@@ -149,12 +163,11 @@ int act_thaw(struct vm *vm, enum mode mode)
     if (mode == MODE_DRY_RUN)
         return 0;
     if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP))
-        /* After a restart the groups are known again only once QEMU has named its vCPUs. */
-        result = vm->freeze_count > 0 ? freeze_write(vm, '0') : -EAGAIN;
+        result = vm->freeze_count > 0 ? freeze_write(vm, '0') : thaw_found(vm);
     if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && signal_send(vm, SIGCONT) < 0)
         result = -errno;
     if (result < 0) {
-        if (result != -EAGAIN && log_permit(&vm->refused_said, loop_now()))
+        if (log_permit(&vm->refused_said, loop_now()))
             log_message(LOG_ERR, "%s could not be thawed: %s; trying again", vm->figures.name,
                 strerror(-result));
         return result;

@@ -66,6 +66,7 @@ int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots
         return -ENOMEM;
     vm->slot = slot;
     vm->ledger = ledger;
+    vm->roots = roots;
     vm->exit = LOOP_SOURCE_NONE;
     vm->sampler = (struct vm_sampler)VM_SAMPLER_CLOSED;
     figures_unknown(&vm->figures);

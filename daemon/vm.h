@@ -25,6 +25,7 @@ struct inventory;
 struct vm {
     struct inventory *inventory; /* who holds it */
     struct ledger *ledger;       /* the guard's */
+    const struct roots *roots;   /* likewise */
     uint32_t slot;
     int pidfd;
     struct vm_snapshot figures;
