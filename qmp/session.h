@@ -21,8 +21,9 @@ struct qmp_session {
     bool reconnects; /* connected by path, not attached */
     int fd;
     pid_t peer;
-    uint64_t deadline; /* of the handshake, or of the next try; QMP_NEVER: none */
-    uint64_t backoff;  /* before the next try */
+    unsigned undrained; /* dispatches in a row that left something unread */
+    uint64_t deadline;  /* of the handshake, or of the next try; QMP_NEVER: none */
+    uint64_t backoff;   /* before the next try */
     struct qmp_frame frame;
     struct qmp_parser parser;
     struct qmp_requests requests;

@@ -9,6 +9,7 @@
  */
 #include <plimsoll/qmp.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,10 +40,14 @@ static void ask_next(struct qmp_session *session, struct run *run)
         r = qmp_execute_get_statistics(session, "/b", now, time, on_reply, run);
     else if (run->next == QMP_COMMAND_GET_BOOLEAN)
         r = qmp_execute_get_boolean(session, "/b", "p", now, time, on_reply, run);
+    else if (run->next == QMP_COMMAND_QUERY_VIRTIO_STATUS)
+        r = qmp_execute_virtio_status(session, "/b", now, time, on_reply, run);
     else if (run->next == QMP_COMMAND_SET_STATISTICS_INTERVAL)
         r = qmp_execute_set_statistics_interval(session, "/b", 1, now, time, on_reply, run);
     else
         r = qmp_execute(session, run->next, now, time, on_reply, run);
+    if (r == -EINVAL)
+        abort(); /* a command this target does not know how to ask */
     run->sent += r == 0;
 }
 
