@@ -161,6 +161,15 @@ static void questions_due(struct monitor *monitor)
         monitor->due |= QUESTION_BIT(ASK_INTERVAL);
 }
 
+/* May be asked something: connected, not frozen by us, and not still owing an answer that is
+ * overdue; that one comes first, however late, and every question more would only wait in QEMU's
+ * memory. */
+static bool is_askable(const struct monitor *monitor)
+{
+    return monitor->vm && qmp_session_state(monitor->session) == QMP_STATE_READY &&
+           !qmp_session_overdue(monitor->session) && !vm_has(monitor->vm, VM_MEASURE_FROZEN_SIGNAL);
+}
+
 void monitor_advance(struct monitor *monitor, enum band band, uint64_t now)
 {
     monitor->now = now;
@@ -171,8 +180,7 @@ void monitor_advance(struct monitor *monitor, enum band band, uint64_t now)
     }
     if (qmp_session_deadline(monitor->session) <= now)
         (void)qmp_session_dispatch(monitor->session, 0, now);
-    if (monitor->vm && qmp_session_state(monitor->session) == QMP_STATE_READY &&
-        !vm_has(monitor->vm, VM_MEASURE_FROZEN_SIGNAL)) {
+    if (is_askable(monitor)) {
         questions_due(monitor);
         while (monitor->due && !monitor->in_flight) {
             enum question question = (enum question)__builtin_ctz(monitor->due);
@@ -194,8 +202,7 @@ uint64_t monitor_deadline(const struct monitor *monitor)
 {
     uint64_t deadline = qmp_session_deadline(monitor->session);
 
-    if (monitor->vm && !monitor->in_flight &&
-        qmp_session_state(monitor->session) == QMP_STATE_READY) {
+    if (!monitor->in_flight && is_askable(monitor)) {
         deadline = min_u64(deadline, monitor->next_state);
         if (monitor->balloon[0] != '\0')
             deadline = min_u64(deadline, monitor->next_statistics);
@@ -228,7 +235,10 @@ static void on_state(struct qmp_session *session, enum qmp_state state, int caus
             if (monitor->vm->figures.monitor == VM_MONITOR_READY)
                 log_message(LOG_NOTICE, "%s: QMP connection lost: %s; trying again",
                     monitor->vm->figures.name, strerror(-cause));
-            monitor->vm->figures.monitor = VM_MONITOR_CONNECTING;
+            /* One that let the handshake time out is there and does not talk to us: another client
+             * holds it, or it hangs. */
+            monitor->vm->figures.monitor =
+                cause == -ETIMEDOUT ? VM_MONITOR_SILENT : VM_MONITOR_CONNECTING;
             monitor->vm->figures.run_state = VM_RUN_UNKNOWN;
         }
     } else if (state == QMP_STATE_READY) {

@@ -78,7 +78,8 @@ START_TEST(backoff_doubles_to_its_end_and_starts_anew)
     now += SECOND;
     ck_assert_int_eq(qmp_session_dispatch(session, 0, now), 0);
     session_make_ready(&fake, session, now);
-    ck_assert_uint_eq(fake.id, 1); /* ids begin anew with the connection */
+    ck_assert_uint_eq(
+        fake.id, 2); /* ids go on: a reply from before can never be taken for another */
     qmp_session_free(session);
     fake_qemu_close(&fake);
 }
