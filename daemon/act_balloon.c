@@ -31,6 +31,7 @@ static void on_answer(struct qmp_session *session, const struct qmp_reply *reply
     if (!vm)
         return;
     monitor_answered(monitor, reply->result);
+    vm->balloons_pending -= vm->balloons_pending > 0;
     if (reply->result == -EREMOTEIO) {
         log_message(LOG_WARNING, "%s: QEMU refused the balloon target: %s", vm->figures.name,
             reply->error_text);
@@ -39,7 +40,7 @@ static void on_answer(struct qmp_session *session, const struct qmp_reply *reply
             vm->figures.balloon.device = TRISTATE_NO;
             measure_end(vm);
         }
-    } else if (reply->result == 0 && vm_has(vm, VM_MEASURE_BALLOON) &&
+    } else if (reply->result == 0 && vm->balloons_pending == 0 && vm_has(vm, VM_MEASURE_BALLOON) &&
                vm->figures.measures.balloon_target >= vm->figures.measures.balloon_before) {
         measure_end(vm);
     }
@@ -73,6 +74,8 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
     if (result < 0) {
         *measures = kept;
         vm_write_ledger(vm);
+    } else {
+        vm->balloons_pending++;
     }
     monitor_watch(vm->monitor);
     return result;

@@ -67,17 +67,40 @@ static void measure_end(struct vm *vm)
     vm_write_ledger(vm);
 }
 
-static void score_keep(struct vm *vm, int32_t score)
+/* CURRENT is a score that we set, this one or the one before it. */
+static bool score_is_ours(const struct vm *vm, int32_t current)
 {
-    vm->figures.measures.oom_score_set = score;
+    return vm_has(vm, VM_MEASURE_OOM_SCORE) &&
+           (current == vm->figures.measures.oom_score_set || current == vm->oom_score_previous);
+}
+
+static int score_change(struct vm *vm, int fd, int32_t current, int32_t score)
+{
+    struct vm_measures *measures = &vm->figures.measures;
+    bool ours = score_is_ours(vm, current);
+    int result;
+
+    vm->oom_score_before = ours ? vm->oom_score_before : current;
+    vm->oom_score_previous = current;
+    measures->in_force |= VM_MEASURE_OOM_SCORE;
+    measures->oom_score_set = score;
     vm_write_ledger(vm);
+    result = score_write(fd, score);
+    if (result == 0) {
+        vm->figures.oom_score_adj = score;
+    } else if (ours) {
+        measures->oom_score_set = current;
+        vm_write_ledger(vm);
+    } else {
+        measure_end(vm);
+    }
+    return result;
 }
 
 int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum mode mode)
 {
-    struct vm_measures *measures = &vm->figures.measures;
-    int fd, result;
     int32_t current = 0;
+    int fd, result;
 
     if (score < SCORE_MIN || score > SCORE_MAX)
         return -EINVAL;
@@ -85,22 +108,8 @@ int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum 
     if (fd < 0)
         return fd;
     result = score_read(fd, &current);
-    if (result == 0 && mode == MODE_ENFORCE) {
-        bool ours = vm_has(vm, VM_MEASURE_OOM_SCORE) && measures->oom_score_set == current;
-        int32_t before = ours ? vm->oom_score_before : current;
-
-        vm->oom_score_before = before;
-        measures->in_force |= VM_MEASURE_OOM_SCORE;
-        measures->oom_score_set = score;
-        vm_write_ledger(vm);
-        result = score_write(fd, score);
-        if (result == 0)
-            vm->figures.oom_score_adj = score;
-        else if (ours)
-            score_keep(vm, current);
-        else
-            measure_end(vm);
-    }
+    if (result == 0 && mode == MODE_ENFORCE)
+        result = score_change(vm, fd, current, score);
     close(fd);
     return result;
 }
@@ -117,7 +126,7 @@ int act_oom_score_restore(struct vm *vm, const struct roots *roots)
         return fd;
     result = score_read(fd, &current);
     /* Somebody else's value stays; the measure is over either way. */
-    if (result == 0 && current == vm->figures.measures.oom_score_set)
+    if (result == 0 && score_is_ours(vm, current))
         result = score_write(fd, vm->oom_score_before);
     close(fd);
     if (result == 0)

@@ -27,6 +27,9 @@
 
 /* The parts of a resume have short answers; what does not answer is asked again by a later one. */
 #define RESUME_TIMEOUT MONITOR_TIMEOUT
+/* A signal is delivered within a scheduling tick or two of every thread; before that its state
+ * letter says nothing. */
+#define FREEZE_SETTLE NSEC_PER_SEC
 
 static int signal_send(const struct vm *vm, int number)
 {
@@ -84,7 +87,13 @@ static void on_stop_answer(
             LOG_WARNING, "%s: QEMU refused to stop: %s", vm->figures.name, reply->error_text);
         measure_change(vm, VM_MEASURE_STOP_SENT, 0);
     }
-    /* No answer: it may stop yet. The run state will tell (act_pause_advance). */
+    if (reply->result != 0 && reply->result != -EREMOTEIO) {
+        /* No answer: it may have stopped, or stop yet. What is known of its run state is from
+         * before; the next word on it decides (act_pause_advance). With the connection a STOP event
+         * may have been lost, too. */
+        vm->figures.run_state = VM_RUN_UNKNOWN;
+        vm->stop_seen = vm->stop_seen || reply->result != -ETIMEDOUT;
+    }
     monitor_refresh(monitor);
     act_pause_advance(vm, loop_now());
 }
@@ -118,7 +127,7 @@ int act_freeze(struct vm *vm, enum mode mode, uint64_t now)
     uint32_t measure = vm->freeze_count > 0 ? VM_MEASURE_FROZEN_CGROUP : VM_MEASURE_FROZEN_SIGNAL;
     int result;
 
-    if (vm_has(vm, VM_MEASURE_FROZEN))
+    if (vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_RESUMING))
         return -EALREADY;
     if (!vm_alive(vm))
         return -ESRCH;
@@ -126,6 +135,7 @@ int act_freeze(struct vm *vm, enum mode mode, uint64_t now)
         return 0;
     if (!vm_has(vm, VM_MEASURE_PAUSE))
         vm->figures.measures.paused_since = now;
+    vm->frozen_since = now;
     measure_change(vm, 0, measure);
     result = measure == VM_MEASURE_FROZEN_CGROUP ? freeze_write(vm, '1') : signal_send(vm, SIGSTOP);
     if (result < 0 && measure == VM_MEASURE_FROZEN_CGROUP) {
@@ -154,6 +164,12 @@ static int thaw_found(const struct vm *vm)
     return result < 0 ? result : 0;
 }
 
+static int thaw_groups(const struct vm *vm)
+{
+    /* A descriptor of a group that was made anew meanwhile fails; what stands there now may not. */
+    return vm->freeze_count > 0 && freeze_write(vm, '0') == 0 ? 0 : thaw_found(vm);
+}
+
 int act_thaw(struct vm *vm, enum mode mode)
 {
     int result = 0;
@@ -163,7 +179,7 @@ int act_thaw(struct vm *vm, enum mode mode)
     if (mode == MODE_DRY_RUN)
         return 0;
     if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP))
-        result = vm->freeze_count > 0 ? freeze_write(vm, '0') : thaw_found(vm);
+        result = thaw_groups(vm);
     if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && signal_send(vm, SIGCONT) < 0)
         result = -errno;
     if (result < 0) {
@@ -196,7 +212,7 @@ static void on_cont_answer(
     vm->resume_pending = false;
     monitor_answered(monitor, reply->result);
     if (reply->result == 0) {
-        measure_change(vm, VM_MEASURE_PAUSE, 0);
+        measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
         announce_vm("resumed", vm);
     } else if (reply->result == -EREMOTEIO) {
         resume_give_up(vm, reply->error_text);
@@ -253,8 +269,7 @@ static void resume_advance(struct vm *vm, uint64_t now)
         measure_change(vm, VM_MEASURE_RESUMING, 0);
         return;
     }
-    if (vm->stop_pending || vm->resume_pending || !vm->monitor ||
-        qmp_session_state(monitor_session(vm->monitor)) != QMP_STATE_READY)
+    if (vm->stop_pending || vm->resume_pending || !vm->monitor || !monitor_is_askable(vm->monitor))
         return;
     vm->resume_pending = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_QUERY_STATUS, now,
                              RESUME_TIMEOUT, on_status_answer, vm->monitor) == 0;
@@ -284,11 +299,18 @@ void act_pause_advance(struct vm *vm, uint64_t now)
         resume_advance(vm, now);
         return;
     }
-    /* Our `stop` was neither answered nor is it in flight on this connection: QEMU drops what it
-     * had not begun when a client leaves, so the run state tells whether it was carried out. */
+    /* Someone else woke it. */
+    if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && vm->figures.process_state == VM_PROCESS_ALIVE &&
+        vm->state_read > add_held(vm->frozen_since, FREEZE_SETTLE)) {
+        announce_vm("resumed-by-other", vm);
+        measure_change(vm, VM_MEASURE_FROZEN_SIGNAL, 0);
+    }
+    /* Our `stop` was neither answered nor is it in flight: what the run state has been since tells
+     * whether it was carried out. Without a STOP event of ours the pause is another's. */
     if (vm_has(vm, VM_MEASURE_STOP_SENT) && !vm->stop_pending) {
         if (state == VM_RUN_PAUSED)
-            measure_change(vm, VM_MEASURE_STOP_SENT, VM_MEASURE_STOPPED);
+            measure_change(
+                vm, VM_MEASURE_STOP_SENT, vm->stop_seen ? (uint32_t)VM_MEASURE_STOPPED : 0);
         else if (state == VM_RUN_RUNNING && !vm_has(vm, VM_MEASURE_FROZEN))
             measure_change(vm, VM_MEASURE_STOP_SENT, 0);
     }

@@ -48,6 +48,9 @@ static_assert(ELEMENTSOF(vm_full_interval) == BAND_COUNT, "a band without its in
 /* vmstat, zoneinfo and the like inform, they do not decide. */
 #define HOST_FULL_INTERVAL NSEC_PER_SEC
 
+/* Without memory for a fork now, there may be in a second. */
+#define LOG_RETRY NSEC_PER_SEC
+
 static enum band guard_band(const struct guard *guard)
 {
     return guard->plan->assessment.band;
@@ -64,8 +67,10 @@ static void sample_vm(struct guard *guard, struct vm *vm, uint64_t now)
     if (!full && now < vm->next_edge)
         return;
     vm->next_edge = now + vm_edge_interval[band];
-    if (full)
+    if (full) {
         vm->next_full = now + vm_full_interval[band];
+        vm->state_read = now;
+    }
     result = vm_sampler_read(
         &vm->sampler, full ? SAMPLE_FULL : SAMPLE_EDGE, &guard->snapshot->host, now, &vm->figures);
     /* -ESRCH: its pidfd tells the same in a moment. */
@@ -109,23 +114,36 @@ static void guard_observe(struct guard *guard, uint64_t now)
 
 /* ---- plan → act → ledger, log ---- */
 
+/* Taking back what we did ourselves is never dry: a guest would stay stopped or small because
+ * somebody switched the guard to look on. */
+static enum mode mode_of(const struct action *action, const struct vm *vm)
+{
+    bool giving_back = action->kind == ACTION_THAW || action->kind == ACTION_RESUME ||
+                       (action->kind == ACTION_BALLOON && action->reason == REASON_BALLOON_RETURN &&
+                           vm_has(vm, VM_MEASURE_BALLOON));
+
+    return giving_back ? MODE_ENFORCE : action->mode;
+}
+
 static int act_on(struct guard *guard, const struct action *action, struct vm *vm, uint64_t now)
 {
+    enum mode mode = mode_of(action, vm);
+
     switch (action->kind) {
     case ACTION_BALLOON:
-        return act_balloon(vm, action->target, action->mode, now);
+        return act_balloon(vm, action->target, mode, now);
     case ACTION_PAUSE:
-        return act_pause(vm, action->mode, now);
+        return act_pause(vm, mode, now);
     case ACTION_FREEZE:
-        return act_freeze(vm, action->mode, now);
+        return act_freeze(vm, mode, now);
     case ACTION_THAW:
-        return act_thaw(vm, action->mode);
+        return act_thaw(vm, mode);
     case ACTION_RESUME:
-        return act_resume(vm, action->mode, now);
+        return act_resume(vm, mode, now);
     case ACTION_KILL:
-        return act_kill(vm, action->reason, action->mode, now);
+        return act_kill(vm, action->reason, mode, now);
     case ACTION_OOM_SCORE:
-        return act_oom_score(vm, &guard->roots, action->oom_score_adj, action->mode);
+        return act_oom_score(vm, &guard->roots, action->oom_score_adj, mode);
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
         break;
@@ -153,12 +171,17 @@ static void guard_act(struct guard *guard, uint64_t now)
     }
 }
 
+void guard_reckon(struct guard *guard, uint64_t now)
+{
+    guard_observe(guard, now);
+    policy_decide(guard->snapshot, guard->rules, guard->state, guard->scratch, guard->plan);
+}
+
 void guard_tick(struct guard *guard, uint64_t now)
 {
     enum band before = guard_band(guard);
 
-    guard_observe(guard, now);
-    policy_decide(guard->snapshot, guard->rules, guard->state, guard->scratch, guard->plan);
+    guard_reckon(guard, now);
     if (guard_band(guard) != before) {
         announce_band(&guard->plan->assessment, before);
         guard->next_notify = now;
@@ -169,11 +192,25 @@ void guard_tick(struct guard *guard, uint64_t now)
 
 /* ---- the loop ---- */
 
+/* The log's process may have died unseen, or a new one could not be had then. */
+static void guard_keep_log(struct guard *guard)
+{
+    int child = log_child();
+
+    if (child > 0 && waitpid(child, NULL, WNOHANG) == 0)
+        return;
+    if (log_start() > 0)
+        log_message(LOG_WARNING, "the process that writes the log had ended; replaced");
+    else
+        guard->next_notify = loop_now() + LOG_RETRY;
+}
+
 static void guard_notify(struct guard *guard, uint64_t now)
 {
     if (now < guard->next_notify)
         return;
     guard->next_notify = now + guard->notify_interval;
+    guard_keep_log(guard);
     (void)notify_watchdog(guard->notify);
     (void)notify_status(guard->notify, "%s, %s, %u guests", mode_name(guard->rules->host.mode),
         band_name(guard_band(guard)), guard->snapshot->vm_count);
@@ -222,7 +259,6 @@ int guard_run(struct guard *guard)
         }
     }
     (void)notify_stopping(guard->notify);
-    if (guard->rules->host.on_exit == ON_EXIT_RESTORE)
-        guard_restore(guard);
+    guard_leave(guard);
     return 0;
 }

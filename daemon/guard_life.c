@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guard's beginning, its reload and its end. At the beginning everything is allocated, opened
- * and rehearsed in this order: what the kernel may refuse first, then the ledger (whose lock makes
- * us the guard), then what an earlier guard left in force, then the socket by which people see us.
+ * The guard's beginning and its reload; its end is in guard_leave.c. At the beginning everything is
+ * allocated, opened and rehearsed in this order: what the kernel may refuse first, then the ledger
+ * (whose lock makes us the guard), then what an earlier guard left in force, then the socket by
+ * which people see us.
  */
 #include "guard.h"
 
@@ -31,9 +32,6 @@
 
 /* Without a watchdog the status line is still kept fresh this often. */
 #define NOTIFY_INTERVAL (10 * NSEC_PER_SEC)
-/* How long a clean exit may take to hand measures back: a resume takes three answers of QEMU. */
-#define RESTORE_TIMEOUT (10 * NSEC_PER_SEC)
-#define RESTORE_STEP (50 * NSEC_PER_MSEC)
 /* Room for "/run/…/io.plimsoll": a socket address holds 108 bytes. */
 #define PATH_SIZE 256
 
@@ -103,6 +101,13 @@ static void on_appeared(struct vm *vm, void *userdata)
     guard_resolve_rules(guard, vm);
     announce_vm("vm-appeared", vm);
     guard->next_tick = 0;
+}
+
+static bool on_may_touch(void *userdata)
+{
+    const struct guard *guard = userdata;
+
+    return guard->rules->host.mode == MODE_ENFORCE;
 }
 
 static void on_renamed(struct vm *vm, void *userdata)
@@ -267,6 +272,19 @@ static int control_open(struct guard *guard, struct error *ret_error)
         control_interface_description(), guard, &guard->control, ret_error);
 }
 
+/* A process that is stopped answers nobody, so its monitor could never be asked to stop it
+ * properly. Where there is one, the bridge ends here; what the guest then does is seen in the first
+ * tick. */
+static void bridges_end(struct guard *guard)
+{
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm && vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && vm->monitor_before[0] != '\0')
+            (void)act_thaw(vm, MODE_ENFORCE);
+    }
+}
+
 static void measures_take_over(struct guard *guard)
 {
     uint32_t adopted = inventory_adopt(guard->inventory);
@@ -276,17 +294,18 @@ static void measures_take_over(struct guard *guard)
         policy_state_seed(guard->state, past->time, past->identity.uuid);
     if (adopted == 0)
         return;
-    log_message(
-        LOG_NOTICE, "%u guests have measures of an earlier guard in force; taken over", adopted);
-    if (guard->rules->host.mode == MODE_DRY_RUN)
-        log_message(LOG_WARNING,
-            "in dry run they stay as they are; to take them back, stop plimsolld "
-            "and use: plimsoll undo --offline");
+    log_message(LOG_NOTICE, "%u guests have measures of an earlier guard in force; taken over%s",
+        adopted,
+        guard->rules->host.mode == MODE_DRY_RUN
+            ? ". In dry run nothing is added to them; they are given back as room allows"
+            : "");
+    bridges_end(guard);
 }
 
 static int inventory_open(struct guard *guard)
 {
-    struct inventory_owner owner = {.appeared = on_appeared,
+    struct inventory_owner owner = {.may_touch = on_may_touch,
+        .appeared = on_appeared,
         .renamed = on_renamed,
         .ended = on_ended,
         .pause_moved = on_pause_moved,
@@ -381,53 +400,6 @@ int guard_new(
 }
 
 /* ---- the end ---- */
-
-static bool restore_step(struct guard *guard, uint64_t now)
-{
-    bool left = false;
-
-    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
-        struct vm *vm = inventory_vm(guard->inventory, slot);
-        const struct vm_measures *measures;
-
-        if (!vm || vm->gone)
-            continue;
-        measures = &vm->figures.measures;
-        if (vm_has(vm, VM_MEASURE_PAUSE) && !vm_has(vm, VM_MEASURE_RESUMING))
-            (void)act_resume(vm, MODE_ENFORCE, now);
-        act_pause_advance(vm, now);
-        if (vm_has(vm, VM_MEASURE_BALLOON) && measures->balloon_target != measures->balloon_before)
-            (void)act_balloon(vm, measures->balloon_before, MODE_ENFORCE, now);
-        if (vm_has(vm, VM_MEASURE_OOM_SCORE))
-            (void)act_oom_score_restore(vm, &guard->roots);
-        left |= (measures->in_force & ~(uint32_t)VM_MEASURE_KILLED) != 0;
-    }
-    return left;
-}
-
-void guard_restore(struct guard *guard)
-{
-    uint64_t now = loop_now(), end = now + RESTORE_TIMEOUT;
-
-    if (guard->plan->assessment.band != BAND_CALM) {
-        log_message(LOG_WARNING,
-            "measures are kept, though on-exit=restore: the host is %s, and "
-            "what was taken could not be given back without harm",
-            band_name(guard->plan->assessment.band));
-        return;
-    }
-    while (restore_step(guard, now) && now < end) {
-        if (loop_wait(guard->loop, now + RESTORE_STEP) < 0)
-            return;
-        now = loop_now();
-        inventory_advance(guard->inventory, BAND_CALM, now);
-    }
-    if (now >= end)
-        log_message(LOG_WARNING,
-            "some measures could not be taken back within %llu s; they stay in "
-            "the ledger for the next plimsolld, or: plimsoll undo --offline",
-            (unsigned long long)(RESTORE_TIMEOUT / NSEC_PER_SEC));
-}
 
 struct guard *guard_free(struct guard *guard)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the guard's halves share: guard.c has the way through and the loop, guard_life.c builds it
- * up, reloads and takes it down. Nobody else includes this.
+ * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
+ * and reloads, guard_leave.c hands over. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -49,7 +49,10 @@ void guard_tick(struct guard *guard, uint64_t now);
 void guard_resolve_rules(struct guard *guard, const struct vm *vm);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
-/* Takes every measure back, as far as it goes within a bound; what is left stays in the ledger. */
-void guard_restore(struct guard *guard);
+/* The first half of a tick: a new snapshot and a plan for it, not acted on. */
+void guard_reckon(struct guard *guard, uint64_t now);
+/* Before a clean exit: makes proper pauses of freezes and, with on-exit=restore, takes measures
+ * back as far as there is room. What is left stays in the ledger, said in the log. */
+void guard_leave(struct guard *guard);
 
 #endif

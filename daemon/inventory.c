@@ -32,6 +32,7 @@
  * 4,000 processes takes about a second by the steps above. */
 #define SCAN_INTERVAL_CALM (10 * NSEC_PER_SEC)
 #define SCAN_INTERVAL_TIGHT (2 * NSEC_PER_SEC)
+#define OFFER_INTERVAL (5 * NSEC_PER_SEC)
 /* When calm and no process was made since, a round is still due for devices that came and went. */
 #define SCAN_INTERVAL_IDLE (60 * NSEC_PER_SEC)
 
@@ -102,6 +103,7 @@ static void vm_remove(struct inventory *inventory, struct vm *vm)
 static void take_found(struct vm *vm, const struct scan_found *found)
 {
     struct vm_snapshot *figures = &vm->figures;
+    struct inventory *inventory = vm->inventory;
     enum tristate encrypted = figures->wiring.encrypted, shared = figures->wiring.shared;
 
     figures->wiring = found->wiring;
@@ -113,22 +115,39 @@ static void take_found(struct vm *vm, const struct scan_found *found)
             figures->wiring.shared = shared;
         return;
     }
-    memcpy(figures->name, found->name, sizeof figures->name);
     memcpy(figures->identity.uuid, found->identity.uuid, UUID_SIZE);
     figures->maximum = found->maximum;
+    if (strcmp(figures->name, found->name) != 0) {
+        memcpy(figures->name, found->name, sizeof figures->name);
+        inventory->owner.renamed(vm, inventory->owner.userdata);
+    }
+}
+
+/* The place of an entry that could not be taken over when we began; -ENOENT: the ledger does not
+ * know this process. */
+static int find_entry(const struct inventory *inventory, const struct vm_identity *identity)
+{
+    for (uint32_t slot = 0; slot < inventory->capacity; slot++) {
+        const struct ledger_entry *entry = ledger_get(inventory->ledger, slot);
+
+        if (entry && !inventory->vms[slot] && vm_identity_equal(&entry->identity, identity))
+            return (int)slot;
+    }
+    return -ENOENT;
 }
 
 static void on_found(const struct scan_found *found, void *userdata)
 {
     struct inventory *inventory = userdata;
     struct vm *vm = find_pid(inventory, found->identity.pid);
-    int slot, result;
+    int slot, known_slot, result;
 
     if (vm && vm->figures.identity.start_time == found->identity.start_time) {
         take_found(vm, found);
         return;
     }
-    slot = find_free_slot(inventory);
+    known_slot = find_entry(inventory, &found->identity);
+    slot = known_slot >= 0 ? known_slot : find_free_slot(inventory);
     if (slot < 0) {
         if (log_permit(&inventory->full_said, loop_now()))
             log_message(LOG_ERR,
@@ -139,11 +158,13 @@ static void on_found(const struct scan_found *found, void *userdata)
     }
     result = vm_place(inventory, (uint32_t)slot, &found->identity, &vm);
     if (result < 0) {
-        if (result != -ESRCH)
+        if (result != -ESRCH && log_permit(&inventory->watch_said, loop_now()))
             log_message(LOG_ERR, "%s (pid %d) cannot be watched: %s", found->name,
                 (int)found->identity.pid, strerror(-result));
         return;
     }
+    if (known_slot >= 0)
+        vm_adopt(vm, ledger_get(inventory->ledger, (uint32_t)slot));
     take_found(vm, found);
     inventory->owner.appeared(vm, inventory->owner.userdata);
 }
@@ -174,8 +195,6 @@ uint32_t inventory_adopt(struct inventory *inventory)
         result = vm_place(inventory, (uint32_t)slot, &entry.identity, &vm);
         if (result == 0) {
             vm_adopt(vm, &entry);
-            if (old != (uint32_t)slot)
-                vm_write_ledger(vm);
             inventory->owner.appeared(vm, inventory->owner.userdata);
             adopted++;
         } else if (result != -ESRCH) {
@@ -201,16 +220,20 @@ static void on_connected(struct monitor *monitor, pid_t pid, void *userdata)
         on_found(&found, inventory);
         vm = find_pid(inventory, pid);
     }
-    if (!vm) {
-        log_message(LOG_WARNING,
-            "%s is served by process %d, which is no guest of this host; left alone",
-            monitor_path(monitor), (int)pid);
+    /* The same path may be served by another guest than before. */
+    if (monitor_vm(monitor) != vm)
         monitor_attach(monitor, NULL);
+    if (!vm) {
+        if (log_permit(&inventory->stranger_said, loop_now()))
+            log_message(LOG_WARNING,
+                "%s is served by process %d, which is no guest of this host; left alone",
+                monitor_path(monitor), (int)pid);
         return;
     }
     if (vm->monitor && vm->monitor != monitor) {
-        log_message(LOG_NOTICE, "%s: %s is a second QMP socket of the same guest; %s is used",
-            vm->figures.name, monitor_path(monitor), monitor_path(vm->monitor));
+        if (log_permit(&inventory->second_said, loop_now()))
+            log_message(LOG_NOTICE, "%s: %s is a second QMP socket of the same guest; %s is used",
+                vm->figures.name, monitor_path(monitor), monitor_path(vm->monitor));
         return;
     }
     vm->figures.sources |= VM_SOURCE_QMP;
@@ -234,6 +257,13 @@ static void on_vcpus(struct vm *vm, const struct qmp_cpus *cpus, void *userdata)
     vm->figures.vcpu_cgroups = result > 0 ? TRISTATE_YES : TRISTATE_NO;
 }
 
+static bool on_may_touch(void *userdata)
+{
+    struct inventory *inventory = userdata;
+
+    return inventory->owner.may_touch(inventory->owner.userdata);
+}
+
 static void on_renamed(struct vm *vm, void *userdata)
 {
     struct inventory *inventory = userdata;
@@ -246,6 +276,22 @@ static void on_pause_moved(struct vm *vm, void *userdata)
     struct inventory *inventory = userdata;
 
     inventory->owner.pause_moved(vm, inventory->owner.userdata);
+}
+
+/* A connection that belonged to nobody when it came up may belong to a guest known since, or stand
+ * in for one that is lost. */
+static void offer_unattached(struct inventory *inventory, uint64_t now)
+{
+    if (now < inventory->next_offer)
+        return;
+    inventory->next_offer = now + OFFER_INTERVAL;
+    for (unsigned i = 0; i < inventory->monitor_count; i++) {
+        struct monitor *monitor = inventory->monitors[i];
+        struct qmp_session *session = monitor_session(monitor);
+
+        if (!monitor_vm(monitor) && qmp_session_state(session) == QMP_STATE_READY)
+            on_connected(monitor, qmp_session_peer(session), inventory);
+    }
 }
 
 /* ---- rounds ---- */
@@ -300,6 +346,7 @@ void inventory_advance(struct inventory *inventory, enum band band, uint64_t now
         inventory_find_sockets(inventory);
     if (inventory->scanning && now >= inventory->next_step)
         scan_advance(inventory, now);
+    offer_unattached(inventory, now);
     inventory->monitors_deadline = NEVER;
     for (unsigned i = 0; i < inventory->monitor_count; i++) {
         struct monitor *monitor = inventory->monitors[i];
@@ -360,6 +407,7 @@ int inventory_new(struct loop *loop, const struct roots *roots, struct ledger *l
     inventory->notify_watch = -1;
     inventory->loadavg_fd = -1;
     inventory->monitor_owner = (struct monitor_owner){.loop = loop,
+        .may_touch = on_may_touch,
         .connected = on_connected,
         .vcpus = on_vcpus,
         .renamed = on_renamed,

@@ -18,6 +18,7 @@ struct inventory;
 
 /* What the guard wants to be told. Handlers may not remove VMs. */
 struct inventory_owner {
+    bool (*may_touch)(void *userdata); /* guests may be changed at all: not in dry run */
     void (*appeared)(struct vm *vm, void *userdata); /* resolve its rules */
     void (*renamed)(struct vm *vm, void *userdata);
     void (*ended)(struct vm *vm, void *userdata); /* it is freed when the wait is over */

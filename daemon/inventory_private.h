@@ -34,7 +34,9 @@ struct inventory {
     bool any_gone, scanning;
     bool sockets_due;     /* the QMP directory is to be read */
     bool sockets_changed; /* … because something in it came: do not wait for a back-off */
+    uint64_t next_offer;  /* of connections that belong to no guest */
     uint64_t next_step, next_round, last_round, newest_pid;
+    struct log_limit watch_said, stranger_said, second_said;
     struct log_limit full_said, scan_said, directory_said;
 };
 

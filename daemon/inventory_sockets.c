@@ -52,7 +52,8 @@ static void monitor_begin(struct inventory *inventory, const char *path)
     inventory->monitors[inventory->monitor_count++] = monitor;
 }
 
-/* A monitor without a VM whose socket is no longer there has nothing to wait for. */
+/* A monitor whose socket is no longer there, and that has no connection either, has nothing to wait
+ * for; nor has one without a VM. */
 static void drop_stale(struct inventory *inventory)
 {
     unsigned kept = 0;
@@ -60,7 +61,10 @@ static void drop_stale(struct inventory *inventory)
     for (unsigned i = 0; i < inventory->monitor_count; i++) {
         struct monitor *monitor = inventory->monitors[i];
 
-        if (!monitor_vm(monitor) && access(monitor_path(monitor), F_OK) < 0 && errno == ENOENT)
+        bool idle =
+            !monitor_vm(monitor) || qmp_session_state(monitor_session(monitor)) == QMP_STATE_DEAD;
+
+        if (idle && access(monitor_path(monitor), F_OK) < 0 && errno == ENOENT)
             monitor_free(monitor);
         else
             inventory->monitors[kept++] = monitor;

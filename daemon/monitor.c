@@ -6,7 +6,7 @@
  * and events make some of them due again, more often the nearer the host is to its edge.
  *
  * Whatever a reply says goes into the VM's figures and nowhere else. A reply that fails leaves its
- * figures as they are when QEMU refused, UNKNOWN when the peer was silent or talked nonsense.
+ * figures as they are; a peer that falls silent makes its run state unknown.
  */
 #include "monitor_private.h"
 
@@ -41,6 +41,7 @@ void monitor_answered(struct monitor *monitor, int result)
         /* Under a freeze of ours it cannot answer, and is not sick. */
         if (!vm_has(vm, VM_MEASURE_FROZEN) && vm->figures.monitor == VM_MONITOR_READY) {
             vm->figures.monitor = VM_MONITOR_SILENT;
+            vm->figures.run_state = VM_RUN_UNKNOWN;
             log_message(LOG_WARNING,
                 "%s: its QEMU does not answer on %s; it is watched on and can be "
                 "reached by signals until it answers again",
@@ -157,14 +158,15 @@ static void questions_due(struct monitor *monitor)
                                                       : calm ? STATISTICS_CALM
                                                              : STATISTICS_TIGHT);
     }
-    if (monitor->interval != 0 && monitor->interval != interval_wanted(monitor))
+    if (!monitor->owner.may_touch(monitor->owner.userdata))
+        monitor->due &= ~QUESTION_BIT(ASK_INTERVAL);
+    else if (monitor->interval != 0 && monitor->interval != interval_wanted(monitor))
         monitor->due |= QUESTION_BIT(ASK_INTERVAL);
 }
 
-/* May be asked something: connected, not frozen by us, and not still owing an answer that is
- * overdue; that one comes first, however late, and every question more would only wait in QEMU's
- * memory. */
-static bool is_askable(const struct monitor *monitor)
+/* An answer that is overdue comes first, however late, and every question more would only wait in
+ * QEMU's memory. */
+bool monitor_is_askable(const struct monitor *monitor)
 {
     return monitor->vm && qmp_session_state(monitor->session) == QMP_STATE_READY &&
            !qmp_session_overdue(monitor->session) && !vm_has(monitor->vm, VM_MEASURE_FROZEN_SIGNAL);
@@ -180,7 +182,7 @@ void monitor_advance(struct monitor *monitor, enum band band, uint64_t now)
     }
     if (qmp_session_deadline(monitor->session) <= now)
         (void)qmp_session_dispatch(monitor->session, 0, now);
-    if (is_askable(monitor)) {
+    if (monitor_is_askable(monitor)) {
         questions_due(monitor);
         while (monitor->due && !monitor->in_flight) {
             enum question question = (enum question)__builtin_ctz(monitor->due);
@@ -202,7 +204,7 @@ uint64_t monitor_deadline(const struct monitor *monitor)
 {
     uint64_t deadline = qmp_session_deadline(monitor->session);
 
-    if (!monitor->in_flight && is_askable(monitor)) {
+    if (!monitor->in_flight && monitor_is_askable(monitor)) {
         deadline = min_u64(deadline, monitor->next_state);
         if (monitor->balloon[0] != '\0')
             deadline = min_u64(deadline, monitor->next_statistics);
@@ -267,6 +269,8 @@ static void on_event(
     switch (record->event) {
     case QMP_EVENT_STOP:
         vm->stop_seen = true;
+        if (vm_has(vm, VM_MEASURE_STOP_SENT))
+            monitor_take_run_state(monitor, QMP_RUN_PAUSED);
         monitor_refresh(monitor);
         break;
     case QMP_EVENT_RESUME:
@@ -356,9 +360,8 @@ struct monitor *monitor_free(struct monitor *monitor)
     if (!monitor)
         return NULL;
     loop_remove(monitor->owner.loop, &monitor->source);
-    if (monitor->vm)
-        monitor->vm->monitor = NULL;
-    monitor->vm = NULL; /* what the session still answers while it is freed has no one to go to */
+    monitor_attach(
+        monitor, NULL); /* what the session still answers while it is freed has no one to go to */
     monitor->session = qmp_session_free(monitor->session);
     free(monitor);
     return NULL;

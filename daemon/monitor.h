@@ -27,6 +27,9 @@ struct monitor_owner {
     struct loop *loop;
     /* The peer is known: find the VM of PID and set it by monitor_attach(). */
     void (*connected)(struct monitor *monitor, pid_t pid, void *userdata);
+    /* Whether guests may be touched at all: in dry run not even their statistics are switched on.
+     */
+    bool (*may_touch)(void *userdata);
     /* Its vCPU threads are known (again). */
     void (*vcpus)(struct vm *vm, const struct qmp_cpus *cpus, void *userdata);
     /* QEMU gave it another name than it was known by. */
@@ -46,6 +49,8 @@ struct qmp_session *monitor_session(struct monitor *monitor);
 
 /* Keeps deadlines, reconnects, and asks what is due in BAND. */
 void monitor_advance(struct monitor *monitor, enum band band, uint64_t now);
+/* May be asked something: connected, not frozen by us, and not owing an answer that is overdue. */
+bool monitor_is_askable(const struct monitor *monitor);
 /* When monitor_advance() must be called next. */
 uint64_t monitor_deadline(const struct monitor *monitor);
 /* Asks for run state and balloon at the next occasion, because something just changed them. */

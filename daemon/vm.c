@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 #include <unistd.h>
 
 #include <plimsoll/cleanup.h>
+
+/* /proc/PID/status has about 1.5 KiB; long lists of groups and CPUs come to a few more. */
+#define STATUS_TEXT_MAX 8192
 
 static int pidfd_open_process(pid_t pid)
 {
@@ -119,6 +123,7 @@ void vm_write_ledger(struct vm *vm)
         .identity = vm->figures.identity,
         .measures = vm->figures.measures,
         .oom_score_before = vm->oom_score_before,
+        .oom_score_previous = vm->oom_score_previous,
         .reason = vm->reason,
     };
 
@@ -130,12 +135,43 @@ void vm_write_ledger(struct vm *vm)
     ledger_put(vm->ledger, vm->slot, &entry);
 }
 
+/* A SIGKILL is pending for the process: it is dying, however long that takes. */
+static bool kill_is_pending(const struct vm *vm)
+{
+    static const char *const masks[] = {"SigPnd:", "ShdPnd:"};
+    char text[STATUS_TEXT_MAX];
+    ssize_t length = pread(vm->sampler.status_fd, text, sizeof text - 1, 0);
+
+    if (length <= 0)
+        return false;
+    text[length] = '\0';
+    for (size_t i = 0; i < ELEMENTSOF(masks); i++) {
+        const char *mask = strstr(text, masks[i]);
+
+        if (mask && strtoull(mask + strlen(masks[i]), NULL, 16) >> (SIGKILL - 1) & 1)
+            return true;
+    }
+    return false;
+}
+
 void vm_adopt(struct vm *vm, const struct ledger_entry *entry)
 {
+    struct vm_measures *measures = &vm->figures.measures;
+
     memcpy(vm->figures.name, entry->name, sizeof vm->figures.name);
     memcpy(vm->figures.identity.uuid, entry->identity.uuid, UUID_SIZE);
     memcpy(vm->monitor_before, entry->monitor, sizeof vm->monitor_before);
-    vm->figures.measures = entry->measures;
+    *measures = entry->measures;
     vm->oom_score_before = entry->oom_score_before;
+    vm->oom_score_previous = entry->oom_score_previous;
     vm->reason = entry->reason;
+    vm->frozen_since = loop_now();
+    /* Nobody heard whether a STOP event came. It was running when the ledger was written, and the
+     * `stop` went out with the next instruction: if it is paused now, that was us. */
+    vm->stop_seen = true;
+    if (vm_has(vm, VM_MEASURE_KILLED) && !kill_is_pending(vm)) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_KILLED;
+        measures->killed_since = UNKNOWN;
+    }
+    vm_write_ledger(vm);
 }

@@ -37,12 +37,18 @@ struct vm {
     int32_t oom_score_before;                /* valid with VM_MEASURE_OOM_SCORE */
     char monitor_before[LEDGER_MONITOR_MAX]; /* its socket before a restart of the guard */
     enum reason reason;                      /* of the last action taken on it */
-    bool stop_seen;      /* a STOP event came since our `stop`: the pause is ours */
-    bool stop_pending;   /* our `stop` is in flight on this very connection */
-    bool resume_pending; /* a query or `cont` of a resume is in flight */
-    bool gone;           /* the process has ended; freed at the end of this wait */
-    uint64_t next_edge;  /* when statm and memory.current are due */
-    uint64_t next_full;  /* when status, numa_stat and the like are due */
+    bool stop_seen;             /* a STOP event came since our `stop`: the pause is ours */
+    bool stop_pending;          /* our `stop` is in flight on this very connection */
+    bool resume_pending;        /* a query or `cont` of a resume is in flight */
+    bool leave_stop;            /* at exit: was thawed, and is to be stopped */
+    bool leave_resumed;         /* at exit: its resume was tried */
+    bool gone;                  /* the process has ended; freed at the end of this wait */
+    uint64_t frozen_since;      /* by a signal of ours */
+    uint64_t state_read;        /* when process_state was read last */
+    unsigned balloons_pending;  /* targets in flight; the last decides */
+    int32_t oom_score_previous; /* the score of ours before the one that is being set */
+    uint64_t next_edge;         /* when statm and memory.current are due */
+    uint64_t next_full;         /* when status, numa_stat and the like are due */
     struct log_limit unreadable_said, refused_said;
 };
 
@@ -59,7 +65,8 @@ bool vm_alive(const struct vm *vm);
 /* Writes the measures in figures to its slot: before an act that adds one, after one that took one
  * back. */
 void vm_write_ledger(struct vm *vm);
-/* Takes over what an earlier guard had in force on it. */
+/* Takes over what an earlier guard had in force on it. A kill that was noted but never sent is no
+ * measure: the policy decides anew. */
 void vm_adopt(struct vm *vm, const struct ledger_entry *entry);
 
 static inline bool vm_has(const struct vm *vm, uint32_t measures)

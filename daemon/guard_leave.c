@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard's clean exit. Whatever is configured, a freeze does not outlive its guard where the
+ * guest has a monitor: it is a bridge of seconds, so it is thawed and stopped properly. With
+ * on-exit=restore measures are then taken back, while the host is calm and no more at a time than
+ * half of the headroom of a fresh look, for nobody will be there to take it again.
+ */
+#include <errno.h>
+
+#include "act.h"
+#include "guard_private.h"
+#include "log.h"
+#include "undo.h"
+
+/* A thaw and the answer of a `stop`. */
+#define BRIDGE_TIMEOUT (5 * NSEC_PER_SEC)
+/* How long handing back may take in all: systemd waits 90 s before it kills. */
+#define RESTORE_TIMEOUT (20 * NSEC_PER_SEC)
+/* Between two looks. A balloon shows within a second how much of what was given is taken. */
+#define LEAVE_STEP (250 * NSEC_PER_MSEC)
+#define ROOM_DIVISOR 2
+
+static void wait_step(struct guard *guard, uint64_t until)
+{
+    while (loop_now() < until) {
+        if (loop_wait(guard->loop, until) < 0)
+            return;
+        inventory_advance(guard->inventory, guard->plan->assessment.band, loop_now());
+    }
+}
+
+/* ---- freezes ---- */
+
+static bool bridge_step(struct guard *guard, uint64_t now)
+{
+    bool left = false;
+
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED) || !vm->monitor)
+            continue;
+        if (vm_has(vm, VM_MEASURE_FROZEN) && act_thaw(vm, MODE_ENFORCE) == 0)
+            vm->leave_stop = !vm_has(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED);
+        if (vm->leave_stop && act_pause(vm, MODE_ENFORCE, now) == 0)
+            vm->leave_stop = false;
+        left |= vm->leave_stop || vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_STOP_SENT);
+    }
+    return left;
+}
+
+static void bridges_close(struct guard *guard)
+{
+    uint64_t now = loop_now(), end = now + BRIDGE_TIMEOUT;
+
+    while (bridge_step(guard, now) && now < end) {
+        wait_step(guard, now + LEAVE_STEP);
+        now = loop_now();
+    }
+}
+
+/* ---- measures ---- */
+
+static uint64_t room_now(const struct guard *guard)
+{
+    uint64_t room = UNKNOWN;
+
+    for (uint32_t i = 0; i < guard->plan->assessment.pool_count; i++) {
+        const struct pool_view *pool = &guard->plan->assessment.pools[i];
+
+        if (known(pool->total) && pool->kind != POOL_NODE)
+            room = min_u64(room, pool->headroom > 0 ? (uint64_t)pool->headroom : 0);
+    }
+    return known(room) ? room / ROOM_DIVISOR : 0;
+}
+
+static void balloon_back(struct vm *vm, uint64_t *room, uint64_t now)
+{
+    const struct vm_measures *measures = &vm->figures.measures;
+    const struct vm_balloon *balloon = &vm->figures.balloon;
+    uint64_t gain = sub_or_zero(measures->balloon_before, known_or(balloon->actual, 0));
+    struct undo_decision decision = undo_may_deflate(
+        balloon->actual, measures->balloon_before, measures->balloon_target, QMP_MIGRATION_NONE);
+
+    if (measures->balloon_target == measures->balloon_before || gain > *room ||
+        decision.verdict != UNDO_DO || vm->figures.migration != VM_MIGRATION_NONE)
+        return;
+    if (act_balloon(vm, measures->balloon_before, MODE_ENFORCE, now) == 0)
+        *room -= gain;
+}
+
+static void pause_back(struct vm *vm, uint64_t *room, uint64_t now)
+{
+    uint64_t held = vm_held(&vm->figures);
+    uint64_t gain = known(held) && known(vm->figures.maximum)
+                        ? sub_or_zero(vm->figures.maximum, held)
+                        : UNKNOWN;
+
+    if (vm_has(vm, VM_MEASURE_RESUMING) || vm->leave_resumed || gain > *room)
+        return;
+    vm->leave_resumed = true; /* refused once is refused: it stays in the ledger */
+    if (act_resume(vm, MODE_ENFORCE, now) == 0)
+        *room -= gain;
+}
+
+/* Returns true while something is left that this may still change. */
+static bool restore_step(struct guard *guard, uint64_t now)
+{
+    uint64_t room = room_now(guard);
+    bool left = false;
+
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED))
+            continue;
+        if (vm_has(vm, VM_MEASURE_OOM_SCORE))
+            (void)act_oom_score_restore(vm, &guard->roots);
+        if (vm_has(vm, VM_MEASURE_PAUSE))
+            pause_back(vm, &room, now);
+        else if (vm_has(vm, VM_MEASURE_BALLOON))
+            balloon_back(vm, &room, now);
+        act_pause_advance(vm, now);
+        left |= vm->figures.measures.in_force != 0;
+    }
+    return left;
+}
+
+static void measures_restore(struct guard *guard)
+{
+    uint64_t now = loop_now(), end = now + RESTORE_TIMEOUT;
+    bool left = true;
+
+    while (left && now < end) {
+        guard_reckon(guard, now);
+        if (guard->plan->assessment.band != BAND_CALM)
+            break;
+        left = restore_step(guard, now);
+        if (left)
+            wait_step(guard, now + LEAVE_STEP);
+        now = loop_now();
+    }
+    if (left)
+        log_message(LOG_WARNING,
+            "not every measure could be taken back: the host is %s, and what does not fit or does "
+            "not answer stays in the ledger for the next plimsolld, or: plimsoll undo --offline",
+            band_name(guard->plan->assessment.band));
+}
+
+void guard_leave(struct guard *guard)
+{
+    bridges_close(guard);
+    if (guard->rules->host.on_exit == ON_EXIT_RESTORE)
+        measures_restore(guard);
+}
