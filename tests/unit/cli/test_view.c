@@ -4,6 +4,7 @@
  * nothing that identifies a guest is lost, and no document makes it fall over.
  */
 #include "status_view.h"
+#include "suite.h"
 
 #include <check.h>
 #include <locale.h>
@@ -213,15 +214,12 @@ END_TEST
 
 int main(void)
 {
+    if (!setlocale(LC_ALL, "C.UTF-8"))
+        return suite_skip("there is no locale C.UTF-8");
+
     Suite *suite = suite_create("status view");
     TCase *tcase = tcase_create("tables");
-    SRunner *runner;
-    int failed;
 
-    if (!setlocale(LC_ALL, "C.UTF-8")) {
-        fputs("SKIP: there is no locale C.UTF-8\n", stderr);
-        return 77;
-    }
     tcase_add_checked_fixture(tcase, NULL, teardown);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_none);
@@ -232,9 +230,5 @@ int main(void)
     tcase_add_test(tcase, test_colours);
     tcase_add_test(tcase, test_strange_documents);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 /* The configuration: what is read, every mistake with its words, and that nothing crashes it. */
 #include "config.h"
 #include "config_file.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -534,9 +535,5 @@ int main(void)
     tcase_add_test(tests, largest_file);
     tcase_add_test(tests, random_mutations);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
  */
 #include "control_interface.h"
 #include "control_server.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -611,8 +612,6 @@ int main(void)
 {
     Suite *suite = suite_create("control");
     TCase *tcase = tcase_create("server");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
@@ -632,9 +631,5 @@ int main(void)
     tcase_add_test(tcase, test_rights);
     tcase_add_test(tcase, test_place);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The ledger: against SIGKILL in the middle of writing, damage, strangers and other boots. */
 #include "ledger_layout.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -580,9 +581,5 @@ int main(void)
     tcase_add_test(tests, every_prefix_of_a_put_is_whole);
     tcase_add_test(tests, put_makes_no_system_call);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

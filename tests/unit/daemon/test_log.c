@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The log: a stalled reader never stalls the writer, nothing is lost unsaid, order stays. */
 #include "log.h"
+#include "suite.h"
 #include "text.h"
 
 #include <check.h>
@@ -355,9 +356,5 @@ int main(void)
     tcase_add_test(tests, permits);
     tcase_add_test(tests, quotes);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

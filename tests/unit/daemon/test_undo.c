@@ -3,6 +3,7 @@
  * Undo from a real ledger, on real processes: a child for signals, scores and identity, a folder of
  * fakes for cgroups, and the real QEMU, running its firmware, for pause and balloon.
  */
+#include "suite.h"
 #include "undo.h"
 
 #include "fake_qemu.h"
@@ -555,8 +556,6 @@ int main(void)
 {
     Suite *suite = suite_create("undo");
     TCase *tcase = tcase_create("offline");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
@@ -575,9 +574,5 @@ int main(void)
     tcase_add_test(tcase, test_qemu_busy_monitor);
     tcase_add_test(tcase, test_qemu_foreign_monitor);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "story.h"
+#include "suite.h"
 
 #define CAPACITY 8
 #define STEPS 6
@@ -457,9 +458,5 @@ int main(void)
     tcase_set_timeout(tests, 100); /* under valgrind */
     Suite *suite = suite_create("properties");
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }
