@@ -319,7 +319,7 @@ START_TEST(quotes)
     ck_assert_str_eq(log_quote("\n\n\n", buffer, 8), "\"\xe2\x80\xa6\"");
     /* Whatever is quoted ends in a quote, within the room, whole. */
     srandom(1);
-    for (int round = 0; round < 20000; round++) {
+    for (uint64_t left = suite_cases(20000); left > 0; left--) {
         char text[40];
         size_t length = (size_t)random() % sizeof(text), size = 8 + (size_t)random() % 40;
         for (size_t i = 0; i < length; i++)

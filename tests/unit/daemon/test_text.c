@@ -180,7 +180,7 @@ END_TEST
 START_TEST(random_bytes_become_text)
 {
     srandom(1);
-    for (int round = 0; round < 20000; round++) {
+    for (uint64_t left = suite_cases(20000); left > 0; left--) {
         char buffer[32];
         size_t length = (size_t)random() % sizeof(buffer);
         for (size_t i = 0; i < length; i++)
