@@ -309,10 +309,10 @@ static void check_plan(const struct world *world)
         check_action(world, &plan->actions[i], &seen);
     ck_assert_uint_le(seen.destructive, 1);
     const struct pool_view *host = &plan->assessment.pools[0];
-    int64_t headroom = host->headroom;
+    uint64_t room = host->headroom > 0 ? (uint64_t)host->headroom : 0;
     if (known(host->total) && world->rules->host.bands[BAND_TIGHT].headroom.kind == AMOUNT_AUTO)
-        headroom -= (int64_t)((host->total - host->floor) / 100 * 15); /* where tight begins */
-    ck_assert_uint_le(seen.grants, headroom > 0 ? (uint64_t)headroom : 0);
+        room = sub_or_zero(room, (host->total - host->floor) / 100 * 15); /* where tight begins */
+    ck_assert_uint_le(seen.grants, room);
 }
 
 static void decide(struct world *world)

@@ -29,7 +29,7 @@ static int lines_of(const char *stream, size_t piece, size_t line_max, char *ret
         size_t line_length;
         while ((r = qmp_frame_next(&frame, &bytes, &length, &line, &line_length)) > 0) {
             strncat(ret_joined, line, line_length);
-            strncat(ret_joined, "|", 1);
+            strcat(ret_joined, "|");
         }
     }
     qmp_frame_release(&frame);
