@@ -22,6 +22,9 @@ int suite_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Whether the kernel has pidfd_open() (Linux 5.3), as a guest is held by nothing else. Valgrind
  * answers ENOSYS for a system call that it does not know, and its 3.19 does not know this one. */
 bool suite_has_pidfd(void);
+#define SUITE_NO_PIDFD                                                                          \
+    "pidfd_open() is not there, by which every guest is held: Linux before 5.3, or a valgrind " \
+    "that does not know it"
 
 /* How many random cases to try: PLIMSOLL_TEST_CASES where that is a number above 0 (tests/run
  * lowers it for valgrind), else USUAL. */

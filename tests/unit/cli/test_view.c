@@ -122,7 +122,8 @@ END_TEST
 
 START_TEST(test_widths)
 {
-    char *text = document(500, "a-rather-long-name-of-a-guest-in-some-cloud-", "enforce", "");
+    static const char name[] = "a-rather-long-name-of-a-guest-in-some-cloud-";
+    char *text = document(20, name, "enforce", "");
 
     for (unsigned width = 40; width <= 200; width++) {
         render(text, width, false);
@@ -131,6 +132,8 @@ START_TEST(test_widths)
         if (width >= 80)
             assert_width(width);
     }
+    free(text);
+    text = document(500, name, "enforce", "");
     render(text, 80, false);
     assert_has("KIND");
     assert_has_not("CLASS"); /* the first to go */

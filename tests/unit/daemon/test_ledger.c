@@ -229,6 +229,21 @@ START_TEST(fork_keeps_the_lock)
 }
 END_TEST
 
+/* Whether a process in strict seccomp lives when it makes no other call. Under valgrind it does
+ * not: valgrind's own calls are made in the same process, between ours. */
+static bool seccomp_works(void)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
+            _exit(1);
+        syscall(SYS_exit, 0); /* _exit() is exit_group, which strict mode does not allow */
+    }
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /* No system call between begin and end of a put: in strict seccomp a process may only read, write,
  * exit and return from signals, anything else is SIGKILL. */
 START_TEST(put_makes_no_system_call)
@@ -246,7 +261,6 @@ START_TEST(put_makes_no_system_call)
             ledger_put(ledger, slot, &entry);
         ledger_clear(ledger, 1);
         ledger_record(ledger, &destruction);
-        /* _exit() is exit_group, which strict mode does not allow. */
         syscall(SYS_exit,
             ledger_get(ledger, 0) && !ledger_get(ledger, 1) && ledger_history(ledger, 0) ? 0 : 2);
     }
@@ -275,7 +289,11 @@ int main(void)
     tcase_add_test(tests, strangers_are_refused);
     tcase_add_test(tests, second_opener_is_told_the_pid);
     tcase_add_test(tests, fork_keeps_the_lock);
-    tcase_add_test(tests, put_makes_no_system_call);
+    if (seccomp_works())
+        tcase_add_test(tests, put_makes_no_system_call);
+    else
+        fprintf(stderr, "SKIP: put_makes_no_system_call: a process in strict seccomp does not live "
+                        "here even if it does nothing\n");
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }

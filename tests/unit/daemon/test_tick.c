@@ -240,6 +240,9 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
+
     Suite *suite = suite_create("tick");
     TCase *whole = tcase_create("whole ticks");
 

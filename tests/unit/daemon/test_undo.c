@@ -184,6 +184,9 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
+
     Suite *suite = suite_create("undo");
     TCase *tcase = tcase_create("processes");
 
