@@ -15,22 +15,17 @@
  */
 #include "act.h"
 #include "announce.h"
+#include "process.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <plimsoll/qmp.h>
 
 /* The parts of a resume have short answers; what does not answer is asked again by a later one. */
 #define RESUME_TIMEOUT MONITOR_TIMEOUT
-
-static int signal_send(const struct vm *vm, int number)
-{
-    return syscall(SYS_pidfd_send_signal, vm->pidfd, number, NULL, 0) < 0 ? -errno : 0;
-}
 
 /* Writes all, also when one fails: a half-frozen guest still runs, a half-thawed one hangs. */
 static int freeze_write(const struct vm *vm, char value)
@@ -126,12 +121,13 @@ int act_freeze(struct vm *vm, enum mode mode, uint64_t now)
     if (!vm_has(vm, VM_MEASURE_PAUSE))
         vm->figures.measures.paused_since = now;
     measure_change(vm, 0, measure);
-    result = measure == VM_MEASURE_FROZEN_CGROUP ? freeze_write(vm, '1') : signal_send(vm, SIGSTOP);
+    result = measure == VM_MEASURE_FROZEN_CGROUP ? freeze_write(vm, '1')
+                                                 : process_signal(vm->pidfd, SIGSTOP);
     if (result < 0 && measure == VM_MEASURE_FROZEN_CGROUP) {
         /* Its cgroups went, or refuse: the signal needs neither. */
         (void)freeze_write(vm, '0');
         measure_change(vm, VM_MEASURE_FROZEN_CGROUP, VM_MEASURE_FROZEN_SIGNAL);
-        result = signal_send(vm, SIGSTOP);
+        result = process_signal(vm->pidfd, SIGSTOP);
     }
     if (result < 0)
         measure_change(vm, VM_MEASURE_FROZEN, 0);
@@ -151,7 +147,7 @@ int act_thaw(struct vm *vm, enum mode mode)
     if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP))
         /* After a restart the groups are known again only once QEMU has named its vCPUs. */
         result = vm->freeze_count > 0 ? freeze_write(vm, '0') : -EAGAIN;
-    if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && signal_send(vm, SIGCONT) < 0)
+    if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && process_signal(vm->pidfd, SIGCONT) < 0)
         result = -errno;
     if (result < 0) {
         if (result != -EAGAIN && log_permit(&vm->refused_said, loop_now()))
