@@ -6,12 +6,11 @@
  * process that is stopped or whose v2 cgroups are frozen.
  */
 #include "act.h"
+#include "process.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 int act_kill(struct vm *vm, enum reason reason, enum mode mode, uint64_t now)
 {
@@ -33,9 +32,9 @@ int act_kill(struct vm *vm, enum reason reason, enum mode mode, uint64_t now)
     measures->in_force |= VM_MEASURE_KILLED;
     measures->killed_since = now;
     vm_write_ledger(vm);
-    if (syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0) == 0)
+    result = process_signal(vm->pidfd, SIGKILL);
+    if (result == 0)
         return 0;
-    result = -errno;
     measures->in_force &= ~(uint32_t)VM_MEASURE_KILLED;
     measures->killed_since = UNKNOWN;
     vm_write_ledger(vm);

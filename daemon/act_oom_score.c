@@ -5,17 +5,12 @@
  * process has not ended since: then it was that process's file.
  */
 #include "act.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-/* OOM_SCORE_ADJ_MIN and _MAX, include/uapi/linux/oom.h. */
-#define SCORE_MIN (-1000)
-#define SCORE_MAX 1000
 
 static int score_open(const struct vm *vm, const struct roots *roots)
 {
@@ -34,30 +29,6 @@ static int score_open(const struct vm *vm, const struct roots *roots)
         return -ESRCH;
     }
     return fd;
-}
-
-static int score_read(int fd, int32_t *ret_score)
-{
-    char text[16], *end;
-    ssize_t length = pread(fd, text, sizeof text - 1, 0);
-    long score;
-
-    if (length <= 0)
-        return length < 0 ? -errno : -EBADMSG;
-    text[length] = '\0';
-    score = strtol(text, &end, 10);
-    if (end == text || score < SCORE_MIN || score > SCORE_MAX)
-        return -EBADMSG;
-    *ret_score = (int32_t)score;
-    return 0;
-}
-
-static int score_write(int fd, int32_t score)
-{
-    char text[16];
-    int length = snprintf(text, sizeof text, "%d", score);
-
-    return pwrite(fd, text, (size_t)length, 0) < 0 ? -errno : 0;
 }
 
 static void measure_end(struct vm *vm)
@@ -85,7 +56,7 @@ static int score_change(struct vm *vm, int fd, int32_t current, int32_t score)
     measures->in_force |= VM_MEASURE_OOM_SCORE;
     measures->oom_score_set = score;
     vm_write_ledger(vm);
-    result = score_write(fd, score);
+    result = process_score_write(fd, score);
     if (result == 0) {
         vm->figures.oom_score_adj = score;
     } else if (ours) {
@@ -102,12 +73,12 @@ int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum 
     int32_t current = 0;
     int fd, result;
 
-    if (score < SCORE_MIN || score > SCORE_MAX)
+    if (score < PROCESS_SCORE_MIN || score > PROCESS_SCORE_MAX)
         return -EINVAL;
     fd = score_open(vm, roots);
     if (fd < 0)
         return fd;
-    result = score_read(fd, &current);
+    result = process_score_read(fd, &current);
     if (result == 0 && mode == MODE_ENFORCE)
         result = score_change(vm, fd, current, score);
     close(fd);
@@ -124,10 +95,10 @@ int act_oom_score_restore(struct vm *vm, const struct roots *roots)
     fd = score_open(vm, roots);
     if (fd < 0)
         return fd;
-    result = score_read(fd, &current);
+    result = process_score_read(fd, &current);
     /* Somebody else's value stays; the measure is over either way. */
     if (result == 0 && score_is_ours(vm, current))
-        result = score_write(fd, vm->oom_score_before);
+        result = process_score_write(fd, vm->oom_score_before);
     close(fd);
     if (result == 0)
         measure_end(vm);

@@ -15,12 +15,12 @@
  */
 #include "act.h"
 #include "announce.h"
+#include "process.h"
 #include "undo_process.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <plimsoll/qmp.h>
@@ -30,11 +30,6 @@
 /* A signal is delivered within a scheduling tick or two of every thread; before that its state
  * letter says nothing. */
 #define FREEZE_SETTLE NSEC_PER_SEC
-
-static int signal_send(const struct vm *vm, int number)
-{
-    return syscall(SYS_pidfd_send_signal, vm->pidfd, number, NULL, 0) < 0 ? -errno : 0;
-}
 
 /* Writes all, also when one fails: a half-frozen guest still runs, a half-thawed one hangs. */
 static int freeze_write(const struct vm *vm, char value)
@@ -137,12 +132,13 @@ int act_freeze(struct vm *vm, enum mode mode, uint64_t now)
         vm->figures.measures.paused_since = now;
     vm->frozen_since = now;
     measure_change(vm, 0, measure);
-    result = measure == VM_MEASURE_FROZEN_CGROUP ? freeze_write(vm, '1') : signal_send(vm, SIGSTOP);
+    result = measure == VM_MEASURE_FROZEN_CGROUP ? freeze_write(vm, '1')
+                                                 : process_signal(vm->pidfd, SIGSTOP);
     if (result < 0 && measure == VM_MEASURE_FROZEN_CGROUP) {
         /* Its cgroups went, or refuse: the signal needs neither. */
         (void)freeze_write(vm, '0');
         measure_change(vm, VM_MEASURE_FROZEN_CGROUP, VM_MEASURE_FROZEN_SIGNAL);
-        result = signal_send(vm, SIGSTOP);
+        result = process_signal(vm->pidfd, SIGSTOP);
     }
     if (result < 0)
         measure_change(vm, VM_MEASURE_FROZEN, 0);
@@ -159,7 +155,7 @@ static int thaw_found(const struct vm *vm)
     int result = undo_process_open(vm->roots->proc, &vm->figures.identity, &process);
 
     if (result == 0)
-        result = undo_process_thaw(vm->roots->proc, &process);
+        result = undo_process_thaw(vm->roots, &process);
     undo_process_close(&process);
     return result < 0 ? result : 0;
 }
@@ -180,7 +176,7 @@ int act_thaw(struct vm *vm, enum mode mode)
         return 0;
     if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP))
         result = thaw_groups(vm);
-    if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && signal_send(vm, SIGCONT) < 0)
+    if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && process_signal(vm->pidfd, SIGCONT) < 0)
         result = -errno;
     if (result < 0) {
         if (log_permit(&vm->refused_said, loop_now()))

@@ -19,11 +19,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 
 #include <plimsoll/units.h>
 
@@ -153,9 +153,9 @@ static int rehearse_on(int pidfd)
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        if (syscall(SYS_pidfd_send_signal, pidfd, signals[i].number, NULL, 0) < 0) {
-            int result = -errno;
+        int result = process_signal(pidfd, signals[i].number);
 
+        if (result < 0) {
             log_message(LOG_ERR, "pidfd_send_signal() with %s failed in rehearsal: %s",
                 signals[i].name, strerror(-result));
             return result;
@@ -186,9 +186,9 @@ int isolate_rehearse(void)
         for (;;)
             pause();
     }
-    pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    pidfd = process_hold(child);
     if (pidfd < 0) {
-        result = -errno;
+        result = pidfd;
         log_message(LOG_ERR, "pidfd_open() failed in rehearsal: %s; Linux 5.3 or newer is needed",
             strerror(-result));
         (void)kill(child, SIGKILL);

@@ -10,6 +10,7 @@
 #include "sample_vm.h"
 
 #include "kernel_file.h"
+#include "process.h"
 #include "sample_cgroup.h"
 #include "sample_process.h"
 
@@ -163,23 +164,6 @@ static int vm_read_limits(const struct vm_sampler *sampler, struct vm_snapshot *
     return 0;
 }
 
-static int vm_read_score(const struct vm_sampler *sampler, struct vm_snapshot *vm)
-{
-    char text[16]; /* -1000 … 1000 */
-    const char *cursor = text;
-    uint64_t score;
-
-    int length = process_text_read(sampler->oom_score_adj_fd, text, sizeof(text));
-    if (length < 0)
-        return length;
-    bool negative = *cursor == '-';
-    cursor += negative;
-    if (!kernel_number_parse(&cursor, &score) || *cursor != '\n' || score > 1000)
-        return -EBADMSG;
-    vm->oom_score_adj = negative ? -(int32_t)score : (int32_t)score;
-    return 0;
-}
-
 static uint32_t node_index(const struct host_snapshot *host, uint64_t id)
 {
     uint32_t i = 0;
@@ -266,7 +250,8 @@ static int vm_read_full(
 {
     int result = vm_read_limits(sampler, vm);
 
-    result = first_failure(result, vm_read_score(sampler, vm));
+    result =
+        first_failure(result, process_score_read(sampler->oom_score_adj_fd, &vm->oom_score_adj));
     vm_read_nodes(sampler, host, vm);
     if (vm->process_state != VM_PROCESS_DEAD)
         result = first_failure(result, vm_read_status(sampler, vm));

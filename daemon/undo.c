@@ -98,7 +98,7 @@ static void thaw(struct undo_vm *vm)
     int result;
 
     if (vm->entry.measures.in_force & VM_MEASURE_FROZEN_CGROUP) {
-        result = undo_process_thaw(vm->undo->options->roots->proc, &vm->process);
+        result = undo_process_thaw(vm->undo->options->roots, &vm->process);
         (void)snprintf(text, sizeof(text), "cannot thaw its cgroups: %s", strerror(-result));
         settle(vm, "freeze", VM_MEASURE_FROZEN_CGROUP, result == 0 ? nothing : done, result, text);
     }

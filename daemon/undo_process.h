@@ -5,6 +5,8 @@
 #ifndef PLIMSOLL_DAEMON_UNDO_PROCESS_H
 #define PLIMSOLL_DAEMON_UNDO_PROCESS_H
 
+#include "roots.h"
+
 #include <plimsoll/snapshot.h>
 
 struct undo_process {
@@ -24,7 +26,7 @@ int undo_process_set_score(const struct undo_process *process, int32_t score);
 
 /* Writes 0 to cgroup.freeze of every v2 cgroup that a thread of the process stands in and that is
  * frozen itself (not by an ancestor, which would not be ours). Returns how many there were, or a
- * negative errno after trying all; -ENOENT: no cgroup v2 is mounted. */
-int undo_process_thaw(const char *proc, const struct undo_process *process);
+ * negative errno after trying all; -ENOENT: no thread stands in a v2 cgroup that can be seen. */
+int undo_process_thaw(const struct roots *roots, const struct undo_process *process);
 
 #endif

@@ -6,27 +6,20 @@
  */
 #include "vm.h"
 
+#include "process.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <plimsoll/cleanup.h>
 
 /* /proc/PID/status has about 1.5 KiB; long lists of groups and CPUs come to a few more. */
 #define STATUS_TEXT_MAX 8192
-
-static int pidfd_open_process(pid_t pid)
-{
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-
-    /* Always close-on-exec (pidfd_create(), kernel/fork.c); never blocks, only polls. */
-    return fd < 0 ? -errno : fd;
-}
 
 static void figures_unknown(struct vm_snapshot *figures)
 {
@@ -76,7 +69,7 @@ int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots
     figures_unknown(&vm->figures);
     vm->figures.identity = *identity;
     vm->figures.slot = slot;
-    vm->pidfd = pidfd_open_process(identity->pid);
+    vm->pidfd = process_hold(identity->pid);
     if (vm->pidfd < 0) {
         result = vm->pidfd;
         goto fail;

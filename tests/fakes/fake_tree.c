@@ -4,8 +4,6 @@
 
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,22 +19,12 @@ static void tree_path(const struct fake_tree *tree, const char *path, char *buff
     ck_assert(length > 0 && length < PATH_MAX);
 }
 
-static void make_parents(char *path)
-{
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        ck_assert(mkdir(path, 0755) == 0 || errno == EEXIST);
-        *slash = '/';
-    }
-}
-
 struct fake_tree *fake_tree_new(void)
 {
     struct fake_tree *tree = calloc(1, sizeof(*tree));
 
     ck_assert_ptr_nonnull(tree);
-    (void)snprintf(tree->folder, sizeof(tree->folder), "/tmp/plimsoll-fake-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(tree->folder));
+    scratch_make("fake", tree->folder);
     (void)snprintf(tree->proc, sizeof(tree->proc), "%s/proc", tree->folder);
     (void)snprintf(tree->sys, sizeof(tree->sys), "%s/sys", tree->folder);
     (void)snprintf(tree->unified, sizeof(tree->unified), "%s/unified", tree->folder);
@@ -47,19 +35,11 @@ struct fake_tree *fake_tree_new(void)
     return tree;
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 struct fake_tree *fake_tree_free(struct fake_tree *tree)
 {
     if (!tree)
         return NULL;
-    ck_assert_int_eq(nftw(tree->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    scratch_remove(tree->folder);
     free(tree);
     return NULL;
 }
@@ -70,11 +50,7 @@ void fake_tree_write_bytes(
     char full[PATH_MAX];
 
     tree_path(tree, path, full);
-    make_parents(full);
-    int fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    ck_assert_msg(fd >= 0, "%s: %s", full, strerror(errno));
-    ck_assert_int_eq(write(fd, bytes, length), (ssize_t)length);
-    ck_assert_int_eq(close(fd), 0);
+    scratch_write_bytes(full, bytes, length);
 }
 
 void fake_tree_write(struct fake_tree *tree, const char *path, const char *format, ...)
@@ -95,7 +71,7 @@ void fake_tree_link(struct fake_tree *tree, const char *path, const char *target
     char full[PATH_MAX];
 
     tree_path(tree, path, full);
-    make_parents(full);
+    scratch_make_parents(full);
     (void)unlink(full);
     ck_assert_int_eq(symlink(target, full), 0);
 }
@@ -105,7 +81,7 @@ void fake_tree_remove(struct fake_tree *tree, const char *path)
     char full[PATH_MAX];
 
     tree_path(tree, path, full);
-    ck_assert_int_eq(nftw(full, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    scratch_remove(full);
 }
 
 static void tree_write_node(struct fake_tree *tree, unsigned node)

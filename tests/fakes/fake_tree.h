@@ -8,12 +8,13 @@
 #define PLIMSOLL_TESTS_FAKE_TREE_H
 
 #include "roots.h"
+#include "scratch.h"
 
 #include <stdint.h>
 #include <sys/types.h>
 
 struct fake_tree {
-    char folder[64];
+    char folder[SCRATCH_FOLDER_MAX];
     char proc[80], sys[80];
     char unified[80], memory[80]; /* where the cgroup hierarchies are "mounted" */
     struct roots roots;

@@ -4,10 +4,10 @@
  * not boot a guest that does something else.
  */
 #include "schedule.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -107,9 +107,5 @@ int main(void)
     tcase_add_loop_test(grammar, test_refused, 0, sizeof(refused) / sizeof(refused[0]));
     tcase_add_test(grammar, test_too_many);
     suite_add_tcase(suite, grammar);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

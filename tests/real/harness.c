@@ -8,6 +8,7 @@
 #include "harness.h"
 
 #include "guest.h"
+#include "suite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,12 +56,6 @@ const char *harness_directory(void)
 const char *harness_cgroup(void)
 {
     return getenv(CGROUP_VARIABLE);
-}
-
-static int skip(const char *reason)
-{
-    (void)fprintf(stderr, "SKIP: %s\n", reason);
-    return HARNESS_SKIP;
 }
 
 /* ---- what can be run ---- */
@@ -222,7 +217,7 @@ static bool world_enter(void)
            mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
 }
 
-static int suite_run(Suite *(*suite)(void))
+static int inner_run(Suite *(*suite)(void))
 {
     if (!world_enter()) {
         perror("cannot enter the namespaces");
@@ -230,11 +225,7 @@ static int suite_run(Suite *(*suite)(void))
     }
     accelerator_find();
     (void)fprintf(stderr, "accelerator: %s\n", getenv("PLIMSOLL_ACCEL"));
-    SRunner *runner = srunner_create(suite());
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite());
 }
 
 /* Waits for the inner process. What would end this one (meson's SIGTERM at a timeout) ends that one
@@ -253,7 +244,7 @@ static int world_run(Suite *(*suite)(void))
 {
     sigset_t signals, before;
     if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
-        return skip("no namespaces of our own can be had");
+        return suite_skip("no namespaces of our own can be had");
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigaddset(&signals, SIGTERM);
@@ -265,7 +256,7 @@ static int world_run(Suite *(*suite)(void))
         return EXIT_FAILURE;
     if (inner == 0) {
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        int result = suite_run(suite);
+        int result = inner_run(suite);
         (void)fflush(NULL);
         _exit(result);
     }
@@ -275,12 +266,12 @@ static int world_run(Suite *(*suite)(void))
 int harness_run(Suite *(*suite)(void), unsigned needs)
 {
     if (geteuid() != 0)
-        return skip("only root can give the guests a PID namespace of their own");
+        return suite_skip("only root can give the guests a PID namespace of their own");
     if ((needs & HARNESS_NEED_GUARD) &&
         (!program_found("PLIMSOLL_DAEMON") || !program_found("PLIMSOLL_COMMAND")))
-        return skip("plimsolld and plimsoll are not built");
+        return suite_skip("plimsolld and plimsoll are not built");
     if (!guest_find())
-        return skip("there is no guest to boot: see tests/guest/build");
+        return suite_skip("there is no guest to boot: see tests/guest/build");
 
     char directory[] = "/tmp/plimsoll-test-XXXXXX";
     if (!mkdtemp(directory) || setenv(DIRECTORY_VARIABLE, directory, 1) < 0)

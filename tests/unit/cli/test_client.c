@@ -4,6 +4,7 @@
  * a script: accept, read the request, write the given bytes, close or stay.
  */
 #include "client.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -216,8 +217,6 @@ int main(void)
 {
     Suite *suite = suite_create("client");
     TCase *tcase = tcase_create("call");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
@@ -229,9 +228,5 @@ int main(void)
     tcase_add_test(tcase, test_endless);
     tcase_add_test(tcase, test_errors);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The log: a stalled reader never stalls the writer, nothing is lost unsaid, order stays. */
 #include "log.h"
+#include "suite.h"
 #include "text.h"
 
 #include <check.h>
@@ -318,7 +319,7 @@ START_TEST(quotes)
     ck_assert_str_eq(log_quote("\n\n\n", buffer, 8), "\"\xe2\x80\xa6\"");
     /* Whatever is quoted ends in a quote, within the room, whole. */
     srandom(1);
-    for (int round = 0; round < 20000; round++) {
+    for (uint64_t left = suite_cases(20000); left > 0; left--) {
         char text[40];
         size_t length = (size_t)random() % sizeof(text), size = 8 + (size_t)random() % 40;
         for (size_t i = 0; i < length; i++)
@@ -355,9 +356,5 @@ int main(void)
     tcase_add_test(tests, permits);
     tcase_add_test(tests, quotes);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

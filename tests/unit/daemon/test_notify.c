@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The notification protocol against a real socket that plays the service manager. */
 #include "notify.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -208,9 +209,5 @@ int main(void)
     tcase_add_test(tests, no_manager);
     tcase_add_test(tests, watchdog_interval);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

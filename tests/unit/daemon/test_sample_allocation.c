@@ -7,6 +7,7 @@
 #include "sample_host.h"
 #include "sample_process.h"
 #include "sample_vm.h"
+#include "suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -83,9 +84,5 @@ int main(void)
 
     tcase_add_test(tests, reads_allocate_nothing);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 /* The host's figures, read from a fake tree where every number is known, and from this machine. */
 #include "fake_tree.h"
 #include "sample_host.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -306,9 +307,5 @@ int main(void)
     tcase_add_test(tests, many_cpus_make_a_long_zoneinfo);
     tcase_add_test(tests, this_machine);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

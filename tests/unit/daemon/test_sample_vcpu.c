@@ -5,6 +5,7 @@
  */
 #include "kernel_file.h"
 #include "sample_cgroup.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -272,9 +272,5 @@ int main(void)
     tcase_add_test(tests, never_with_the_main_thread);
     tcase_add_test(tests, gone);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

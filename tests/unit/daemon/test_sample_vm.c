@@ -4,13 +4,13 @@
 #include "kernel_file.h"
 #include "sample_process.h"
 #include "sample_vm.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <plimsoll/cleanup.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -374,9 +374,5 @@ int main(void)
     tcase_add_test(tests, this_process);
     tcase_add_test(tests, a_process_that_ends);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

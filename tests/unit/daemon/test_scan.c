@@ -3,12 +3,12 @@
  */
 #include "fake_tree.h"
 #include "scan.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <plimsoll/cleanup.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -310,9 +310,5 @@ int main(void)
     tcase_add_test(tests, long_and_hostile_names);
     tcase_add_test(tests, broken_processes_do_not_stop_it);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 /* What command lines say, and that hostile ones say nothing. */
 #include "scan_cmdline.h"
 #include "scan_name.h"
+#include "suite.h"
 
 #include <check.h>
 #include <plimsoll/cleanup.h>
@@ -219,9 +220,5 @@ int main(void)
     tcase_add_loop_test(tests, clean, 0, (int)ELEMENTSOF(cleaned));
     tcase_add_test(tests, clean_cuts_between_characters);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The scan on the real /proc: a QEMU is found, namesakes are not, a KVM guest of any name is. */
 #include "scan.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -191,9 +192,5 @@ int main(void)
     tcase_add_test(tests, a_borrowed_name);
     tcase_add_test(tests, a_kvm_guest_of_any_name);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -5,6 +5,7 @@
  */
 #include "control_interface.h"
 #include "status.h"
+#include "suite.h"
 
 #include <check.h>
 #include <plimsoll/cleanup.h>
@@ -327,8 +328,6 @@ int main(void)
 {
     Suite *suite = suite_create("status");
     TCase *tcase = tcase_create("json");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_unknown);
@@ -337,9 +336,5 @@ int main(void)
     tcase_add_test(tcase, test_states);
     tcase_add_test(tcase, test_described);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Text at the edges: numbers both ways, cleaning, and the cutting of errors. */
+#include "suite.h"
 #include "text.h"
 
 #include <check.h>
@@ -179,7 +180,7 @@ END_TEST
 START_TEST(random_bytes_become_text)
 {
     srandom(1);
-    for (int round = 0; round < 20000; round++) {
+    for (uint64_t left = suite_cases(20000); left > 0; left--) {
         char buffer[32];
         size_t length = (size_t)random() % sizeof(buffer);
         for (size_t i = 0; i < length; i++)
@@ -234,9 +235,5 @@ int main(void)
     tcase_add_test(tests, random_bytes_become_text);
     tcase_add_test(tests, errors);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -5,11 +5,11 @@
  * has.
  */
 #include "fake_host.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -240,10 +240,11 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
+
     Suite *suite = suite_create("tick");
     TCase *whole = tcase_create("whole ticks");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(whole, 60);
     tcase_add_loop_test(whole, calm_host_is_seen_whole, 0, FAKE_CGROUPS_HYBRID + 1);
@@ -254,9 +255,5 @@ int main(void)
     tcase_add_test(whole, second_guard_is_refused_and_told_who);
     tcase_add_test(whole, bad_reload_keeps_what_was);
     suite_add_tcase(suite, whole);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -3,12 +3,12 @@
  * The decisions of undo: what is ours is taken back, what is another's is left, what would harm is
  * refused.
  */
+#include "suite.h"
 #include "undo.h"
 
 #include <check.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/units.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define OURS (VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED)
@@ -90,16 +90,10 @@ int main(void)
 {
     Suite *suite = suite_create("undo decisions");
     TCase *tcase = tcase_create("decide");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, test_resume);
     tcase_add_test(tcase, test_deflate);
     tcase_add_test(tcase, test_score);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

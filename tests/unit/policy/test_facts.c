@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts that are tables: kinds of VMs, minimums, names, defaults. */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <plimsoll/cleanup.h>
 
 #include "story.h"
+#include "suite.h"
 
 struct kind_case {
     const char *name;
@@ -117,9 +117,5 @@ int main(void)
     tcase_add_test(tests, every_name_is_there_and_unique);
     Suite *suite = suite_create("facts");
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Stories about who is stopped or killed, and who never is. */
 #include <check.h>
-#include <stdlib.h>
 
 #include "story.h"
+#include "suite.h"
 
 #define MS NSEC_PER_MSEC
 #define SEC NSEC_PER_SEC
@@ -221,9 +221,5 @@ int main(void)
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("ladder");
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -4,10 +4,10 @@
  * after a counterexample (peer_N) are known failures of other managers.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "story.h"
+#include "suite.h"
 
 #define MS NSEC_PER_MSEC
 #define SEC NSEC_PER_SEC
@@ -109,8 +109,8 @@ START_TEST(peer_7_a_resume_has_its_room)
     story->guests[grower].growth = (int64_t)(512 * MIB);
     ck_assert(story_until(story, ACTION_PAUSE, grower, 60 * SEC, 20 * MS));
     story->guests[grower].growth = 0;
-    /* Something else gives memory back; the paused one is resumed while there is room for it, before
-     * that room is granted to others. */
+    /* Something else gives memory back; the paused one is resumed while there is room for it,
+     * before that room is granted to others. */
     story->other = GIB;
     ck_assert(story_until(story, ACTION_RESUME, grower, 120 * SEC, 100 * MS));
     const struct pool_view *host = &story->plan->assessment.pools[0];
@@ -407,9 +407,5 @@ int main(void)
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("stories");
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

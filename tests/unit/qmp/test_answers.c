@@ -4,12 +4,12 @@
  * else.
  */
 #include "harness.h"
+#include "suite.h"
 
 #include <plimsoll/cleanup.h>
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void ask_any(struct harness *h, enum qmp_command command)
@@ -342,9 +342,5 @@ int main(void)
     tcase_add_test(answers, memory_replies);
     tcase_add_test(answers, errors_of_the_peer);
     suite_add_tcase(suite, answers);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

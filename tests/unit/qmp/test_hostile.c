@@ -3,6 +3,7 @@
  * A session against a peer that breaks the protocol, floods, says without end, or does not listen.
  */
 #include "harness.h"
+#include "suite.h"
 
 #include <plimsoll/cleanup.h>
 
@@ -243,9 +244,5 @@ int main(void)
     tcase_add_test(hostile, deep_nesting_is_fatal);
     tcase_add_test(hostile, flood_is_read_in_bounded_parts);
     suite_add_tcase(suite, hostile);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

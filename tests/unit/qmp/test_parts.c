@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "message.h"
 #include "output.h"
+#include "suite.h"
 #include "text.h"
 
 #include <plimsoll/cleanup.h>
@@ -28,7 +29,7 @@ static int lines_of(const char *stream, size_t piece, size_t line_max, char *ret
         size_t line_length;
         while ((r = qmp_frame_next(&frame, &bytes, &length, &line, &line_length)) > 0) {
             strncat(ret_joined, line, line_length);
-            strncat(ret_joined, "|", 1);
+            strcat(ret_joined, "|");
         }
     }
     qmp_frame_release(&frame);
@@ -272,9 +273,5 @@ int main(void)
     tcase_add_test(parts, message_trees_are_bounded);
     tcase_add_test(parts, message_depth_is_bounded);
     suite_add_tcase(suite, parts);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
  * inside. Only where no QEMU is installed is the test skipped (exit code 77).
  */
 #include "harness.h"
+#include "suite.h"
 
 #include <plimsoll/cleanup.h>
 
@@ -20,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_SKIPPED 77
 #define PATIENCE (60 * SECOND) /* a machine under load, valgrind, TCG */
 
 static char folder[64];
@@ -287,8 +287,7 @@ END_TEST
 int main(void)
 {
     if (system("command -v qemu-system-x86_64 >/dev/null 2>&1") != 0) { /* NOLINT(cert-env33-c) */
-        printf("SKIPPED: qemu-system-x86_64 is not installed, so no real QEMU was talked to\n");
-        return EXIT_SKIPPED;
+        return suite_skip("qemu-system-x86_64 is not installed, so no real QEMU was talked to");
     }
     Suite *suite = suite_create("qmp-real");
     TCase *real = tcase_create("real");
@@ -300,9 +299,5 @@ int main(void)
     tcase_add_test(real, stopped_qemu_times_out_and_comes_back);
     tcase_add_test(real, killed_qemu_answers_all);
     suite_add_tcase(suite, real);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -4,6 +4,7 @@
  * that the test turns.
  */
 #include "harness.h"
+#include "suite.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -159,9 +160,5 @@ int main(void)
     tcase_add_test(reconnect, full_backlog_is_backed_off_from);
     tcase_add_test(reconnect, socket_that_nobody_listens_at);
     suite_add_tcase(suite, reconnect);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

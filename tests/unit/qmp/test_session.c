@@ -4,6 +4,7 @@
  * or dies.
  */
 #include "harness.h"
+#include "suite.h"
 
 #include <plimsoll/cleanup.h>
 
@@ -461,9 +462,5 @@ int main(void)
     tcase_add_test(session, idle_session_is_small);
     tcase_add_test(session, options_are_checked);
     suite_add_tcase(suite, session);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }
