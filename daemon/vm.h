@@ -40,7 +40,7 @@ struct vm {
     bool stop_pending;   /* our `stop` is in flight on this very connection */
     bool resume_pending; /* a query or `cont` of a resume is in flight */
     bool gone;           /* the process has ended; freed at the end of this wait */
-    uint64_t next_edge;  /* when statm and memory.current are due */
+    uint64_t next_edge;  /* when statm is due */
     uint64_t next_full;  /* when status, numa_stat and the like are due */
     struct log_limit unreadable_said, refused_said;
 };
