@@ -41,7 +41,7 @@ struct vm {
     bool resume_pending; /* a query or `cont` of a resume is in flight */
     bool gone;           /* the process has ended; freed at the end of this wait */
     uint64_t next_edge;  /* when statm is due */
-    uint64_t next_full;  /* when status, numa_stat and the like are due */
+    uint64_t next_full;  /* when status, numa_stat and the like are due; 0: never read */
     struct log_limit unreadable_said, refused_said;
 };
 
