@@ -4,7 +4,6 @@
  * it is called, and everything else is passed over. How many are looked at is bounded by the room
  * for monitors, so that a folder filled with sockets costs no more than a host full of guests.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +15,8 @@
 #include <unistd.h>
 
 #include "inventory_private.h"
+#include "kernel_directory.h"
+#include "kernel_file.h"
 
 #include <plimsoll/cleanup.h>
 
@@ -80,46 +81,52 @@ static void directory_watch(struct inventory *inventory)
         IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
 }
 
+/* One entry of the directory, open as FOLDER. */
+static void socket_consider(struct inventory *inventory, int folder, const char *name)
+{
+    char path[LEDGER_MONITOR_MAX];
+    struct stat status;
+    int length;
+
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISSOCK(status.st_mode))
+        return;
+    length = snprintf(path, sizeof path, "%s/%s", inventory->qmp_directory, name);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        if (log_permit(&inventory->directory_said, loop_now()))
+            log_message(LOG_WARNING,
+                "a socket in %s is not used: its path is longer than the %zu "
+                "bytes of a socket address",
+                inventory->qmp_directory, sizeof path - 1);
+    } else {
+        struct monitor *monitor = find_path(inventory, path);
+
+        if (!monitor)
+            monitor_begin(inventory, path);
+        else if (inventory->sockets_changed)
+            monitor_retry(monitor);
+    }
+}
+
 void inventory_find_sockets(struct inventory *inventory)
 {
-    DIR *directory;
-    struct dirent *entry;
+    CLEANUP(kernel_file_close_at) int folder = -1;
+    struct kernel_directory directory;
+    const char *name;
 
     inventory->sockets_due = false;
     drop_stale(inventory);
     directory_watch(inventory);
-    directory = opendir(inventory->qmp_directory);
-    if (!directory) {
-        if (errno != ENOENT && log_permit(&inventory->directory_said, loop_now()))
+    folder = kernel_file_open(AT_FDCWD, inventory->qmp_directory);
+    if (folder < 0) {
+        if (folder != -ENOENT && log_permit(&inventory->directory_said, loop_now()))
             log_message(LOG_WARNING, "%s cannot be read: %s; guests are reached by signals only",
-                inventory->qmp_directory, strerror(errno));
+                inventory->qmp_directory, strerror(-folder));
         return;
     }
-    for (unsigned i = 0; i < DIRECTORY_ENTRIES_MAX && (entry = readdir(directory)); i++) {
-        char path[LEDGER_MONITOR_MAX];
-        struct stat status;
-        int length;
-
-        if (fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-            !S_ISSOCK(status.st_mode))
-            continue;
-        length = snprintf(path, sizeof path, "%s/%s", inventory->qmp_directory, entry->d_name);
-        if (length < 0 || (size_t)length >= sizeof path) {
-            if (log_permit(&inventory->directory_said, loop_now()))
-                log_message(LOG_WARNING,
-                    "a socket in %s is not used: its path is longer than the %zu "
-                    "bytes of a socket address",
-                    inventory->qmp_directory, sizeof path - 1);
-        } else {
-            struct monitor *monitor = find_path(inventory, path);
-
-            if (!monitor)
-                monitor_begin(inventory, path);
-            else if (inventory->sockets_changed)
-                monitor_retry(monitor);
-        }
-    }
-    closedir(directory);
+    kernel_directory_begin(&directory, folder);
+    for (unsigned i = 0; i < DIRECTORY_ENTRIES_MAX && kernel_directory_next(&directory, &name) > 0;
+         i++)
+        socket_consider(inventory, folder, name);
     inventory->sockets_changed = false;
 }
 

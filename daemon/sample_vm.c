@@ -252,6 +252,8 @@ static int vm_read_full(
 
     result =
         first_failure(result, process_score_read(sampler->oom_score_adj_fd, &vm->oom_score_adj));
+    if (kernel_file_read_number(sampler->cgroup_current_fd, &vm->cgroup_current) < 0)
+        vm->cgroup_current = UNKNOWN;
     vm_read_nodes(sampler, host, vm);
     if (vm->process_state != VM_PROCESS_DEAD)
         result = first_failure(result, vm_read_status(sampler, vm));
@@ -269,8 +271,6 @@ int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
         vm->process_state = VM_PROCESS_UNKNOWN;
         result = first_failure(result, process_state_read(sampler->stat_fd, &vm->process_state));
     }
-    if (kernel_file_read_number(sampler->cgroup_current_fd, &vm->cgroup_current) < 0)
-        vm->cgroup_current = UNKNOWN;
     if (depth == SAMPLE_FULL)
         result = first_failure(result, vm_read_full(sampler, host, vm));
     if (vm->process_state == VM_PROCESS_DEAD)

@@ -35,12 +35,12 @@ int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
 void vm_sampler_close(struct vm_sampler *sampler);
 
 /*
- * Reads into VM's fields. SAMPLE_EDGE: statm and memory.current, what changes from tick to tick;
- * the state letter, which costs more than both, keeps its last value unless statm shows that the
- * process has no memory left. SAMPLE_FULL adds it, status, limits, numa_stat and the score. Returns
- * 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated or malformed (VM->sampled is then
- * UNKNOWN, and so are the fields that could not be read). Of a zombie, all sizes are UNKNOWN.
- * No allocation.
+ * Reads into VM's fields. SAMPLE_EDGE: statm, what decisions at the edge rest on; the state letter,
+ * which costs more than that, keeps its last value unless statm shows that the process has no
+ * memory left. SAMPLE_FULL adds it, status, limits, memory.current, numa_stat and the score.
+ * Returns 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated or malformed (VM->sampled
+ * is then UNKNOWN, and so are the fields that could not be read). Of a zombie, all sizes are
+ * UNKNOWN. No allocation.
  */
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
     const struct host_snapshot *host, uint64_t now, struct vm_snapshot *vm);

@@ -9,9 +9,9 @@
  */
 #include "scan_wiring.h"
 
+#include "kernel_directory.h"
 #include "kernel_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <plimsoll/cleanup.h>
@@ -55,23 +55,18 @@ static void wiring_count_link(struct wiring_count *count, const char *link)
         count->wiring.vdpa++;
 }
 
-static void directory_close_at(DIR **directory)
+static int links_count(int folder, struct wiring_count *count)
 {
-    if (*directory)
-        (void)closedir(*directory);
-}
-
-static int links_count(DIR *directory, struct wiring_count *count)
-{
-    struct dirent *entry;
+    struct kernel_directory directory;
+    const char *name;
     char link[64]; /* longer than any link that we know */
 
+    kernel_directory_begin(&directory, folder);
     for (unsigned seen = 0; seen < WIRING_DESCRIPTORS_MAX; seen++) {
-        errno = 0;
-        entry = readdir(directory);
-        if (!entry)
-            return -errno;
-        ssize_t length = readlinkat(dirfd(directory), entry->d_name, link, sizeof(link));
+        int result = kernel_directory_next(&directory, &name);
+        if (result <= 0)
+            return result;
+        ssize_t length = readlinkat(folder, name, link, sizeof(link));
         if (length < 0 && (errno == EACCES || errno == EPERM))
             return -errno;
         if (length <= 0 || (size_t)length == sizeof(link))
@@ -87,18 +82,9 @@ static int links_count(DIR *directory, struct wiring_count *count)
 
 static int descriptors_read(int process, struct wiring_count *count)
 {
-    CLEANUP(directory_close_at) DIR *directory = NULL;
-    int fd = kernel_file_open(process, "fd");
+    CLEANUP(kernel_file_close_at) int folder = kernel_file_open(process, "fd");
 
-    if (fd < 0)
-        return fd;
-    directory = fdopendir(fd);
-    if (!directory) {
-        int error = -errno;
-        (void)kernel_file_close(fd);
-        return error;
-    }
-    return links_count(directory, count);
+    return folder < 0 ? folder : links_count(folder, count);
 }
 
 int wiring_read(int process, struct vm_wiring *ret_wiring)

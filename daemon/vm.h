@@ -47,8 +47,8 @@ struct vm {
     uint64_t state_read;        /* when process_state was read last */
     unsigned balloons_pending;  /* targets in flight; the last decides */
     int32_t oom_score_previous; /* the score of ours before the one that is being set */
-    uint64_t next_edge;         /* when statm and memory.current are due */
-    uint64_t next_full;         /* when status, numa_stat and the like are due */
+    uint64_t next_edge;         /* when statm is due */
+    uint64_t next_full;         /* when status, numa_stat and the like are due; 0: never read */
     struct log_limit unreadable_said, refused_said;
 };
 
