@@ -243,6 +243,106 @@ START_TEST(never_with_the_main_thread)
 }
 END_TEST
 
+/* Another process that stands in the group: a freeze would hit it, too. */
+static pid_t bystander_start(const char *group)
+{
+    pid_t child = fork();
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            (void)pause();
+    }
+    ck_assert(group_write_number(".", "cgroup.procs", child));
+    ck_assert(group_write_number(group, "cgroup.threads", child));
+    return child;
+}
+
+static void bystander_stop(pid_t child)
+{
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+
+START_TEST(never_with_another_process)
+{
+    pid_t vcpus[2];
+    int fds[2] = {-1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    memcpy(vcpus, shared->threads + 1, sizeof(vcpus));
+    pid_t bystander = bystander_start("vcpu1");
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, vcpus, 2, fds), 0);
+    ck_assert_int_eq(fds[0], -1);
+    bystander_stop(bystander);
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, vcpus, 2, fds), 2);
+    for (unsigned i = 0; i < 2; i++)
+        (void)close(fds[i]);
+    stop(child);
+}
+END_TEST
+
+START_TEST(never_when_all_threads_are_named)
+{
+    pid_t threads[THREADS];
+    int fds[THREADS] = {-1, -1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    memcpy(threads, shared->threads, sizeof(threads));
+    /* Each in a group of its own, all in one of them, all in the domain. */
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, threads, THREADS, fds), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert(group_write_number("vcpu0", "cgroup.threads", threads[i]));
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, threads, THREADS, fds), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert(group_write_number(".", "cgroup.threads", threads[i]));
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, threads, THREADS, fds), 0);
+    ck_assert_int_eq(fds[0], -1);
+    stop(child);
+}
+END_TEST
+
+START_TEST(never_with_a_group_below)
+{
+    char below[PATH_MAX];
+    pid_t vcpus[2];
+    int fds[2] = {-1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    memcpy(vcpus, shared->threads + 1, sizeof(vcpus));
+    (void)snprintf(below, sizeof(below), "%s/vcpu1/below", folder);
+    ck_assert_int_eq(mkdir(below, 0755), 0);
+    int opened = vcpu_cgroups_open(&real, mounts, child, vcpus, 2, fds);
+    ck_assert_int_eq(rmdir(below), 0);
+    ck_assert_int_eq(opened, 0);
+    stop(child);
+}
+END_TEST
+
+/* QEMU's round-robin TCG runs all vCPUs on one thread and names it for each of them. */
+START_TEST(one_thread_may_be_all_vcpus)
+{
+    pid_t vcpus[3];
+    int fds[3] = {-1, -1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    for (unsigned i = 0; i < ELEMENTSOF(vcpus); i++)
+        vcpus[i] = shared->threads[1];
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, vcpus, 3, fds), 1);
+    (void)close(fds[0]);
+    stop(child);
+}
+END_TEST
+
 START_TEST(gone)
 {
     pid_t threads[1] = {1};
@@ -270,6 +370,10 @@ int main(void)
     tcase_add_test(tests, freezes_vcpus_and_nothing_else);
     tcase_add_test(tests, vcpus_may_share_a_group);
     tcase_add_test(tests, never_with_the_main_thread);
+    tcase_add_test(tests, never_with_another_process);
+    tcase_add_test(tests, never_when_all_threads_are_named);
+    tcase_add_test(tests, never_with_a_group_below);
+    tcase_add_test(tests, one_thread_may_be_all_vcpus);
     tcase_add_test(tests, gone);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
