@@ -12,6 +12,7 @@
 #include "sample_cgroup.h"
 #include "sample_process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <plimsoll/cleanup.h>
@@ -182,4 +183,84 @@ int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mou
     for (unsigned i = 0; i < found; i++)
         ret_fds[i] = STEAL_FD(groups->groups[i].fd);
     return (int)found;
+}
+
+static void directory_close_at(DIR **directory)
+{
+    if (*directory)
+        (void)closedir(*directory);
+}
+
+static bool name_is_vcpu(const char *comm)
+{
+    static const char prefix[] = "CPU ";
+    static const char digits[] = "0123456789";
+
+    if (strncmp(comm, prefix, strlen(prefix)) != 0)
+        return strcmp(comm, "ALL CPUs/TCG\n") == 0;
+    comm += strlen(prefix);
+    size_t length = strspn(comm, digits);
+    return length > 0 &&
+           (strcmp(comm + length, "/KVM\n") == 0 || strcmp(comm + length, "/TCG\n") == 0);
+}
+
+/* False, too, for one that has ended meanwhile. */
+static bool thread_is_vcpu(int tasks, const char *thread)
+{
+    CLEANUP(kernel_file_close_at) int fd = -1;
+    char path[NAME_MAX + sizeof("/comm")], comm[32]; /* 15 characters and a newline */
+
+    (void)snprintf(path, sizeof(path), "%s/comm", thread);
+    fd = kernel_file_open(tasks, path);
+    return fd >= 0 && kernel_file_read(fd, comm, sizeof(comm)) > 0 && name_is_vcpu(comm);
+}
+
+static int tasks_open(const struct roots *roots, pid_t pid, DIR **ret_directory)
+{
+    CLEANUP(kernel_file_close_at) int process = process_folder_open(roots->proc, pid);
+    CLEANUP(kernel_file_close_at) int fd = -1;
+
+    if (process < 0)
+        return process;
+    fd = kernel_file_open(process, "task");
+    if (fd < 0)
+        return fd == -ENOENT ? -ESRCH : fd;
+    DIR *directory = fdopendir(fd);
+    if (!directory)
+        return -errno;
+    fd = -1;
+    *ret_directory = directory;
+    return 0;
+}
+
+int vcpu_threads_find(const struct roots *roots, pid_t pid, pid_t *ret_threads, unsigned capacity)
+{
+    CLEANUP(directory_close_at) DIR *directory = NULL;
+    const struct dirent *entry;
+    unsigned seen = 0, found = 0;
+    uint64_t thread;
+
+    int result = tasks_open(roots, pid, &directory);
+    if (result < 0)
+        return result;
+    pid_t *threads = calloc(capacity + 1, sizeof(*threads));
+    if (!threads)
+        return -ENOMEM;
+    while (result == 0 && (entry = readdir(directory))) {
+        const char *cursor = entry->d_name;
+        if (!kernel_number_parse(&cursor, &thread) || *cursor != '\0' || thread > INT_MAX)
+            continue;
+        if (++seen > VCPU_THREADS_MAX)
+            result = -E2BIG;
+        else if (!thread_is_vcpu(dirfd(directory), entry->d_name))
+            continue;
+        else if (found == capacity)
+            result = -E2BIG;
+        else
+            threads[found++] = (pid_t)thread;
+    }
+    if (result == 0)
+        memcpy(ret_threads, threads, found * sizeof(*threads));
+    free(threads);
+    return result < 0 ? result : (int)found;
 }

@@ -55,4 +55,14 @@ int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
 int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
     const pid_t *threads, unsigned count, int *ret_fds);
 
+/*
+ * The vCPU threads of a QEMU that nobody can ask, by the names that debug-threads=on, which libvirt
+ * always sets, gives them: "CPU <n>/KVM", "CPU <n>/TCG" and "ALL CPUs/TCG" (QEMU,
+ * accel/kvm/kvm-accel-ops.c and accel/tcg). Fills RET_THREADS and returns how many there are; 0: it
+ * names none. The process chose the names: vcpu_cgroups_open() says whether they can be acted on.
+ * -ESRCH: it is gone; -E2BIG: more than CAPACITY, or too many threads to look at; else negative
+ * errno.
+ */
+int vcpu_threads_find(const struct roots *roots, pid_t pid, pid_t *ret_threads, unsigned capacity);
+
 #endif
