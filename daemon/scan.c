@@ -192,7 +192,7 @@ static int guest_read(struct scan *scan, int process, const struct process_stat 
     int result = facts_get(scan, process, young, entry, &facts);
     if (result < 0)
         return result;
-    if (facts.probe)
+    if (facts.probe && young)
         return -ENOENT;
     struct scan_found found = {
         .identity = {.pid = entry->pid, .start_time = entry->start_time},
