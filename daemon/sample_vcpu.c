@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the cgroups by which a guest's vCPUs can be frozen while its other threads go on.
+ * Finds the cgroups by which a guest's vCPUs can be frozen while everything else goes on.
  *
- * Freezing acts on a cgroup and all below it. So a vCPU's group is usable only if none of the
- * process's other threads stands in it or below: freezing libvirt's scope would silence the monitor
- * with the guest. Groups are compared by their folder, which is unique within one mount.
+ * Freezing acts on a cgroup and all below it, whoever stands there: with libvirt's scope the
+ * monitor would fall silent, and a threaded cgroup can hold threads of several processes. So a
+ * group is usable only if the kernel's own list of it, cgroup.threads, names vCPUs and nothing
+ * else, and no group is below it. The list, not the process, is asked: what a guest's process says
+ * of its threads can then freeze that process's vCPUs and nobody else.
  */
 #include "kernel_file.h"
 #include "sample_cgroup.h"
@@ -44,12 +46,6 @@ static struct vcpu_groups *vcpu_groups_free(struct vcpu_groups *groups)
 }
 DEFINE_CLEANUP(struct vcpu_groups *, vcpu_groups_free);
 
-static void directory_close_at(DIR **directory)
-{
-    if (*directory)
-        (void)closedir(*directory);
-}
-
 static int thread_folder(
     const struct cgroup_mounts *mounts, int process, int thread, char ret_folder[PATH_MAX])
 {
@@ -80,58 +76,81 @@ static int groups_add(struct vcpu_groups *groups, const char *folder)
     return 0;
 }
 
-static bool groups_cover(const struct vcpu_groups *groups, const char *folder)
+static int thread_compare(const void *left, const void *right)
 {
-    for (unsigned i = 0; i < groups->count; i++) {
-        size_t length = strlen(groups->groups[i].folder);
-        if (strncmp(folder, groups->groups[i].folder, length) == 0 &&
-            (folder[length] == '/' || folder[length] == '\0'))
-            return true;
+    pid_t a = *(const pid_t *)left, b = *(const pid_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* COUNT becomes that of the distinct ones: QEMU's round-robin TCG names one thread for all vCPUs.
+ */
+static pid_t *threads_sort(const pid_t *threads, unsigned *count)
+{
+    pid_t *sorted = calloc(*count + 1, sizeof(*sorted));
+    unsigned distinct = 0;
+
+    if (!sorted)
+        return NULL;
+    memcpy(sorted, threads, *count * sizeof(*sorted));
+    qsort(sorted, *count, sizeof(*sorted), thread_compare);
+    for (unsigned i = 0; i < *count; i++)
+        if (distinct == 0 || sorted[i] != sorted[distinct - 1])
+            sorted[distinct++] = sorted[i];
+    *count = distinct;
+    return sorted;
+}
+
+/* cgroup.stat begins with the number of groups below (Documentation/admin-guide/cgroup-v2.rst). */
+static bool group_is_leaf(const char *folder)
+{
+    static const char none[] = "nr_descendants 0\n";
+    CLEANUP(kernel_file_close_at) int fd = kernel_file_open_format("%s/cgroup.stat", folder);
+    char text[1024]; /* two lines, and one or two for each controller */
+
+    return kernel_file_read(fd, text, sizeof(text)) > 0 && strncmp(text, none, strlen(none)) == 0;
+}
+
+/* Adds the group's threads to SEEN; false when one of them is none of the COUNT sorted THREADS, or
+ * is the process's main one, in which the monitor runs. A thread of a pid namespace that is not
+ * ours reads as 0, which is no vCPU either. */
+static bool group_is_own(
+    const char *folder, pid_t main, const pid_t *threads, unsigned count, unsigned *seen)
+{
+    CLEANUP(kernel_file_close_at) int fd = kernel_file_open_format("%s/cgroup.threads", folder);
+    struct kernel_lines lines;
+    const char *line;
+    uint64_t number;
+
+    if (fd < 0 || !group_is_leaf(folder))
+        return false;
+    kernel_lines_begin(&lines, fd);
+    while ((line = kernel_lines_next(&lines))) {
+        if (!kernel_number_parse(&line, &number) || number > INT_MAX)
+            return false;
+        pid_t thread = (pid_t)number;
+        if (thread == main || !bsearch(&thread, threads, count, sizeof(*threads), thread_compare))
+            return false;
+        (*seen)++;
     }
-    return false;
+    return true;
 }
 
-static bool is_vcpu(const pid_t *threads, unsigned count, uint64_t thread)
+/* 1: freezing these groups stops the threads and nothing else; 0: it could stop more. That each
+ * thread was met proves, too, that no list was cut short. */
+static int groups_are_own(
+    const struct vcpu_groups *groups, pid_t main, const pid_t *threads, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
-        if ((uint64_t)threads[i] == thread)
-            return true;
-    return false;
-}
-
-/* 1: no other thread of the process would be frozen, too; 0: one would. */
-static int groups_are_own(const struct vcpu_groups *groups, const struct cgroup_mounts *mounts,
-    int process, const pid_t *threads, unsigned count)
-{
-    CLEANUP(directory_close_at) DIR *directory = NULL;
-    CLEANUP(kernel_file_close_at) int fd = kernel_file_open(process, "task");
-    char folder[PATH_MAX];
-    struct dirent *entry;
+    pid_t *sorted = threads_sort(threads, &count);
+    bool own = true;
     unsigned seen = 0;
-    uint64_t thread;
 
-    if (fd < 0)
-        return fd == -ENOENT ? -ESRCH : fd;
-    directory = fdopendir(fd);
-    if (!directory)
-        return -errno;
-    fd = -1;
-    while ((entry = readdir(directory))) {
-        const char *cursor = entry->d_name;
-        if (!kernel_number_parse(&cursor, &thread) || thread > INT_MAX ||
-            is_vcpu(threads, count, thread))
-            continue;
-        if (++seen > VCPU_THREADS_MAX)
-            return -E2BIG;
-        int result = thread_folder(mounts, process, (int)thread, folder);
-        if (result == -ESRCH)
-            continue; /* it ended meanwhile */
-        if (result < 0)
-            return result;
-        if (groups_cover(groups, folder))
-            return 0;
-    }
-    return 1;
+    if (!sorted)
+        return -ENOMEM;
+    for (unsigned i = 0; own && i < groups->count; i++)
+        own = group_is_own(groups->groups[i].folder, main, sorted, count, &seen);
+    free(sorted);
+    return own && seen == count;
 }
 
 int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
@@ -157,11 +176,91 @@ int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mou
         if (result < 0)
             return result;
     }
-    int own = groups_are_own(groups, mounts, process, threads, count);
+    int own = groups_are_own(groups, pid, threads, count);
     if (own <= 0)
         return own;
     unsigned found = groups->count;
     for (unsigned i = 0; i < found; i++)
         ret_fds[i] = STEAL_FD(groups->groups[i].fd);
     return (int)found;
+}
+
+static void directory_close_at(DIR **directory)
+{
+    if (*directory)
+        (void)closedir(*directory);
+}
+
+static bool name_is_vcpu(const char *comm)
+{
+    static const char prefix[] = "CPU ";
+    static const char digits[] = "0123456789";
+
+    if (strncmp(comm, prefix, strlen(prefix)) != 0)
+        return strcmp(comm, "ALL CPUs/TCG\n") == 0;
+    comm += strlen(prefix);
+    size_t length = strspn(comm, digits);
+    return length > 0 &&
+           (strcmp(comm + length, "/KVM\n") == 0 || strcmp(comm + length, "/TCG\n") == 0);
+}
+
+/* False, too, for one that has ended meanwhile. */
+static bool thread_is_vcpu(int tasks, const char *thread)
+{
+    CLEANUP(kernel_file_close_at) int fd = -1;
+    char path[NAME_MAX + sizeof("/comm")], comm[32]; /* 15 characters and a newline */
+
+    (void)snprintf(path, sizeof(path), "%s/comm", thread);
+    fd = kernel_file_open(tasks, path);
+    return fd >= 0 && kernel_file_read(fd, comm, sizeof(comm)) > 0 && name_is_vcpu(comm);
+}
+
+static int tasks_open(const struct roots *roots, pid_t pid, DIR **ret_directory)
+{
+    CLEANUP(kernel_file_close_at) int process = process_folder_open(roots->proc, pid);
+    CLEANUP(kernel_file_close_at) int fd = -1;
+
+    if (process < 0)
+        return process;
+    fd = kernel_file_open(process, "task");
+    if (fd < 0)
+        return fd == -ENOENT ? -ESRCH : fd;
+    DIR *directory = fdopendir(fd);
+    if (!directory)
+        return -errno;
+    fd = -1;
+    *ret_directory = directory;
+    return 0;
+}
+
+int vcpu_threads_find(const struct roots *roots, pid_t pid, pid_t *ret_threads, unsigned capacity)
+{
+    CLEANUP(directory_close_at) DIR *directory = NULL;
+    const struct dirent *entry;
+    unsigned seen = 0, found = 0;
+    uint64_t thread;
+
+    int result = tasks_open(roots, pid, &directory);
+    if (result < 0)
+        return result;
+    pid_t *threads = calloc(capacity + 1, sizeof(*threads));
+    if (!threads)
+        return -ENOMEM;
+    while (result == 0 && (entry = readdir(directory))) {
+        const char *cursor = entry->d_name;
+        if (!kernel_number_parse(&cursor, &thread) || *cursor != '\0' || thread > INT_MAX)
+            continue;
+        if (++seen > VCPU_THREADS_MAX)
+            result = -E2BIG;
+        else if (!thread_is_vcpu(dirfd(directory), entry->d_name))
+            continue;
+        else if (found == capacity)
+            result = -E2BIG;
+        else
+            threads[found++] = (pid_t)thread;
+    }
+    if (result == 0)
+        memcpy(ret_threads, threads, found * sizeof(*threads));
+    free(threads);
+    return result < 0 ? result : (int)found;
 }

@@ -47,10 +47,22 @@ int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
 
 /*
  * Opens cgroup.freeze of each thread in THREADS if every one of them stands in a v2 cgroup that
- * holds none of the process's other threads. Fills RET_FDS (room for COUNT) and returns how many
- * distinct groups there are; 0: they have none of their own. Negative errno otherwise.
+ * holds nothing but threads of that list, PID's main thread not among them, and has no group below
+ * it. Fills RET_FDS (room for COUNT) and returns how many distinct groups there are; 0: they have
+ * none of their own. Negative errno otherwise. True of the moment: a thread that a vCPU starts
+ * later begins in the vCPU's group.
  */
 int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
     const pid_t *threads, unsigned count, int *ret_fds);
+
+/*
+ * The vCPU threads of a QEMU that nobody can ask, by the names that debug-threads=on, which libvirt
+ * always sets, gives them: "CPU <n>/KVM", "CPU <n>/TCG" and "ALL CPUs/TCG" (QEMU,
+ * accel/kvm/kvm-accel-ops.c and accel/tcg). Fills RET_THREADS and returns how many there are; 0: it
+ * names none. The process chose the names: vcpu_cgroups_open() says whether they can be acted on.
+ * -ESRCH: it is gone; -E2BIG: more than CAPACITY, or too many threads to look at; else negative
+ * errno.
+ */
+int vcpu_threads_find(const struct roots *roots, pid_t pid, pid_t *ret_threads, unsigned capacity);
 
 #endif

@@ -6,7 +6,14 @@
  * thread or a zombie has none and is passed over. Its executable is looked at in every round,
  * because libvirt's child becomes QEMU by exec, with the same pid and start time. Its descriptors
  * are read when it is first met and then in each LOOK_ROUNDS-th round, which is what finds a guest
- * under a name of its own; the rounds are spread by pid. Command lines are read of guests alone.
+ * under a name of its own; the rounds are spread by pid.
+ *
+ * Command lines are read of guests alone, and once: /proc/PID/cmdline is the process's memory, and
+ * reading it waits for its mmap_lock, which a busy QEMU holds for tens of milliseconds at a time
+ * and a stuck one for ever. For the same reason nothing here reads maps, smaps, environ or their
+ * like. What is read in each round (stat, exe, fd) takes no lock of that kind.
+ *
+ * A step is bounded in processes and in time, and the next goes on where it stopped.
  *
  * All of a process is read below one descriptor of its folder: no two facts of one report can
  * belong to two processes.
@@ -29,10 +36,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A process that was no guest can open a KVM guest later; it is seen after so many rounds. */
 #define LOOK_ROUNDS 10
+/* What one step may take: the shortest tick (1 ms) is then late by no more than one. Looked at
+ * after each process, so that a step overruns it by one process at most. */
+#define STEP_TIME_MAX NSEC_PER_MSEC
+/* A probe asks and ends: libvirt's takes about a second and is given up long before this. An older
+ * one that says -machine none has had its command line rewritten. Up to the same age an empty
+ * command line may be one not written yet. */
+#define PROBE_AGE_MAX (60 * NSEC_PER_SEC)
 /* Slower growth names nobody: any busy process moves that much for a while. */
 #define CULPRIT_GROWTH_MIN ((int64_t)MIB)
 
@@ -109,6 +124,24 @@ static int executable_is_qemu(int process)
            status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+static uint64_t clock_now(clockid_t clock)
+{
+    struct timespec time = {0};
+
+    (void)clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * NSEC_PER_SEC + (uint64_t)time.tv_nsec;
+}
+
+/* Since the process was started, by the clock that its start time is told in (proc(5)). */
+static bool is_young(const struct process_stat *stat)
+{
+    uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+    uint64_t start = scale_u64(stat->start_time, NSEC_PER_SEC, ticks);
+
+    return sub_or_zero(clock_now(CLOCK_BOOTTIME), start) < PROBE_AGE_MAX;
+}
+
+/* Returns the length; 0: it is empty, as a process may make it. */
 static int cmdline_read(struct scan *scan, int process, struct cmdline_facts *ret_facts)
 {
     CLEANUP(kernel_file_close_at) int fd = kernel_file_open(process, "cmdline");
@@ -117,33 +150,59 @@ static int cmdline_read(struct scan *scan, int process, struct cmdline_facts *re
         return fd == -ENOENT ? -ESRCH : fd;
     int length = kernel_file_read(fd, scan->cmdline, sizeof(scan->cmdline));
     if (length == -ENODATA)
-        length = 0; /* a process may erase it */
+        length = 0;
     if (length < 0)
         return length;
     cmdline_parse(scan->cmdline, (size_t)length, length == CMDLINE_MAX, ret_facts);
+    return length;
+}
+
+/* What the command line says, read at the first meeting and after an exec. */
+static int facts_get(struct scan *scan, int process, bool young, struct scan_entry *entry,
+    struct cmdline_facts *ret_facts)
+{
+    struct stat executable = {.st_ino = 0};
+    struct scan_guest *guest = entry->guest;
+    struct cmdline_facts facts;
+
+    (void)fstatat(process, "exe", &executable, 0);
+    if (guest && guest->device == executable.st_dev && guest->inode == executable.st_ino) {
+        *ret_facts = guest->facts;
+        return 0;
+    }
+    int length = cmdline_read(scan, process, &facts);
+    if (length < 0)
+        return length;
+    if (!guest && (length > 0 || !young))
+        guest = entry->guest = malloc(sizeof(*guest)); /* without it: read again */
+    if (guest)
+        *guest = (struct scan_guest){
+            .device = executable.st_dev, .inode = executable.st_ino, .facts = facts};
+    *ret_facts = facts;
     return 0;
 }
 
 /* Puts together what is known of a guest; -ENOENT for a probe. */
-static int guest_read(struct scan *scan, int process, pid_t pid, const struct process_stat *stat,
-    const struct vm_wiring *wiring, struct scan_found *ret_found)
+static int guest_read(struct scan *scan, int process, const struct process_stat *stat,
+    const struct vm_wiring *wiring, struct scan_entry *entry, struct scan_found *ret_found)
 {
     struct cmdline_facts facts;
+    bool young = is_young(stat);
 
-    int result = cmdline_read(scan, process, &facts);
+    int result = facts_get(scan, process, young, entry, &facts);
     if (result < 0)
         return result;
-    if (facts.probe)
+    if (facts.probe && young)
         return -ENOENT;
     struct scan_found found = {
-        .identity = {.pid = pid, .start_time = stat->start_time},
+        .identity = {.pid = entry->pid, .start_time = entry->start_time},
         .wiring = *wiring,
         .maximum = facts.memory,
     };
     memcpy(found.identity.uuid, facts.uuid, sizeof(facts.uuid));
     memcpy(found.name, facts.name, sizeof(found.name));
     if (found.name[0] == '\0')
-        (void)snprintf(found.name, sizeof(found.name), "qemu-%d", (int)pid);
+        (void)snprintf(found.name, sizeof(found.name), "qemu-%d", (int)entry->pid);
     found.wiring.encrypted = facts.encrypted;
     found.wiring.shared = facts.shared;
     *ret_found = found;
@@ -151,8 +210,8 @@ static int guest_read(struct scan *scan, int process, pid_t pid, const struct pr
 }
 
 /* LOOK: read the descriptors of a process whose executable is not QEMU. */
-static int process_judge(struct scan *scan, int process, pid_t pid, const struct process_stat *stat,
-    bool look, struct scan_found *ret_found)
+static int process_judge(struct scan *scan, int process, const struct process_stat *stat, bool look,
+    struct scan_entry *entry, struct scan_found *ret_found)
 {
     struct vm_wiring wiring;
 
@@ -164,7 +223,7 @@ static int process_judge(struct scan *scan, int process, pid_t pid, const struct
         return result;
     if (!emulator && wiring.kvm != TRISTATE_YES)
         return -ENOENT;
-    return guest_read(scan, process, pid, stat, &wiring, ret_found);
+    return guest_read(scan, process, stat, &wiring, entry, ret_found);
 }
 
 static int process_open(
@@ -195,7 +254,8 @@ int scan_process(struct scan *scan, pid_t pid, struct scan_found *ret_found)
         return result;
     if (stat.state == VM_PROCESS_DEAD)
         return -ESRCH;
-    return process_judge(scan, process, pid, &stat, true, ret_found);
+    struct scan_entry *entry = scan_table_get(scan->table, pid, stat.start_time);
+    return process_judge(scan, process, &stat, true, entry, ret_found);
 }
 
 static struct process_snapshot culprit_of(
@@ -245,7 +305,7 @@ static void scan_one(
     entry->time = now;
     entry->seen_round = scan->round;
 
-    int result = process_judge(scan, process, pid, &stat, look, &found);
+    int result = process_judge(scan, process, &stat, look, entry, &found);
     if (result == 0) {
         entry->look_round = 0; /* a guest is looked at in each round */
         handler(&found, userdata);
@@ -274,6 +334,7 @@ static bool is_process(const struct dirent *entry, pid_t *ret_pid)
 int scan_step(
     struct scan *scan, unsigned budget, uint64_t now, scan_handler handler, void *userdata)
 {
+    uint64_t end = clock_now(CLOCK_MONOTONIC) + STEP_TIME_MAX;
     struct dirent *entry;
     pid_t pid;
 
@@ -300,6 +361,8 @@ int scan_step(
             continue;
         scan_one(scan, pid, now, handler, userdata);
         budget--;
+        if (clock_now(CLOCK_MONOTONIC) >= end)
+            break;
     }
     return 0;
 }

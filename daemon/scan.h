@@ -6,7 +6,9 @@
  *
  * A guest is a process with an anon_inode:kvm-vm descriptor, or one whose executable is QEMU's
  * system emulator: basename qemu-system-* or qemu-kvm, a file that belongs to root and that no one
- * else may write. comm and argv[0] mean nothing. A probe (-machine none) is no guest.
+ * else may write. comm and argv[0] mean nothing. A probe (-machine none) is no guest while it is
+ * younger than a minute, which is longer than any takes: the command line is the process's own to
+ * rewrite.
  */
 #ifndef PLIMSOLL_DAEMON_SCAN_H
 #define PLIMSOLL_DAEMON_SCAN_H
@@ -19,9 +21,10 @@ struct scan;
 
 struct scan_found {
     struct vm_identity identity; /* uuid from the command line's -uuid, else zero */
-    char name[VM_NAME_MAX];      /* from -name (guest=…), cleaned; "qemu-PID" without one */
-    struct vm_wiring wiring;     /* from /proc/PID/fd; encrypted and shared from the command line */
-    uint64_t maximum;            /* from -m (bytes); UNKNOWN where it does not say */
+    /* What the command line says is what it said when the guest was first met: see scan.c. */
+    char name[VM_NAME_MAX];  /* from -name (guest=…), cleaned; "qemu-PID" without one */
+    struct vm_wiring wiring; /* from /proc/PID/fd; encrypted and shared from the command line */
+    uint64_t maximum;        /* from -m (bytes); UNKNOWN where it does not say */
 };
 
 int scan_new(const struct roots *roots, struct scan **ret_scan);
@@ -29,8 +32,9 @@ struct scan *scan_free(struct scan *scan);
 
 typedef void (*scan_handler)(const struct scan_found *found, void *userdata);
 
-/* Looks at up to BUDGET processes; calls HANDLER for each guest among them. Returns 1 when a round
- * over all of /proc is complete (the next call begins a new one), 0 before, or a negative errno. */
+/* Looks at up to BUDGET processes, and for about a millisecond at most; calls HANDLER for each
+ * guest among them. Returns 1 when a round over all of /proc is complete (the next call begins a
+ * new one), 0 before, or a negative errno. */
 int scan_step(
     struct scan *scan, unsigned budget, uint64_t now, scan_handler handler, void *userdata);
 

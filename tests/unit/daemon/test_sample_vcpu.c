@@ -3,6 +3,7 @@
  * Freezing a vCPU by its own cgroup, on the real kernel: a process of three threads, two of which
  * play vCPUs, in a threaded subtree as libvirt lays it out.
  */
+#include "fake_tree.h"
 #include "kernel_file.h"
 #include "sample_cgroup.h"
 #include "suite.h"
@@ -15,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,6 +27,7 @@
 
 #define THREADS 3 /* the main one, which must go on, and two vCPUs */
 #define WAIT_MS 10000
+#define EMULATOR "/usr/bin/qemu-system-x86_64"
 
 static const struct roots real = {.proc = "/proc", .sys = "/sys"};
 static const char *const children[] = {"emulator", "vcpu0", "vcpu1"};
@@ -243,6 +246,106 @@ START_TEST(never_with_the_main_thread)
 }
 END_TEST
 
+/* Another process that stands in the group: a freeze would hit it, too. */
+static pid_t bystander_start(const char *group)
+{
+    pid_t child = fork();
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            (void)pause();
+    }
+    ck_assert(group_write_number(".", "cgroup.procs", child));
+    ck_assert(group_write_number(group, "cgroup.threads", child));
+    return child;
+}
+
+static void bystander_stop(pid_t child)
+{
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+
+START_TEST(never_with_another_process)
+{
+    pid_t vcpus[2];
+    int fds[2] = {-1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    memcpy(vcpus, shared->threads + 1, sizeof(vcpus));
+    pid_t bystander = bystander_start("vcpu1");
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, vcpus, 2, fds), 0);
+    ck_assert_int_eq(fds[0], -1);
+    bystander_stop(bystander);
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, vcpus, 2, fds), 2);
+    for (unsigned i = 0; i < 2; i++)
+        (void)close(fds[i]);
+    stop(child);
+}
+END_TEST
+
+START_TEST(never_when_all_threads_are_named)
+{
+    pid_t threads[THREADS];
+    int fds[THREADS] = {-1, -1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    memcpy(threads, shared->threads, sizeof(threads));
+    /* Each in a group of its own, all in one of them, all in the domain. */
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, threads, THREADS, fds), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert(group_write_number("vcpu0", "cgroup.threads", threads[i]));
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, threads, THREADS, fds), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert(group_write_number(".", "cgroup.threads", threads[i]));
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, threads, THREADS, fds), 0);
+    ck_assert_int_eq(fds[0], -1);
+    stop(child);
+}
+END_TEST
+
+START_TEST(never_with_a_group_below)
+{
+    char below[PATH_MAX];
+    pid_t vcpus[2];
+    int fds[2] = {-1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    memcpy(vcpus, shared->threads + 1, sizeof(vcpus));
+    (void)snprintf(below, sizeof(below), "%s/vcpu1/below", folder);
+    ck_assert_int_eq(mkdir(below, 0755), 0);
+    int opened = vcpu_cgroups_open(&real, mounts, child, vcpus, 2, fds);
+    ck_assert_int_eq(rmdir(below), 0);
+    ck_assert_int_eq(opened, 0);
+    stop(child);
+}
+END_TEST
+
+/* QEMU's round-robin TCG runs all vCPUs on one thread and names it for each of them. */
+START_TEST(one_thread_may_be_all_vcpus)
+{
+    pid_t vcpus[3];
+    int fds[3] = {-1, -1, -1};
+
+    if (skip())
+        return;
+    pid_t child = start();
+    for (unsigned i = 0; i < ELEMENTSOF(vcpus); i++)
+        vcpus[i] = shared->threads[1];
+    ck_assert_int_eq(vcpu_cgroups_open(&real, mounts, child, vcpus, 3, fds), 1);
+    (void)close(fds[0]);
+    stop(child);
+}
+END_TEST
+
 START_TEST(gone)
 {
     pid_t threads[1] = {1};
@@ -259,6 +362,90 @@ START_TEST(gone)
 }
 END_TEST
 
+static void add_thread(struct fake_tree *tree, pid_t thread, const char *name)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "proc/100/task/%d/comm", (int)thread);
+    fake_tree_write(tree, path, "%s\n", name);
+}
+
+START_TEST(finds_vcpus_by_name)
+{
+    static const char *const others[] = {"qemu-system-x86", "CPU /KVM", "CPU 1", "CPU 1/KV",
+        "CPU 1/KVMx", "CPU x/KVM", "CPU -1/KVM", "CPU 1 /KVM", " CPU 1/KVM", "CPU 1/TCG/KVM", "",
+        "IO mon_iothread", "worker", "CPU 1/tcg", "ALL CPUs/KVM", "CPU 1/KVM\nx"};
+    struct fake_tree *tree = fake_tree_new();
+    pid_t threads[3] = {0};
+
+    for (unsigned i = 0; i < ELEMENTSOF(others); i++)
+        add_thread(tree, (pid_t)(100 + i), others[i]);
+    fake_tree_write(tree, "proc/100/task/x/comm", "CPU 1/KVM\n");
+    ck_assert_int_eq(vcpu_threads_find(&tree->roots, 100, threads, 3), 0);
+    add_thread(tree, 201, "CPU 0/KVM");
+    add_thread(tree, 202, "CPU 4095/KVM");
+    add_thread(tree, 203, "CPU 10/TCG");
+    ck_assert_int_eq(vcpu_threads_find(&tree->roots, 100, threads, 2), -E2BIG);
+    ck_assert_int_eq(threads[0], 0);
+    ck_assert_int_eq(vcpu_threads_find(&tree->roots, 100, threads, 3), 3);
+    ck_assert_int_eq(threads[0] + threads[1] + threads[2], 201 + 202 + 203);
+    ck_assert_int_eq(vcpu_threads_find(&tree->roots, 101, threads, 3), -ESRCH);
+    fake_tree_free(tree);
+}
+END_TEST
+
+static void finds_real_vcpus(const char *accelerator, int expected)
+{
+    char *const arguments[] = {(char[]){"qemu"}, (char[]){"-S"}, (char[]){"-nodefaults"},
+        (char[]){"-display"}, (char[]){"none"}, (char[]){"-name"}, (char[]){"x,debug-threads=on"},
+        (char[]){"-smp"}, (char[]){"2"}, (char[]){"-m"}, (char[]){"64"}, (char[]){"-accel"},
+        strdup(accelerator), NULL};
+    pid_t threads[8] = {0};
+    char path[64];
+    int found = 0;
+
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)execv(EMULATOR, arguments);
+        _exit(1);
+    }
+    for (unsigned waited = 0; waited < WAIT_MS && found < expected; waited++) {
+        found = vcpu_threads_find(&real, child, threads, ELEMENTSOF(threads));
+        ck_assert_int_ge(found, 0);
+        (void)poll(NULL, 0, 1);
+    }
+    ck_assert_msg(found == expected, "%s: %d threads", accelerator, found);
+    for (int i = 0; i < found; i++) {
+        ck_assert_int_ne(threads[i], child);
+        (void)snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)child, (int)threads[i]);
+        ck_assert_int_eq(access(path, F_OK), 0);
+    }
+    ck_assert(expected < 2 || threads[0] != threads[1]);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    free(arguments[ELEMENTSOF(arguments) - 2]);
+}
+
+START_TEST(finds_vcpus_of_a_real_qemu)
+{
+    if (access(EMULATOR, X_OK) < 0) {
+        (void)fprintf(stderr, "skipped: %s is not installed\n", EMULATOR);
+        return;
+    }
+    finds_real_vcpus("tcg,thread=multi", 2);
+    finds_real_vcpus("tcg,thread=single", 1);
+    int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (kvm < 0) {
+        (void)fprintf(stderr, "skipped in part: /dev/kvm: %s\n", strerror(errno));
+        return;
+    }
+    (void)close(kvm);
+    finds_real_vcpus("kvm", 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sample_vcpu");
@@ -270,7 +457,16 @@ int main(void)
     tcase_add_test(tests, freezes_vcpus_and_nothing_else);
     tcase_add_test(tests, vcpus_may_share_a_group);
     tcase_add_test(tests, never_with_the_main_thread);
+    tcase_add_test(tests, never_with_another_process);
+    tcase_add_test(tests, never_when_all_threads_are_named);
+    tcase_add_test(tests, never_with_a_group_below);
+    tcase_add_test(tests, one_thread_may_be_all_vcpus);
     tcase_add_test(tests, gone);
     suite_add_tcase(suite, tests);
+    TCase *names = tcase_create("names");
+    tcase_set_timeout(names, 60);
+    tcase_add_test(names, finds_vcpus_by_name);
+    tcase_add_test(names, finds_vcpus_of_a_real_qemu);
+    suite_add_tcase(suite, names);
     return suite_run(suite);
 }
