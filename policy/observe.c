@@ -193,6 +193,14 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
     }
 }
 
+/* What a guest under a balloon of ours gives back is a step, and ends: taken for a rate it would
+ * hide that others go on growing, and call calm what is being held together. */
+static int64_t growth_of_its_own(const struct decision *d, uint32_t position, int64_t growth)
+{
+    bool ballooned = decision_vm(d, position)->measures.in_force & VM_MEASURE_BALLOON;
+    return ballooned && growth < 0 ? 0 : growth;
+}
+
 void observe_vms(struct decision *d, bool advance)
 {
     struct assessment *assessment = &d->plan->assessment;
@@ -208,6 +216,8 @@ void observe_vms(struct decision *d, bool advance)
             continue;
         d->guests_fast = rate_sum(d->guests_fast, growth->fast);
         d->guests_slow = rate_sum(d->guests_slow, growth->slow);
+        d->budget_fast = rate_sum(d->budget_fast, growth_of_its_own(d, i, growth->fast));
+        d->budget_slow = rate_sum(d->budget_slow, growth_of_its_own(d, i, growth->slow));
         assessment->guests_growth = rate_sum(assessment->guests_growth, rate_confirmed(growth));
     }
 }

@@ -109,8 +109,8 @@ START_TEST(peer_7_a_resume_has_its_room)
     story->guests[grower].growth = (int64_t)(512 * MIB);
     ck_assert(story_until(story, ACTION_PAUSE, grower, 60 * SEC, 20 * MS));
     story->guests[grower].growth = 0;
-    /* Something else gives memory back; the paused one is resumed while there is room for it, before
-     * that room is granted to others. */
+    /* Something else gives memory back; the paused one is resumed while there is room for it,
+     * before that room is granted to others. */
     story->other = GIB;
     ck_assert(story_until(story, ACTION_RESUME, grower, 120 * SEC, 100 * MS));
     const struct pool_view *host = &story->plan->assessment.pools[0];
@@ -357,6 +357,41 @@ START_TEST(a_budget_is_a_pool_of_its_own)
 }
 END_TEST
 
+/* While an idle guest's balloon brings memory back, somebody else grows on: what was taken for that
+ * growth is not given back in the middle of it, nor does the band say calm. */
+static void check_taken_once(struct story *story, uint32_t pool)
+{
+    unsigned idle = story_guest(story, 12 * GIB, 12 * GIB);
+    unsigned grower = story_guest(story, 20 * GIB, 10 * GIB);
+    story->guests[idle].wants = 2 * GIB;
+    story->guests[idle].free = 10 * GIB;
+    story->guests[idle].balloon_speed = 300 * MIB;
+    story->guests[grower].growth = (int64_t)(100 * MIB);
+    story_rules(story, grower)->rungs = 0;
+    ck_assert(story_until(story, ACTION_BALLOON, idle, 30 * SEC, 50 * MS));
+    for (int step = 0; step < 60; step++) {
+        story_run(story, SEC, 50 * MS);
+        if (pool == 1)
+            ck_assert_int_ge(story->plan->assessment.pools[pool].band, BAND_TIGHT);
+    }
+    ck_assert_uint_eq(story->guests[idle].grants, 0);
+    story->guests[grower].growth = 0;
+    story->other = 0;
+    story->rules->host.budget.value *= 2;
+    ck_assert(story_until(story, ACTION_BALLOON, idle, 60 * SEC, 50 * MS));
+    ck_assert_uint_gt(story->guests[idle].grants, 0);
+    story_free(story);
+}
+
+START_TEST(what_growth_needs_is_not_given_back)
+{
+    check_taken_once(story_new(32 * GIB, 2 * GIB), 0);
+    struct story *story = story_new(128 * GIB, 2 * GIB);
+    story->rules->host.budget = (struct amount){.kind = AMOUNT_BYTES, .value = 29 * GIB};
+    check_taken_once(story, 1);
+}
+END_TEST
+
 START_TEST(a_full_node_does_not_press_guests_elsewhere)
 {
     struct story *story = story_new(64 * GIB, 2 * GIB);
@@ -403,6 +438,7 @@ int main(void)
     tcase_add_test(tests, a_watched_guest_hides_no_need);
     tcase_add_test(tests, the_kernel_gets_the_same_order);
     tcase_add_test(tests, a_budget_is_a_pool_of_its_own);
+    tcase_add_test(tests, what_growth_needs_is_not_given_back);
     tcase_add_test(tests, a_full_node_does_not_press_guests_elsewhere);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("stories");
