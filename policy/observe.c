@@ -156,6 +156,22 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     return result;
 }
 
+/* What of a VM's RSS can be its guest's memory: not QEMU's own heap where that memory is a shared
+ * mapping, and not QEMU's program where it is anonymous. In a small guest the rest is a third, and
+ * would be asked for in vain. */
+static uint64_t guest_resident(const struct vm_snapshot *vm)
+{
+    switch (vm->wiring.shared) {
+    case TRISTATE_YES:
+        return sub_or_zero(vm->rss, known_or(vm->rss_anonymous, 0));
+    case TRISTATE_NO:
+        return min_u64(vm->rss, vm->rss_anonymous);
+    case TRISTATE_UNKNOWN:
+        break;
+    }
+    return vm->rss;
+}
+
 static void observe_vm(struct decision *d, uint32_t position, bool advance)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
@@ -182,7 +198,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
     if (known(vm->maximum) && known(vm->balloon.actual) && known(vm->rss)) {
         uint64_t actual = min_u64(vm->balloon.actual, vm->maximum);
         uint64_t target = target_in_force(d, vm, state);
-        scratch->resident = min_u64(vm->rss, actual);
+        scratch->resident = min_u64(guest_resident(vm), actual);
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);

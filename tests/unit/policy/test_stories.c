@@ -392,6 +392,32 @@ START_TEST(what_growth_needs_is_not_given_back)
 }
 END_TEST
 
+/* What is QEMU's own cannot come back by balloon, and so it is not asked for. */
+static bool is_asked(enum tristate shared, uint64_t anonymous)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 8 * GIB, 6 * GIB);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    story->rules->host.budget = (struct amount){.kind = AMOUNT_BYTES, .value = 6 * GIB};
+    vm->wiring.shared = shared;
+    vm->rss_anonymous = anonymous;
+    story_decide(story);
+    bool asked = story_find(story, ACTION_BALLOON, guest) != NULL;
+    story_free(story);
+    return asked;
+}
+
+START_TEST(what_is_not_the_guests_is_not_asked_for)
+{
+    ck_assert(is_asked(TRISTATE_NO, 6 * GIB));
+    ck_assert(!is_asked(TRISTATE_NO, 3 * GIB));
+    ck_assert(is_asked(TRISTATE_YES, 0));
+    ck_assert(!is_asked(TRISTATE_YES, 3 * GIB));
+    ck_assert(is_asked(TRISTATE_UNKNOWN, 3 * GIB));
+    ck_assert(is_asked(TRISTATE_NO, UNKNOWN));
+}
+END_TEST
+
 START_TEST(a_full_node_does_not_press_guests_elsewhere)
 {
     struct story *story = story_new(64 * GIB, 2 * GIB);
@@ -439,6 +465,7 @@ int main(void)
     tcase_add_test(tests, the_kernel_gets_the_same_order);
     tcase_add_test(tests, a_budget_is_a_pool_of_its_own);
     tcase_add_test(tests, what_growth_needs_is_not_given_back);
+    tcase_add_test(tests, what_is_not_the_guests_is_not_asked_for);
     tcase_add_test(tests, a_full_node_does_not_press_guests_elsewhere);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("stories");
