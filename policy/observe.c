@@ -156,14 +156,16 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     return result;
 }
 
-/* What of a VM's RSS can be its guest's memory: not QEMU's own heap where that memory is a shared
- * mapping, and not QEMU's program where it is anonymous. In a small guest the rest is a third, and
- * would be asked for in vain. */
+/* What of a VM's RSS can be its guest's memory. Anonymous, it is not QEMU's program; a shared
+ * mapping, it is of shared memory or of a file, whichever is more, and not QEMU's heap. In a small
+ * guest the rest is a third, and would be asked for in vain. */
 static uint64_t guest_resident(const struct vm_snapshot *vm)
 {
     switch (vm->wiring.shared) {
     case TRISTATE_YES:
-        return sub_or_zero(vm->rss, known_or(vm->rss_anonymous, 0));
+        if (!known(vm->rss_shmem) || !known(vm->rss_file))
+            return vm->rss;
+        return min_u64(vm->rss, max_u64(vm->rss_shmem, vm->rss_file));
     case TRISTATE_NO:
         return min_u64(vm->rss, vm->rss_anonymous);
     case TRISTATE_UNKNOWN:

@@ -393,7 +393,7 @@ START_TEST(what_growth_needs_is_not_given_back)
 END_TEST
 
 /* What is QEMU's own cannot come back by balloon, and so it is not asked for. */
-static bool is_asked(enum tristate shared, uint64_t anonymous)
+static bool is_asked(enum tristate shared, uint64_t anonymous, uint64_t shmem, uint64_t file)
 {
     struct story *story = story_new(32 * GIB, 2 * GIB);
     unsigned guest = story_guest(story, 8 * GIB, 6 * GIB);
@@ -401,6 +401,8 @@ static bool is_asked(enum tristate shared, uint64_t anonymous)
     story->rules->host.budget = (struct amount){.kind = AMOUNT_BYTES, .value = 6 * GIB};
     vm->wiring.shared = shared;
     vm->rss_anonymous = anonymous;
+    vm->rss_shmem = shmem;
+    vm->rss_file = file;
     story_decide(story);
     bool asked = story_find(story, ACTION_BALLOON, guest) != NULL;
     story_free(story);
@@ -409,12 +411,14 @@ static bool is_asked(enum tristate shared, uint64_t anonymous)
 
 START_TEST(what_is_not_the_guests_is_not_asked_for)
 {
-    ck_assert(is_asked(TRISTATE_NO, 6 * GIB));
-    ck_assert(!is_asked(TRISTATE_NO, 3 * GIB));
-    ck_assert(is_asked(TRISTATE_YES, 0));
-    ck_assert(!is_asked(TRISTATE_YES, 3 * GIB));
-    ck_assert(is_asked(TRISTATE_UNKNOWN, 3 * GIB));
-    ck_assert(is_asked(TRISTATE_NO, UNKNOWN));
+    ck_assert(is_asked(TRISTATE_NO, 6 * GIB, 0, 0));
+    ck_assert(!is_asked(TRISTATE_NO, 3 * GIB, 0, 3 * GIB));
+    ck_assert(is_asked(TRISTATE_NO, UNKNOWN, 0, 0));
+    ck_assert(is_asked(TRISTATE_YES, GIB, 5 * GIB, 0));
+    ck_assert(is_asked(TRISTATE_YES, GIB, 0, 5 * GIB));
+    ck_assert(!is_asked(TRISTATE_YES, 2 * GIB, 3 * GIB, GIB));
+    ck_assert(is_asked(TRISTATE_YES, UNKNOWN, UNKNOWN, UNKNOWN));
+    ck_assert(is_asked(TRISTATE_UNKNOWN, 3 * GIB, 0, 0));
 }
 END_TEST
 
