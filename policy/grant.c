@@ -2,8 +2,9 @@
 /*
  * Owns giving back: free first, grant second. What may be given in one plan is the headroom above
  * the point where tight is left, less grants that guests have not touched yet: even if all of them
- * take everything at once, tight does not begin again, and so giving back cannot cause taking. Room
- * for what paused guests may take comes first, else they would die of being resumed.
+ * take everything at once, tight does not begin again, and so giving back cannot cause taking. What
+ * guests will have grown by at the horizon stays theirs. Room for what paused guests may take comes
+ * first, else they would die of being resumed.
  *
  * The water level rises: who has least above its minimum per share gets first, up to what it had
  * before us. Guests that were stuck come after all others: refusing never leaves a guest better
@@ -23,6 +24,18 @@ static uint64_t outstanding(const struct decision *d, uint32_t position)
     return sub_or_zero(state->granted, sub_or_zero(d->vms[position].held, state->grant_held));
 }
 
+/* Balloons take for what fills until the horizon (pool_deficit()); it is left to the growers here,
+ * too, or what was taken for them would be given back as soon as it came. By the guests' growth and
+ * not the pool's, which is less while balloons bring memory back. */
+static uint64_t growth_ahead(const struct decision *d)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_USABLE) && relief_growth(d, i) >= (int64_t)GROWTH_MEASURABLE)
+            sum = add_held(sum, relief_growth_bytes(d, i, HORIZON));
+    return sum;
+}
+
 void grant_reckon_room(struct decision *d)
 {
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
@@ -33,6 +46,7 @@ void grant_reckon_room(struct decision *d)
         d->room = min_u64(d->room, pool_room(d, budget, BAND_TIGHT));
         d->resume_room = min_u64(d->resume_room, pool_room(d, budget, BAND_SCARCE));
     }
+    d->room = sub_or_zero(d->room, growth_ahead(d));
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_ENFORCED))
             continue;

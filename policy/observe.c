@@ -156,6 +156,24 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     return result;
 }
 
+/* What of a VM's RSS can be its guest's memory. Anonymous, it is not QEMU's program; a shared
+ * mapping, it is of shared memory or of a file, whichever is more, and not QEMU's heap. In a small
+ * guest the rest is a third, and would be asked for in vain. */
+static uint64_t guest_resident(const struct vm_snapshot *vm)
+{
+    switch (vm->wiring.shared) {
+    case TRISTATE_YES:
+        if (!known(vm->rss_shmem) || !known(vm->rss_file))
+            return vm->rss;
+        return min_u64(vm->rss, max_u64(vm->rss_shmem, vm->rss_file));
+    case TRISTATE_NO:
+        return min_u64(vm->rss, vm->rss_anonymous);
+    case TRISTATE_UNKNOWN:
+        break;
+    }
+    return vm->rss;
+}
+
 static void observe_vm(struct decision *d, uint32_t position, bool advance)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
@@ -182,7 +200,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
     if (known(vm->maximum) && known(vm->balloon.actual) && known(vm->rss)) {
         uint64_t actual = min_u64(vm->balloon.actual, vm->maximum);
         uint64_t target = target_in_force(d, vm, state);
-        scratch->resident = min_u64(vm->rss, actual);
+        scratch->resident = min_u64(guest_resident(vm), actual);
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
@@ -191,6 +209,14 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
             state->idle_floor_at = d->now;
         }
     }
+}
+
+/* What a guest under a balloon of ours gives back is a step, and ends: taken for a rate it would
+ * hide that others go on growing, and call calm what is being held together. */
+static int64_t growth_of_its_own(const struct decision *d, uint32_t position, int64_t growth)
+{
+    bool ballooned = decision_vm(d, position)->measures.in_force & VM_MEASURE_BALLOON;
+    return ballooned && growth < 0 ? 0 : growth;
 }
 
 void observe_vms(struct decision *d, bool advance)
@@ -208,6 +234,8 @@ void observe_vms(struct decision *d, bool advance)
             continue;
         d->guests_fast = rate_sum(d->guests_fast, growth->fast);
         d->guests_slow = rate_sum(d->guests_slow, growth->slow);
+        d->budget_fast = rate_sum(d->budget_fast, growth_of_its_own(d, i, growth->fast));
+        d->budget_slow = rate_sum(d->budget_slow, growth_of_its_own(d, i, growth->slow));
         assessment->guests_growth = rate_sum(assessment->guests_growth, rate_confirmed(growth));
     }
 }

@@ -6,7 +6,8 @@
  *         The fill rate is measured on both figures under today's swap rate, so that a newly learnt
  *         swap rate does not look like a leak, nor swapping within ample swap like a fill.
  * budget  the operator's figure less what all guests hold; its fill rate is the guests' growth, so
- *         that a guest that appears, or goes, is a step and no rate.
+ *         that a guest that appears, or goes, is a step and no rate, and so is what a balloon of
+ *         ours brings back.
  * node    the node's own available memory, with the host's floor by its share of the total.
  */
 #include "pool.h"
@@ -105,12 +106,12 @@ static void assess_budget(struct decision *d, struct pool_view *pool, bool advan
     pool->total = total;
     pool->available = sub_or_zero(total, d->budget_held);
     if (advance) {
-        bool grows = d->guests_fast > 0 && d->guests_slow > 0;
+        bool grows = d->budget_fast > 0 && d->budget_slow > 0;
         uint32_t growing = grows ? state->fill.growing + 1 : 0;
         state->fill = (struct rate){
             .time = d->now,
-            .fast = d->guests_fast,
-            .slow = d->guests_slow,
+            .fast = d->budget_fast,
+            .slow = d->budget_slow,
             .growing = growing < RATE_CONFIRM_SAMPLES ? growing : RATE_CONFIRM_SAMPLES,
         };
     }

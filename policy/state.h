@@ -141,6 +141,7 @@ struct decision {
     struct plan *plan;
     uint64_t now;
     int64_t guests_fast, guests_slow; /* growth of all guests by both estimators */
+    int64_t budget_fast, budget_slow; /* the same without what our balloons bring back */
     uint64_t budget_held;             /* of all guests, with last known values */
     uint64_t room;        /* memory that calm does not need and nobody has been given yet */
     uint64_t resume_room; /* the same for a resume, which may also use what tight leaves */

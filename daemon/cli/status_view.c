@@ -4,8 +4,9 @@
  *
  * First what matters most in words: a guard in dry run, the band. Then a table of pools and a table
  * of guests. On a terminal the guests' table must fit its width: columns are given up one after
- * another, least needed first, until the name has room; the name alone is ever cut. What is no
- * terminal gets every column in full, so that a pipe loses nothing.
+ * another, least needed first, until the name has room; the name alone is ever cut, and a column of
+ * nothing but zeros is left out. What is no terminal gets every column in full, so that a pipe
+ * loses nothing.
  */
 #include "status_view.h"
 
@@ -31,6 +32,7 @@ enum vm_column {
     COLUMN_BALLOON,
     COLUMN_MINIMUM,
     COLUMN_KIND,
+    COLUMN_REASON,
     COLUMN_COUNT,
 };
 
@@ -43,12 +45,13 @@ static const struct view_column vm_columns[] = {
     {.title = "BALLOON", .right = true},
     {.title = "MIN", .right = true},
     {.title = "KIND"},
+    {.title = "WHY"},
 };
 static_assert(ELEMENTSOF(vm_columns) == COLUMN_COUNT, "each column is described");
 
 /* Given up in this order; a name, a state and a size stay, without them it is no status. */
 static const unsigned vm_expendable[] = {
-    COLUMN_CLASS, COLUMN_PINNED, COLUMN_MINIMUM, COLUMN_KIND, COLUMN_BALLOON};
+    COLUMN_REASON, COLUMN_CLASS, COLUMN_PINNED, COLUMN_MINIMUM, COLUMN_KIND, COLUMN_BALLOON};
 
 static const struct view_column pool_columns[] = {
     {.title = "POOL"},
@@ -122,16 +125,11 @@ static int pools_print(struct json_object *status, const struct status_style *st
     return result == 0 ? view_table_print(table, style, out) : result;
 }
 
-static void kind_format(struct json_object *vm, char *cell)
+static void reason_format(struct json_object *vm, char *cell)
 {
-    char kind[FIELD_MAX], reason[FIELD_MAX];
-
-    (void)field_text(vm, "kind", kind);
-    (void)field_text(vm, "kind_reason", reason);
-    if (strcmp(reason, "none") == 0 || strcmp(reason, FIELD_UNKNOWN) == 0)
-        (void)snprintf(cell, FIELD_MAX, "%s", kind);
-    else
-        (void)snprintf(cell, FIELD_MAX, "%.64s (%.64s)", kind, reason);
+    (void)field_text(vm, "kind_reason", cell);
+    if (strcmp(cell, "none") == 0)
+        (void)snprintf(cell, FIELD_MAX, FIELD_UNKNOWN);
 }
 
 static void balloon_format(struct json_object *balloon, char *cell)
@@ -140,7 +138,8 @@ static void balloon_format(struct json_object *balloon, char *cell)
 
     (void)field_bytes(balloon, "actual", actual);
     (void)field_bytes(balloon, "target", target);
-    if (!known(field_u64(balloon, "target")))
+    /* Arrived, it is one figure. */
+    if (!known(field_u64(balloon, "target")) || strcmp(actual, target) == 0)
         (void)snprintf(cell, FIELD_MAX, "%s", actual);
     else
         (void)snprintf(cell, FIELD_MAX, "%.32s/%.32s", actual, target);
@@ -159,7 +158,8 @@ static int vm_add(struct view_table *table, struct json_object *vm)
     (void)field_bytes(vm, "pinned", cells[COLUMN_PINNED]);
     balloon_format(field_get(vm, "balloon"), cells[COLUMN_BALLOON]);
     (void)field_bytes(vm, "minimum", cells[COLUMN_MINIMUM]);
-    kind_format(vm, cells[COLUMN_KIND]);
+    (void)field_text(vm, "kind", cells[COLUMN_KIND]);
+    reason_format(vm, cells[COLUMN_REASON]);
     /* What somebody may be waiting for. */
     if (field_is(vm, "state", "paused") || field_is(vm, "state", "frozen") ||
         field_is(vm, "state", "stopping"))
@@ -168,6 +168,17 @@ static int vm_add(struct view_table *table, struct json_object *vm)
         colour = "red";
     row = view_table_add(table, cells);
     return row < 0 ? row : view_table_colour(table, COLUMN_STATE, colour);
+}
+
+static bool any_pinned(struct json_object *vms, size_t count)
+{
+    bool pinned = false;
+
+    for (size_t i = 0; i < count && !pinned; i++) {
+        uint64_t bytes = field_u64(json_object_array_get_idx(vms, i), "pinned");
+        pinned = known(bytes) && bytes > 0;
+    }
+    return pinned;
 }
 
 static int vms_print(struct json_object *vms, const struct status_style *style, FILE *out)
@@ -185,6 +196,8 @@ static int vms_print(struct json_object *vms, const struct status_style *style, 
         result = vm_add(table, json_object_array_get_idx(vms, i));
     if (result < 0)
         return result;
+    if (style->width > 0 && !any_pinned(vms, count))
+        view_table_hide(table, COLUMN_PINNED);
     if (style->width > 0)
         view_table_fit(
             table, style->width, NAME_WIDTH_MIN, vm_expendable, ELEMENTSOF(vm_expendable));
@@ -203,7 +216,10 @@ static void heading_print(struct json_object *status, const struct status_style 
     if (dry)
         fprintf(out, "%sDRY RUN: the guard decides and reports, but touches nothing.%s\n",
             style->colours ? "\x1b[1;33m" : "", style->colours ? "\x1b[0m" : "");
-    fprintf(out, "Band %.32s, by the %.32s; mode %.32s.\n\n", band, worst, mode);
+    if (field_is(status, "band", "calm"))
+        fprintf(out, "Band calm; mode %.32s.\n\n", mode);
+    else
+        fprintf(out, "Band %.32s, by the %.32s; mode %.32s.\n\n", band, worst, mode);
 }
 
 int status_view_print(struct json_object *status, const struct status_style *style, FILE *out)

@@ -106,16 +106,18 @@ static unsigned table_width(const struct view_table *table, unsigned cut_width)
     return sum;
 }
 
+void view_table_hide(struct view_table *table, unsigned column)
+{
+    table->hidden[column] = true;
+    (void)scols_column_set_flags(
+        table->handles[column], scols_column_get_flags(table->handles[column]) | SCOLS_FL_HIDDEN);
+}
+
 void view_table_fit(struct view_table *table, unsigned width, unsigned cut_width,
     const unsigned *expendable, unsigned expendable_count)
 {
-    for (unsigned i = 0; i < expendable_count && table_width(table, cut_width) > width; i++) {
-        unsigned column = expendable[i];
-
-        table->hidden[column] = true;
-        (void)scols_column_set_flags(table->handles[column],
-            scols_column_get_flags(table->handles[column]) | SCOLS_FL_HIDDEN);
-    }
+    for (unsigned i = 0; i < expendable_count && table_width(table, cut_width) > width; i++)
+        view_table_hide(table, expendable[i]);
 }
 
 int view_table_print(struct view_table *table, const struct status_style *style, FILE *out)

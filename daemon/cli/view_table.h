@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define VIEW_COLUMNS_MAX 8
+#define VIEW_COLUMNS_MAX 9
 
 struct view_column {
     const char *title;
@@ -32,6 +32,7 @@ DEFINE_CLEANUP(struct view_table *, view_table_free);
 int view_table_add(struct view_table *table, char cells[][FIELD_MAX]);
 /* Colours COLUMN of the row added last; NULL: not. */
 int view_table_colour(struct view_table *table, unsigned column, const char *colour);
+void view_table_hide(struct view_table *table, unsigned column);
 /* Hides the EXPENDABLE columns in their order until all fits WIDTH, cut ones counted with at most
  * CUT_WIDTH. */
 void view_table_fit(struct view_table *table, unsigned width, unsigned cut_width,

@@ -114,7 +114,8 @@ START_TEST(test_one)
     assert_has("web0");
     assert_has("16G");
     assert_has("15.5G/8.5G");
-    assert_has("rigid (no-driver)");
+    assert_has("PINNED");
+    assert_has("rigid no-driver");
     assert_width(80);
     free(text);
 }
@@ -136,7 +137,10 @@ START_TEST(test_widths)
     text = document(500, name, "enforce", "");
     render(text, 80, false);
     assert_has("KIND");
-    assert_has_not("CLASS"); /* the first to go */
+    assert_has_not("WHY"); /* the first to go */
+    assert_has_not("no-driver");
+    render(text, 70, false);
+    assert_has_not("CLASS"); /* the next */
     render(text, 200, false);
     assert_has("CLASS");
     assert_has("a-rather-long-name-of-a-guest-in-some-cloud-499 ");
@@ -201,6 +205,25 @@ START_TEST(test_colours)
 }
 END_TEST
 
+/* Nothing is said that says nothing, but to a pipe. */
+START_TEST(test_quiet)
+{
+    static const char text[] =
+        "{\"band\":\"calm\",\"worst\":\"host\",\"host\":{\"mode\":\"enforce\"},\"vms\":[{\"name\":"
+        "\"web\",\"pinned\":0,\"kind_reason\":\"none\",\"balloon\":{\"actual\":1048576,\"target\":"
+        "1048576}}]}";
+
+    render(text, 80, false);
+    assert_has("Band calm; mode enforce.\n");
+    assert_has_not("PINNED");
+    assert_has_not("none");
+    assert_has(" 1M ");
+    assert_has_not("1M/1M");
+    render(text, 0, false);
+    assert_has("PINNED");
+}
+END_TEST
+
 START_TEST(test_strange_documents)
 {
     static const char *const documents[] = {"{}", "[]", "7", "{\"host\":7,\"vms\":7}",
@@ -231,6 +254,7 @@ int main(void)
     tcase_add_test(tcase, test_wide_names);
     tcase_add_test(tcase, test_nodes_and_budget);
     tcase_add_test(tcase, test_colours);
+    tcase_add_test(tcase, test_quiet);
     tcase_add_test(tcase, test_strange_documents);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

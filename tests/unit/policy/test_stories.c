@@ -357,6 +357,71 @@ START_TEST(a_budget_is_a_pool_of_its_own)
 }
 END_TEST
 
+/* While an idle guest's balloon brings memory back, somebody else grows on: what was taken for that
+ * growth is not given back in the middle of it, nor does the band say calm. */
+static void check_taken_once(struct story *story, uint32_t pool)
+{
+    unsigned idle = story_guest(story, 12 * GIB, 12 * GIB);
+    unsigned grower = story_guest(story, 20 * GIB, 10 * GIB);
+    story->guests[idle].wants = 2 * GIB;
+    story->guests[idle].free = 10 * GIB;
+    story->guests[idle].balloon_speed = 300 * MIB;
+    story->guests[grower].growth = (int64_t)(100 * MIB);
+    story_rules(story, grower)->rungs = 0;
+    ck_assert(story_until(story, ACTION_BALLOON, idle, 30 * SEC, 50 * MS));
+    for (int step = 0; step < 60; step++) {
+        story_run(story, SEC, 50 * MS);
+        if (pool == 1)
+            ck_assert_int_ge(story->plan->assessment.pools[pool].band, BAND_TIGHT);
+    }
+    ck_assert_uint_eq(story->guests[idle].grants, 0);
+    story->guests[grower].growth = 0;
+    story->other = 0;
+    story->rules->host.budget.value *= 2;
+    ck_assert(story_until(story, ACTION_BALLOON, idle, 60 * SEC, 50 * MS));
+    ck_assert_uint_gt(story->guests[idle].grants, 0);
+    story_free(story);
+}
+
+START_TEST(what_growth_needs_is_not_given_back)
+{
+    check_taken_once(story_new(32 * GIB, 2 * GIB), 0);
+    struct story *story = story_new(128 * GIB, 2 * GIB);
+    story->rules->host.budget = (struct amount){.kind = AMOUNT_BYTES, .value = 29 * GIB};
+    check_taken_once(story, 1);
+}
+END_TEST
+
+/* What is QEMU's own cannot come back by balloon, and so it is not asked for. */
+static bool is_asked(enum tristate shared, uint64_t anonymous, uint64_t shmem, uint64_t file)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 8 * GIB, 6 * GIB);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    story->rules->host.budget = (struct amount){.kind = AMOUNT_BYTES, .value = 6 * GIB};
+    vm->wiring.shared = shared;
+    vm->rss_anonymous = anonymous;
+    vm->rss_shmem = shmem;
+    vm->rss_file = file;
+    story_decide(story);
+    bool asked = story_find(story, ACTION_BALLOON, guest) != NULL;
+    story_free(story);
+    return asked;
+}
+
+START_TEST(what_is_not_the_guests_is_not_asked_for)
+{
+    ck_assert(is_asked(TRISTATE_NO, 6 * GIB, 0, 0));
+    ck_assert(!is_asked(TRISTATE_NO, 3 * GIB, 0, 3 * GIB));
+    ck_assert(is_asked(TRISTATE_NO, UNKNOWN, 0, 0));
+    ck_assert(is_asked(TRISTATE_YES, GIB, 5 * GIB, 0));
+    ck_assert(is_asked(TRISTATE_YES, GIB, 0, 5 * GIB));
+    ck_assert(!is_asked(TRISTATE_YES, 2 * GIB, 3 * GIB, GIB));
+    ck_assert(is_asked(TRISTATE_YES, UNKNOWN, UNKNOWN, UNKNOWN));
+    ck_assert(is_asked(TRISTATE_UNKNOWN, 3 * GIB, 0, 0));
+}
+END_TEST
+
 START_TEST(a_full_node_does_not_press_guests_elsewhere)
 {
     struct story *story = story_new(64 * GIB, 2 * GIB);
@@ -403,6 +468,8 @@ int main(void)
     tcase_add_test(tests, a_watched_guest_hides_no_need);
     tcase_add_test(tests, the_kernel_gets_the_same_order);
     tcase_add_test(tests, a_budget_is_a_pool_of_its_own);
+    tcase_add_test(tests, what_growth_needs_is_not_given_back);
+    tcase_add_test(tests, what_is_not_the_guests_is_not_asked_for);
     tcase_add_test(tests, a_full_node_does_not_press_guests_elsewhere);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("stories");
