@@ -8,7 +8,7 @@ directory=${QUICKSTART_DIRECTORY-}
 accelerator=
 prefix=plimsoll-demo-      # of the guests' names, left out in sentences
 guest_bytes=$((512 << 20)) # memory of each
-boot_limit=60              # seconds to boot under software emulation on a busy machine
+boot_limit=180             # seconds to boot under software emulation on a very busy machine
 kvm_boot_limit=15          # a guest in KVM boots in two
 declare -A guests=()       # name: pid of its QEMU
 
