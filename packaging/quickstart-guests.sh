@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# The quickstart's guests, to be sourced by it: it sets `directory`, `prefix`, `guest_bytes`, the limits
-# and `guests`. A guest's files in `directory` are NAME.in (a FIFO to its serial line), NAME.serial
-# (what it says there) and NAME.log (what its QEMU says); `accelerator` is what a probe found to work.
+# The quickstart's guests, to be sourced by it. A guest's files in `directory` are NAME.in (a FIFO to
+# its serial line), NAME.serial (what it says there) and NAME.log (what its QEMU says); `accelerator`
+# is what a probe found to work.
+directory=${QUICKSTART_DIRECTORY-}
+accelerator=
+prefix=plimsoll-demo-      # of the guests' names, left out in sentences
+guest_bytes=$((512 << 20)) # memory of each
+boot_limit=180             # seconds to boot under software emulation on a very busy machine
+kvm_boot_limit=15          # a guest in KVM boots in two
+declare -A guests=()       # name: pid of its QEMU
 
 # guest_start NAME ACCELERATOR SCHEDULE BALLOON-OPTIONS; the grammar of schedules, here and in
 # guest_tell, is in tests/guest/schedule.h. Memory is a memfd because the kernel gives that no huge
@@ -66,7 +73,7 @@ accelerator_choose() {
     if [ -w /dev/kvm ]; then
         guest_start probe kvm "" ""
         # The shell would tell of a QEMU that aborts, which some virtual KVMs make it do.
-        if guest_says probe ready $kvm_boot_limit 2>/dev/null; then
+        if guest_says probe ready "$kvm_boot_limit" 2>/dev/null; then
             accelerator=kvm
         fi
         guest_stop probe
@@ -86,12 +93,12 @@ guests_start() {
     guest_start cache "$accelerator" "grow:220M" ""
     guest_start batch "$accelerator" "" ""
     for name in web cache batch; do
-        if ! guest_says "$name" "${last[$name]}" $boot_limit; then
+        if ! guest_says "$name" "${last[$name]}" "$boot_limit"; then
             complain "guest $name did not come up within $boot_limit s; its last words:"
             tail -n 5 "$directory/$name.log" "$directory/$name.serial" >&2
             return 1
         fi
     done
     guest_tell cache "free:150M"
-    guest_says cache "done step=free" $boot_limit
+    guest_says cache "done step=free" "$boot_limit"
 }
