@@ -7,9 +7,9 @@
  *     bench_observe [PROCESSES…]        default 10 100 1000 4000
  *
  * Run it as root, on a machine that does little else; it says at its head how busy the machine was
- * and what it may not do. It ends by itself, in about two minutes. The guards it starts are in dry
- * run, or on a host of files made up for the purpose: no other process is touched. They log to
- * syslog as any guard does.
+ * and what it may not do. It ends by itself, in about two minutes, later on a busy machine. The
+ * guards it starts are in dry run, or on a host of files made up for the purpose: no other process
+ * is touched. They log to syslog as any guard does.
  *
  * The parts: sampling.c, ticks.c (with guests.c), acts.c, memory.c.
  */
