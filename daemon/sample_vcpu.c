@@ -115,7 +115,7 @@ static int groups_are_own(const struct vcpu_groups *groups, const struct cgroup_
     directory = fdopendir(fd);
     if (!directory)
         return -errno;
-    fd = -1;
+    (void)STEAL_FD(fd);
     while ((entry = readdir(directory))) {
         const char *cursor = entry->d_name;
         if (!kernel_number_parse(&cursor, &thread) || thread > INT_MAX ||

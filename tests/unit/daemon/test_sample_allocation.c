@@ -22,6 +22,8 @@ void *__libc_realloc(void *pointer, size_t size);
 
 static unsigned allocations;
 
+/* glibc's own parameter names are reserved words.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 void *malloc(size_t size)
 {
     allocations++;
@@ -39,6 +41,7 @@ void *realloc(void *pointer, size_t size)
     allocations++;
     return __libc_realloc(pointer, size);
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 START_TEST(reads_allocate_nothing)
 {
