@@ -15,10 +15,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* glibc's own names of its allocator. */
+/* glibc's own names of its allocator, which are reserved for it.
+ * NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *pointer, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static unsigned allocations;
 
