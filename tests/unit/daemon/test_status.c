@@ -220,6 +220,11 @@ START_TEST(test_known)
     rules->host.mode = MODE_ENFORCE;
     make();
     assert_json("vms.2.mode", "\"enforce\"");
+    /* A limit that is one; unlimited is no number. */
+    snapshot->vms[2].memlock_hard = 64 * MIB;
+    make();
+    assert_json("vms.2.memlock_limit", "67108864");
+    assert_json("vms.2.memlock_unlimited", "false");
 }
 END_TEST
 
