@@ -192,7 +192,7 @@ static void key_remember(struct loader *loader, const char *key, uint32_t line)
 {
     uint32_t file = loader->file_count - 1;
 
-    if (loader->section == CONFIG_SECTION_VM && strcmp(key, "class") == 0) {
+    if (loader->rule && loader->section == CONFIG_SECTION_VM && strcmp(key, "class") == 0) {
         loader->rule->class_file = file;
         loader->rule->class_line = line;
     }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* A full configuration for a thousand VMs, one section each, is about 100 KiB. */
-#define CONFIG_FILE_MAX (1024 * 1024)
+#define CONFIG_FILE_MAX 1048576
 /* libeconf takes a line of more than BUFSIZ - 1 = 8191 bytes for two. */
 #define CONFIG_LINE_MAX 1024
 /* Sections and keys of one file; libeconf looks up each by going through all. */

@@ -200,7 +200,7 @@ static int file_put_aside(const char *path, struct error *ret_error)
 static int file_try(const char *path, const struct ledger_header *wanted, uint32_t capacity,
     struct ledger_file *file, struct error *ret_error)
 {
-    struct ledger_header stored;
+    struct ledger_header stored = {0};
 
     file->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (file->fd < 0)

@@ -130,8 +130,9 @@ static int ask(struct monitor *monitor, enum question question)
     case ASK_SEV:
     case ASK_CPUS:
     case ASK_BALLOON:
-    case QUESTION_COUNT:
         break;
+    case QUESTION_COUNT: /* no question */
+        return -EINVAL;
     }
     return qmp_execute(session, plain_commands[question], now, MONITOR_TIMEOUT, on_answer, monitor);
 }

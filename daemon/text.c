@@ -22,8 +22,8 @@
 /* A fraction has up to nine digits: nanoseconds of a second. */
 #define FRACTION_WHOLE UINT64_C(1000000000)
 
-#define DAY (24 * 60 * NSEC_PER_MINUTE)
 #define HOUR (60 * NSEC_PER_MINUTE)
+#define DAY (24 * HOUR)
 
 struct unit {
     const char *name;

@@ -20,6 +20,7 @@ int undo_process_open(
     const char *proc, const struct vm_identity *identity, struct undo_process *ret_process);
 void undo_process_close(struct undo_process *process);
 
+/* Signals it; reads and sets its oom_score_adj. A negative errno where that fails. */
 int undo_process_signal(const struct undo_process *process, int number);
 int undo_process_score(const struct undo_process *process, int32_t *ret_score);
 int undo_process_set_score(const struct undo_process *process, int32_t score);

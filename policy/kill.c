@@ -322,6 +322,6 @@ void kill_victim(struct decision *d)
     bool done = false;
     if (d->rules->host.mode == MODE_ENFORCE)
         done = kill_for(d, POOL_INDEX_HOST, true) || kill_for(d, POOL_INDEX_BUDGET, true);
-    if (!done)
-        done = kill_for(d, POOL_INDEX_HOST, false) || kill_for(d, POOL_INDEX_BUDGET, false);
+    if (!done && !kill_for(d, POOL_INDEX_HOST, false))
+        (void)kill_for(d, POOL_INDEX_BUDGET, false);
 }

@@ -7,18 +7,17 @@
 #define PLIMSOLL_CLEANUP_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
 
 /* Defines function##_at(), the form CLEANUP() wants, from a destructor that takes the pointer and
  * returns NULL, as all of ours do. */
-#define DEFINE_CLEANUP(type, function)              \
-    static inline void function##_at(type *pointer) \
-    {                                               \
-        if (*pointer)                               \
-            (void)function(*pointer);               \
-    }                                               \
+#define DEFINE_CLEANUP(type, function)                          \
+    static inline void function##_at(__typeof__(type) *pointer) \
+    {                                                           \
+        if (*pointer)                                           \
+            (void)function(*pointer);                           \
+    }                                                           \
     struct plimsoll_require_semicolon
 
 #define STEAL(variable)                            \
@@ -35,10 +34,11 @@
         stolen_;                  \
     })
 
-#define container_of(pointer, type, member)                            \
-    __extension__({                                                    \
-        const __typeof__(((type *)NULL)->member) *member_ = (pointer); \
-        (type *)((uintptr_t)member_ - offsetof(type, member));         \
+/* The object whose MEMBER is at POINTER. */
+#define container_of(pointer, type, member)                         \
+    __extension__({                                                 \
+        __typeof__(((type *)NULL)->member) *member_ = (pointer);    \
+        (type *)(void *)((char *)member_ - offsetof(type, member)); \
     })
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))

@@ -36,7 +36,7 @@ const char *step_kind_name(enum step_kind kind)
 static bool take_word(const char **cursor, const char *word)
 {
     size_t length = strlen(word);
-    if (strncmp(*cursor, word, length))
+    if (strncmp(*cursor, word, length) != 0)
         return false;
     *cursor += length;
     return true;

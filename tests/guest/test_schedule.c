@@ -89,12 +89,15 @@ END_TEST
 START_TEST(test_too_many)
 {
     struct schedule schedule;
-    char text[sizeof("touch,") * (SCHEDULE_STEPS_MAX + 1)] = "touch";
-    for (unsigned i = 1; i < SCHEDULE_STEPS_MAX; i++)
-        (void)strcat(text, ",touch");
+    static const char step[] = "touch,";
+    char text[(sizeof(step) - 1) * (SCHEDULE_STEPS_MAX + 1)];
+    for (size_t at = 0; at < sizeof(text); at += sizeof(step) - 1)
+        memcpy(text + at, step, sizeof(step) - 1);
+    text[sizeof(text) - sizeof(step)] = '\0'; /* the last step and the comma before it */
     ck_assert_int_eq(schedule_parse(text, &schedule), 0);
     ck_assert_uint_eq(schedule.count, SCHEDULE_STEPS_MAX);
-    (void)strcat(text, ",touch");
+    text[sizeof(text) - sizeof(step)] = ',';
+    text[sizeof(text) - 1] = '\0';
     ck_assert_int_eq(schedule_parse(text, &schedule), -E2BIG);
 }
 END_TEST

@@ -45,11 +45,11 @@ static bool process_file_read(
 uint64_t guest_rss(const struct guest *guest)
 {
     char text[128];
-    unsigned long long pages = 0;
     if (!process_file_read(guest, "statm", text, sizeof(text)))
         return 0;
-    ck_assert_int_eq(sscanf(text, "%*u %llu", &pages), 1);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    const char *resident = strchr(text, ' ');
+    ck_assert_ptr_nonnull(resident);
+    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static uint64_t rss_wait(const struct guest *guest, uint64_t bytes, bool above, uint64_t limit)

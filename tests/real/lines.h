@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* A test of minutes with a line a second from each child stays far below it. */
-#define LINES_SIZE_MAX (1024 * 1024)
+#define LINES_SIZE_MAX 1048576
 
 struct lines {
     int fd;       /* owned; -1 after the other end closed */

@@ -29,12 +29,13 @@ static void pair_start(struct pair *pair, const char *name, const char *rungs)
         &(struct guest_options){
             .name = "grower", .memory = MEMORY, .qmp_directory = pair->guard.qmp_directory});
     (void)guest_wait(&pair->hung, "ready", GUEST_READY_LIMIT);
+    uint64_t budget = guest_rss(&pair->hung) + guest_rss(&pair->grower) + HEADROOM;
     guard_configure(&pair->guard,
         "vm-budget=%llu\ntight=72M 0s\nscarce=60M 0s\ncritical=48M 0s\n"
         "[class default]\nmode=enforce\nrungs=%s\n"
         "[vm grower]\nmatch=grower\npriority=900\n"
         "[vm hung]\nmatch=hung\npriority=10\n",
-        (unsigned long long)(guest_rss(&pair->hung) + guest_rss(&pair->grower) + HEADROOM), rungs);
+        (unsigned long long)budget, rungs);
     guard_start(&pair->guard);
     guard_wait_vm(&pair->guard, "hung");
     guard_wait_vm(&pair->guard, "grower");

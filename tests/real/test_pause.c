@@ -39,12 +39,13 @@ static void pair_start(struct pair *pair, const char *name, bool monitored, uint
                                   .qmp_directory = monitored ? pair->guard.qmp_directory : NULL});
     (void)guest_wait(&pair->filler, "ready", GUEST_READY_LIMIT);
     (void)guest_wait(&pair->grower, "done step=grow", STEP_LIMIT);
+    uint64_t tight = critical + 24 * MIB, scarce = critical + 12 * MIB;
     pair->budget = guest_rss(&pair->filler) + guest_rss(&pair->grower) + HEADROOM;
     guard_configure(&pair->guard,
         "vm-budget=%llu\ntight=%llu 0s\nscarce=%llu 0s\ncritical=%llu 0s\n"
         "[class default]\nmode=enforce\nrungs=pause\n",
-        (unsigned long long)pair->budget, (unsigned long long)(critical + 24 * MIB),
-        (unsigned long long)(critical + 12 * MIB), (unsigned long long)critical);
+        (unsigned long long)pair->budget, (unsigned long long)tight, (unsigned long long)scarce,
+        (unsigned long long)critical);
 }
 
 static void pair_end(struct pair *pair)

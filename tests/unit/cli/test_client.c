@@ -4,6 +4,7 @@
  * a script: accept, read the request, write the given bytes, close or stay.
  */
 #include "client.h"
+#include "scratch.h"
 #include "suite.h"
 
 #include <check.h>
@@ -21,8 +22,8 @@
 
 #define METHOD "io.plimsoll.GetStatus"
 
-static char folder[] = "/tmp/plimsoll-client-XXXXXX";
-static char path[64];
+static char folder[SCRATCH_FOLDER_MAX];
+static char path[SCRATCH_FOLDER_MAX + 16];
 static int listener;
 
 struct script {
@@ -36,10 +37,9 @@ static void setup(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    strcpy(folder + strlen(folder) - 6, "XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_make("client", folder);
     snprintf(path, sizeof(path), "%s/socket", folder);
-    strcpy(address.sun_path, path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(listener, (void *)&address, sizeof(address)), 0);
     ck_assert_int_eq(listen(listener, 4), 0);
@@ -138,7 +138,7 @@ START_TEST(test_backlog_full)
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        strcpy(address.sun_path, path);
+        (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
         if (connect(fd, (void *)&address, sizeof(address)) < 0) {
             ck_assert_int_eq(errno, EAGAIN);
             break;

@@ -104,7 +104,7 @@ int control_connect(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     ck_assert_int_ge(fd, 0);
-    strcpy(address.sun_path, scene.path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scene.path);
     ck_assert_int_eq(connect(fd, (void *)&address, sizeof(address)), 0);
     return fd;
 }

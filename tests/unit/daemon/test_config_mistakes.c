@@ -119,20 +119,19 @@ END_TEST
 
 START_TEST(hidden_bytes)
 {
-    static const char nul[] = "[guard]\nmode=enforce\0dry-run\n";
+    static const char nul[] = "[guard]\nmode=enforce\0dry-run\n", head[] = "[vm a]\nmatch=";
     struct config *config = NULL;
-    char *line = malloc(CONFIG_LINE_MAX + 64);
+    char line[sizeof(head) + CONFIG_LINE_MAX];
 
     scratch_write_bytes(scene.path, nul, sizeof(nul) - 1);
     ck_assert_int_eq(config_try(&config), -EINVAL);
     ck_assert_str_eq(scene.told, "p.conf:2: has control characters or is not UTF-8\n");
-    strcpy(line, "[vm a]\nmatch=");
-    memset(line + strlen(line), 'x', CONFIG_LINE_MAX);
-    line[CONFIG_LINE_MAX + 13] = '\0';
+    memset(line, 'x', sizeof(line) - 1);
+    line[sizeof(line) - 1] = '\0';
+    memcpy(line, head, sizeof(head) - 1);
     scratch_write(scene.path, line);
     ck_assert_int_eq(config_try(&config), -EINVAL);
     ck_assert_str_eq(scene.told, "p.conf:2: longer than 1024 bytes\n");
-    free(line);
 }
 END_TEST
 

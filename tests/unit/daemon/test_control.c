@@ -104,8 +104,7 @@ START_TEST(test_no_varlink)
     for (size_t i = 0; i < sizeof(binary); i++)
         binary[i] = (char)(255 - i);
     control_assert_refused(binary, sizeof(binary));
-    for (size_t i = 0; i < 1000; i++)
-        strcat(deep, "[");
+    memset(deep + strlen(deep), '[', 1000);
     control_assert_refused(deep, strlen(deep) + 1);
 }
 END_TEST

@@ -171,7 +171,7 @@ START_TEST(test_place)
     scene.server = control_server_free(scene.server);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, scene.path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scene.path);
     ck_assert_int_eq(bind(fd, (void *)&address, sizeof(address)), 0);
     close(fd);
     ck_assert_int_eq(control_server_start(&error), 0);

@@ -106,10 +106,11 @@ static bool skip(void)
     return !usable;
 }
 
-static void *count_on(void *number)
+/* COUNT is one of shared->counts. */
+static void *count_on(void *count)
 {
     const struct timespec millisecond = {.tv_nsec = 1000000};
-    size_t i = (size_t)(uintptr_t)number;
+    ptrdiff_t i = (atomic_uint *)count - shared->counts;
 
     atomic_store(&shared->threads[i], gettid());
     for (;;) {
@@ -141,10 +142,10 @@ static pid_t start(void)
     if (child == 0) {
         pthread_t thread;
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (uintptr_t i = 1; i < THREADS; i++)
-            if (pthread_create(&thread, NULL, count_on, (void *)i) != 0)
+        for (unsigned i = 1; i < THREADS; i++)
+            if (pthread_create(&thread, NULL, count_on, &shared->counts[i]) != 0)
                 _exit(1);
-        (void)count_on(NULL);
+        (void)count_on(&shared->counts[0]);
     }
     for (unsigned i = 0; i < THREADS; i++)
         ck_assert(wait_counted(i, 1));

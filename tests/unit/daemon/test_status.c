@@ -54,7 +54,7 @@ static void setup(void)
     for (unsigned i = 0; i < CAPACITY; i++) {
         vm_unknown(&snapshot->vms[i]);
         snapshot->vms[i].slot = i;
-        strcpy(rules->vms[i].class_name, "default");
+        (void)snprintf(rules->vms[i].class_name, sizeof(rules->vms[i].class_name), "%s", "default");
         rules->vms[i].mode = MODE_ENFORCE;
         rules->vms[i].priority = PRIORITY_DEFAULT;
     }
@@ -75,7 +75,7 @@ static struct json_object *at(const char *path)
     struct json_object *value = status;
     char copy[128], *rest = copy, *key;
 
-    strcpy(copy, path);
+    (void)snprintf(copy, sizeof(copy), "%s", path);
     while ((key = strsep(&rest, "."))) {
         if (json_object_is_type(value, json_type_array)) {
             size_t index = strtoul(key, NULL, 10);
@@ -163,7 +163,7 @@ static void fill(void)
     snapshot->vm_count = 3;
     vm->identity = (struct vm_identity){.pid = 4711, .uuid = {0xde, 0xad, 0xbe, 0xef, [15] = 1}};
     vm->sources = VM_SOURCE_PROC | VM_SOURCE_LIBVIRT;
-    strcpy(vm->name, "web");
+    (void)snprintf(vm->name, sizeof(vm->name), "%s", "web");
     vm->sampled = 1;
     vm->maximum = 8 * GIB;
     vm->rss = 2 * GIB;
@@ -220,6 +220,11 @@ START_TEST(test_known)
     rules->host.mode = MODE_ENFORCE;
     make();
     assert_json("vms.2.mode", "\"enforce\"");
+    /* A limit that is one; unlimited is no number. */
+    snapshot->vms[2].memlock_hard = 64 * MIB;
+    make();
+    assert_json("vms.2.memlock_limit", "67108864");
+    assert_json("vms.2.memlock_unlimited", "false");
 }
 END_TEST
 
@@ -234,7 +239,7 @@ START_TEST(test_hostile_names)
         struct json_object *again;
         const char *text, *name;
 
-        strcpy(snapshot->vms[0].name, names[i]);
+        (void)snprintf(snapshot->vms[0].name, sizeof(snapshot->vms[0].name), "%s", names[i]);
         make();
         text = json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN);
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);

@@ -51,7 +51,7 @@ static const char *tell(const char *command)
     int fd, wanted = 3; /* greeting, capabilities, answer */
     size_t used = 0;
 
-    strcpy(address.sun_path, scene.socket_path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scene.socket_path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     for (int i = 0; connect(fd, (void *)&address, sizeof(address)) < 0; i++) {
         ck_assert_int_lt(i, LOOKS_MAX);
@@ -207,7 +207,7 @@ START_TEST(test_qemu_busy_monitor)
     if (!qemu_start())
         return;
     (void)tell("{\"execute\":\"stop\"}");
-    strcpy(address.sun_path, scene.socket_path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", scene.socket_path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(connect(fd, (void *)&address, sizeof(address)), 0);
     ck_assert_int_eq(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000), 1);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Owns the ledger and the child of the running test. */
 #include "undo_scene.h"
+#include "kernel_file.h"
+#include "sample_process.h"
 #include "undo.h"
 
 #include <check.h>
@@ -23,7 +25,7 @@ void undo_scene_setup(void)
     struct error error = {0};
 
     scratch_make("undo", scene.folder);
-    strcpy(scene.proc, "/proc");
+    (void)snprintf(scene.proc, sizeof(scene.proc), "%s", "/proc");
     snprintf(scene.ledger_path, sizeof(scene.ledger_path), "%s/ledger", scene.folder);
     snprintf(scene.socket_path, sizeof(scene.socket_path), "%s/qmp", scene.folder);
     ck_assert_msg(ledger_open(scene.ledger_path, BOOT_ID, CAPACITY, &scene.ledger, &error) == 0,
@@ -59,16 +61,12 @@ void undo_child_start(char *const *arguments)
 
 static uint64_t start_time_read(pid_t pid)
 {
-    char path[64];
-    unsigned long long start;
+    struct process_stat stat;
+    int fd = kernel_file_open_format("/proc/%d/stat", (int)pid);
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    ck_assert_int_eq(sscanf(strrchr(scratch_read(path), ')') + 2,
-                         "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                         "%*d %llu",
-                         &start),
-        1);
-    return start;
+    ck_assert_int_eq(process_stat_read(fd, &stat), 0);
+    (void)kernel_file_close(fd);
+    return stat.start_time;
 }
 
 void undo_put(uint32_t slot, const char *name, struct vm_measures measures)
@@ -77,8 +75,8 @@ void undo_put(uint32_t slot, const char *name, struct vm_measures measures)
         .identity = {.pid = scene.child, .start_time = start_time_read(scene.child)},
         .measures = measures};
 
-    strcpy(entry.name, name);
-    strcpy(entry.monitor, scene.socket_path);
+    (void)snprintf(entry.name, sizeof(entry.name), "%s", name);
+    (void)snprintf(entry.monitor, sizeof(entry.monitor), "%s", scene.socket_path);
     ledger_put(scene.ledger, slot, &entry);
 }
 

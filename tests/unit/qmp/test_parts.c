@@ -21,17 +21,18 @@ static int lines_of(const char *stream, size_t piece, size_t line_max, char *ret
     struct qmp_frame frame = {.line_max = line_max};
     size_t total = strlen(stream);
     int r = 0;
-    *ret_joined = '\0';
     for (size_t at = 0; at < total && r >= 0; at += piece) {
         const char *bytes = stream + at;
         size_t length = total - at < piece ? total - at : piece;
         const char *line;
         size_t line_length;
         while ((r = qmp_frame_next(&frame, &bytes, &length, &line, &line_length)) > 0) {
-            strncat(ret_joined, line, line_length);
-            strcat(ret_joined, "|");
+            memcpy(ret_joined, line, line_length);
+            ret_joined += line_length;
+            *ret_joined++ = '|';
         }
     }
+    *ret_joined = '\0';
     qmp_frame_release(&frame);
     return r;
 }
