@@ -131,11 +131,10 @@ START_TEST(pause_and_resume_do_not_chase_each_other)
     story->guests[grower].growth = (int64_t)(200 * MIB);
     for (int minute = 0; minute < 20; minute++) {
         story_run(story, NSEC_PER_MINUTE, 50 * MS);
-        struct vm_snapshot *vm = story_vm(story, grower);
-        if (vm->measures.in_force & VM_MEASURE_PAUSE) {
+        if (story_is_paused(story, grower)) {
             /* Somebody swaps it out: room again. */
-            vm->rss = 16 * GIB;
-            story->guests[grower].wants = vm->rss;
+            story->guests[grower].touched = 16 * GIB;
+            story->guests[grower].wants = 16 * GIB;
         }
     }
     ck_assert_uint_ge(story->guests[grower].resumes, 2);
