@@ -9,6 +9,7 @@
  * ones. Last come the kernel's order and the time of the next look.
  */
 #include "balloon.h"
+#include "bridge.h"
 #include "grant.h"
 #include "kill.h"
 #include "observe.h"
@@ -55,7 +56,7 @@ static void give_back(struct decision *d)
     const struct pool_view *pools = d->plan->assessment.pools;
     grant_reckon_room(d);
     resume_guests(d);
-    pause_bridge(d);
+    bridge_freezes(d);
     if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM)
         grant_balloons(d);
 }

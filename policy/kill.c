@@ -126,15 +126,6 @@ static uint64_t dry_run_killed(const struct decision *d, const struct pool_view 
     return sum;
 }
 
-static bool pauses_settling(const struct decision *d)
-{
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_ENFORCED) &&
-            since(d->now, decision_state(d, i)->pause_asked) < PAUSE_SETTLE)
-            return true;
-    return false;
-}
-
 /* Fills RET_CASE and returns true when POOL's floor cannot be kept by anything milder, as enforced
  * guests see it, or as it looks to those in dry run. */
 static bool kill_needed(
@@ -146,7 +137,7 @@ static bool kill_needed(
     int64_t remaining = pause_remaining_fill(d, pool, dry_run);
     int64_t possible = pause_possible(d);
     int64_t unstoppable = pool_worth(pool, rate_sum(remaining, -possible));
-    if (unstoppable == 0 && (possible > 0 || pauses_settling(d)))
+    if (unstoppable == 0 && (possible > 0 || pause_settling(d)))
         return false;
 
     uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;

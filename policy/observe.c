@@ -62,7 +62,9 @@ static bool is_pausable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_rules *rules = decision_rules(d, position);
-    uint32_t already = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+    /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze. */
+    uint32_t already =
+        vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED | VM_MEASURE_RESUMING);
     /* Without a monitor nobody knows the run state: it grows, so it runs. */
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
@@ -86,6 +88,26 @@ static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
         return;
     rate_update(&state->growth, vm->sampled, diff_i64(held, known_or(state->held, held)));
     state->held = held;
+}
+
+/* A pause just decided still shows in the rates until it takes hold, and then fades from the fast
+ * estimators with their time constant. What they still believe of its growth is not to be stopped
+ * twice. */
+static void settle_pause(
+    const struct decision *d, const struct vm_snapshot *vm, struct vm_state *state)
+{
+    uint32_t in_force = vm->measures.in_force;
+    if (!(in_force & VM_MEASURE_STOP_SENT))
+        state->marks &= (uint16_t)~MARK_FROZEN_OVER;
+    if (state->settling <= 0)
+        return;
+    uint64_t waited = since(d->now, state->pause_asked);
+    if (in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED))
+        state->settling = rate_faded(state->settling, sub_or_zero(d->now, d->state->time));
+    else if (waited > (in_force & VM_MEASURE_STOP_SENT ? STOP_TIME : PAUSE_SETTLE))
+        state->settling = 0; /* it grows on */
+    if (state->settling < (int64_t)GROWTH_MEASURABLE)
+        state->settling = 0;
 }
 
 /* The balloon target in force: what the ledger says, or what we asked so lately that the ledger
@@ -147,8 +169,11 @@ static uint32_t traits(const struct decision *d, uint32_t position)
         if (allowed && is_inflatable_kind(vm) && !(result & TRAIT_STUCK))
             result |= TRAIT_INFLATABLE;
     }
-    if (is_pausable(d, position))
+    if (is_pausable(d, position)) {
         result |= TRAIT_PAUSABLE;
+        if (vm->measures.in_force & VM_MEASURE_STOP_SENT)
+            result |= TRAIT_STOPPING;
+    }
     if (is_killable(d, position))
         result |= TRAIT_KILLABLE;
     if (vm->measures.in_force & VM_MEASURE_PAUSE)
@@ -173,8 +198,9 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
-            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP;
+            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP | MARK_FROZEN_OVER;
         }
+        settle_pause(d, vm, state);
     }
     scratch->held = known_or(state->held, 0);
     scratch->minimum = vm_minimum(vm, decision_rules(d, position));

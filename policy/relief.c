@@ -72,14 +72,23 @@ int64_t relief_growth(const struct decision *d, uint32_t position)
     return since(d->now, growth->time) <= GROWTH_STALE ? rate_confirmed(growth) : 0;
 }
 
-uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time)
+uint64_t relief_room_in(const struct decision *d, uint32_t position)
 {
     uint64_t maximum = decision_vm(d, position)->maximum;
-    uint64_t bytes = rate_bytes(relief_growth(d, position), time);
     if (!known(maximum))
-        return bytes;
+        return NEVER;
     uint64_t end = add_held(maximum, add_held(QEMU_OVERHEAD, maximum / QEMU_OVERHEAD_DIVISOR));
-    return min_u64(bytes, sub_or_zero(end, d->vms[position].held));
+    return sub_or_zero(end, d->vms[position].held);
+}
+
+uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time)
+{
+    return min_u64(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
+}
+
+uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint64_t time)
+{
+    return sub_or_zero(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
 }
 
 uint64_t loss_pause(const struct vm_rules *rules)

@@ -36,6 +36,7 @@ struct vm_state {
     /* Pause. */
     uint64_t pause_asked;
     int64_t growth_before; /* growth when paused; negative: not known */
+    int64_t settling;      /* what the fast estimators still believe of it; see pause.c */
     uint64_t resume_after, resume_backoff, resumed_at;
     uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
 
@@ -56,6 +57,7 @@ enum vm_mark {
     MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
     MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
     MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
+    MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
 };
 
 struct pool_state {
@@ -124,6 +126,8 @@ enum vm_trait {
     TRAIT_DEFLATABLE = 1 << 8, /* has a balloon of ours that can be given back now */
     TRAIT_CANDIDATE = 1 << 9,  /* scratch bit of whoever is choosing */
     TRAIT_IN_ACTION = 1 << 10, /* has been paused, thawed, resumed or killed in this plan */
+    TRAIT_STOPPING = 1 << 11,  /* pausable, but a `stop` of ours is on its way already */
+    TRAIT_UNGREETED = 1 << 12, /* whether it is in post-copy will be known in seconds */
 };
 
 struct policy_scratch {

@@ -101,7 +101,11 @@
 
 /* ---- pause and resume ---- */
 
-/* Until the estimators show that a pause took effect: three fast time constants. */
+/* The longest a `stop` was seen to take: memory.high alone stalls QEMU that long (facts 6). */
+#define STOP_TIME (2 * NSEC_PER_SEC)
+/* A `stop` is given so long before a freeze may come on top of it; most answer in milliseconds. */
+#define STOP_PATIENCE NSEC_PER_SEC
+/* A pause that nobody sees in force is believed in for so long: three fast time constants. */
 #define PAUSE_SETTLE (1500 * NSEC_PER_MSEC)
 /* A pause that did not come into force by then is asked again. */
 #define PAUSE_RETRY (2 * NSEC_PER_SEC)
@@ -111,8 +115,8 @@
  * SIGSTOP, which also stops the monitor, not shorter than QMP needs to catch up. */
 #define BRIDGE_CGROUP NSEC_PER_SEC
 #define BRIDGE_SIGNAL (3 * NSEC_PER_SEC)
-/* While thawed it may grow as before: so long until `stop` has taken hold. */
-#define BRIDGE_GAP (500 * NSEC_PER_MSEC)
+/* A freeze that stands for so long is no bridge any more: a person must know. */
+#define BRIDGE_OVERDUE (30 * NSEC_PER_SEC)
 /* Room for so much of its growth is asked for first: until the slow estimator shows that it grows
  * again. It halves with each back-off that passes, so that a guest is not stopped for ever by a
  * guess. */
