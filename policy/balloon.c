@@ -6,8 +6,10 @@
  * keeps its minimum and L × shares of the rest. The level sinks, found by bisection in exact
  * integers, until what is forced out covers the deficit: so who has most above its minimum per
  * share gives first, and nobody goes below its own floor. In tight that floor is what the guest
- * needs by its own statistics; from scarce, after the idle memory, it is the minimum. Since pending
- * targets are part of each guest's start, no deficit is asked for twice.
+ * needs by its own statistics; from scarce, after the idle memory, it is the minimum. A guest that
+ * has nothing idle, by its own word and by its RSS, is spared this while a lesser one can give or
+ * wait in its place. Since pending targets are part of each guest's start, no deficit is asked for
+ * twice.
  *
  * Dry run. Guests that are only watched must not hide a deficit from those that act: enforced
  * guests are filled first, as if alone; the others then show what they would add to it.
@@ -154,15 +156,17 @@ void balloon_verify(struct decision *d)
 
 struct fill {
     const struct pool_view *pool;
-    bool idle_only; /* down to what is idle, else to the minimum */
-    bool enforced;  /* whose targets move: enforced guests, else those in dry run */
+    bool idle_only;  /* down to what is idle, else to the minimum */
+    bool enforced;   /* whose targets move: enforced guests, else those in dry run */
+    uint32_t spared; /* who is busy, and of more than this priority, keeps what it uses */
     uint64_t deficit;
 };
 
 static uint64_t fill_floor(const struct decision *d, const struct fill *fill, uint32_t position)
 {
     const struct vm_scratch *vm = &d->vms[position];
-    uint64_t floor = fill->idle_only ? vm->idle_floor : vm->minimum;
+    bool spared = (vm->traits & TRAIT_BUSY) && decision_rules(d, position)->priority > fill->spared;
+    uint64_t floor = fill->idle_only || spared ? vm->idle_floor : vm->minimum;
     return min_u64(floor, vm->goal); /* UNKNOWN: stays where it is */
 }
 
@@ -256,6 +260,23 @@ static void fill_apply(struct decision *d, const struct fill *fill, uint32_t poo
     }
 }
 
+/* The least priority among those that can be made to give or wait, or that wait already: while
+ * there are such, nobody more valuable is squeezed out of what it uses. */
+static uint32_t least_priority(const struct decision *d)
+{
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        const struct vm_scratch *vm = &d->vms[i];
+        if (!(vm->traits & TRAIT_ENFORCED))
+            continue;
+        bool gives = (vm->traits & TRAIT_INFLATABLE) && vm->goal > vm->minimum;
+        uint32_t priority = decision_rules(d, i)->priority;
+        if ((gives || (vm->traits & (TRAIT_PAUSABLE | TRAIT_PAUSED))) && priority < least)
+            least = priority;
+    }
+    return least;
+}
+
 static void fill_pool(struct decision *d, uint32_t index, bool enforced)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
@@ -272,6 +293,7 @@ static void fill_pool(struct decision *d, uint32_t index, bool enforced)
     if (pool->band < BAND_SCARCE || (pool->kind == POOL_NODE && host->band < BAND_TIGHT))
         return;
     fill.idle_only = false;
+    fill.spared = least_priority(d);
     fill.deficit = pool_deficit(d, pool, BAND_SCARCE);
     if (fill.deficit > 0)
         fill_apply(d, &fill, index);

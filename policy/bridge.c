@@ -6,7 +6,8 @@
  * freeze goes on when the guest is thawed. Without a monitor the freeze stays.
  *
  * Until the `stop` takes hold the guest grows as it did. So one is thawed a decision, and only
- * while headroom stays above critical with what all who are on this bridge may take meanwhile. Who
+ * while headroom stays above critical with what all who are on this bridge may take meanwhile, and
+ * what more valuable guests that grow still need. Who
  * cannot cross, for want of room or of an answer, stays frozen, and after half a minute a person is
  * told.
  */
@@ -56,6 +57,7 @@ static bool may_thaw(const struct decision *d, uint32_t position, uint64_t gaps)
         since(d->now, decision_state(d, position)->bridge_at) < PAUSE_RETRY)
         return false;
     gaps = add_held(gaps, gap_of(d, position));
+    gaps = add_held(gaps, relief_reserved(d, decision_rules(d, position)->priority));
     for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
         const struct pool_view *pool = &d->plan->assessment.pools[i];
         uint64_t least = add_held(gaps, pool_enter(d, pool, BAND_CRITICAL));

@@ -3,7 +3,8 @@
  * Owns pausing. A pause frees nothing; it keeps from being taken what the guest would have grown
  * by, and no guest grows beyond its maximum. So only growers are candidates, and only while the
  * pool fills, and only as far as balloons already under way do not bring headroom back above
- * critical within the horizon.
+ * critical within the horizon. Of a lesser guest more is asked: to leave room for what more
+ * valuable ones that grow may still take, so that they get through.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then the
  * stuck, then the fastest. One a decision, then the estimators must show it: a pause just decided
@@ -48,6 +49,7 @@ static bool is_candidate(const struct decision *d, uint32_t position)
     return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
            relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
+           (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
 }
 
@@ -64,6 +66,17 @@ static bool may_freeze_over(const struct decision *d, uint32_t position)
            (unknown || relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE) &&
            (d->plan->assessment.sprint ||
                since(d->now, decision_vm(d, position)->measures.paused_since) >= STOP_PATIENCE);
+}
+
+/* Of everybody, whether they act or are only watched. */
+static int64_t pausable_growth(const struct decision *d)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_PAUSABLE) ||
+            ((d->vms[i].traits & TRAIT_USABLE) && decision_state(d, i)->settling > 0))
+            sum = rate_sum(sum, relief_growth(d, i) > 0 ? relief_growth(d, i) : 0);
+    return sum;
 }
 
 int64_t pause_possible(const struct decision *d)
@@ -88,6 +101,13 @@ bool pause_settling(const struct decision *d)
     return false;
 }
 
+/* Stopping this guest would make a difference, or stopping all who can be stopped would. Who grows
+ * by little beside a burst of something else is not paused for it. */
+static bool makes_difference(const struct decision *d, uint32_t position, int64_t fill, int64_t all)
+{
+    return all >= fill / 2 || relief_growth(d, position) >= fill / PAUSE_SHARE_DIVISOR;
+}
+
 static bool pauses_before(const struct decision *d, uint32_t a, uint32_t b)
 {
     const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
@@ -110,19 +130,39 @@ struct need {
     uint64_t real_excess, all_excess; /* of the fill: what cannot be, because
                                        * guests end at their maximum */
     uint64_t real_pending, all_pending;
+    uint64_t real_end, all_end; /* the most that everybody who grows can ever take */
+    uint32_t valued;            /* `valuable` is for those of more priority than this */
+    uint64_t valuable;          /* relief_reserved() */
 };
+
+static uint64_t need_of_valuable(const struct decision *d, struct need *need, uint32_t priority)
+{
+    if (need->valued != priority)
+        need->valuable = relief_reserved(d, priority);
+    need->valued = priority;
+    return need->valuable;
+}
 
 static void need_bound(const struct decision *d, struct need *need)
 {
+    int64_t known_growth = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         const struct vm_state *state = decision_state(d, i);
         if (!(d->vms[i].traits & TRAIT_USABLE) || state->settling > 0)
             continue;
-        uint64_t excess = relief_growth_excess(d, i, CRITICAL_TIME);
+        uint64_t excess = relief_growth_excess(d, i, STOP_TIME);
+        uint64_t end = relief_growth_bytes(d, i, NEVER);
+        known_growth = rate_sum(known_growth, end > 0 ? relief_growth(d, i) : 0);
         need->real_excess = add_held(need->real_excess, excess);
-        if (!(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
-            need->all_excess = add_held(need->all_excess, excess);
+        need->real_end = add_held(need->real_end, end);
+        if (state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY))
+            continue;
+        need->all_excess = add_held(need->all_excess, excess);
+        need->all_end = add_held(need->all_end, end);
     }
+    uint64_t others = rate_bytes(rate_sum(need->real_fill, -known_growth), HORIZON);
+    need->real_end = add_held(need->real_end, others);
+    need->all_end = add_held(need->all_end, others);
 }
 
 static struct need need_of(const struct decision *d, const struct pool_view *pool)
@@ -130,6 +170,7 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
     struct need need = {
         .pool = pool,
         .critical = pool_enter(d, pool, BAND_CRITICAL),
+        .valued = UINT32_MAX,
         .real_fill = pause_remaining_fill(d, pool, false),
         .all_fill = pause_remaining_fill(d, pool, true),
     };
@@ -146,10 +187,14 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
 {
     bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
     int64_t growth = relief_growth(d, position);
-    uint64_t excess = relief_growth_excess(d, position, CRITICAL_TIME);
+    uint64_t excess = relief_growth_excess(d, position, STOP_TIME);
     need->all_excess = sub_or_zero(need->all_excess, excess);
-    if (enforced)
+    uint64_t end = relief_growth_bytes(d, position, NEVER);
+    need->all_end = sub_or_zero(need->all_end, end);
+    if (enforced) {
         need->real_excess = sub_or_zero(need->real_excess, excess);
+        need->real_end = sub_or_zero(need->real_end, end);
+    }
     need->all_fill = pool_worth(need->pool, rate_sum(need->all_fill, -growth));
     if (enforced)
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
@@ -158,17 +203,33 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
 /* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
  * headroom above critical and pending balloons can give. Once somebody is being stopped in a
  * sprint, what counts is to get out of the sprint; the next look sees to the rest. */
-static bool is_short(const struct decision *d, const struct need *need, bool enforced)
+static bool is_short(const struct decision *d, struct need *need, uint32_t position)
 {
+    bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     if (d->plan->assessment.sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
+    if (has >= (enforced ? need->real_end : need->all_end))
+        return false; /* all of them can come to their end without the floor being touched */
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
     uint64_t excess = enforced ? need->real_excess : need->all_excess;
-    return has < add_held(sub_or_zero(rate_bytes(fill, CRITICAL_TIME), excess), need->critical);
+    uint64_t wanted = add_held(sub_or_zero(rate_bytes(fill, STOP_TIME), excess), need->critical);
+    return has < wanted ||
+           has < add_held(wanted, need_of_valuable(d, need, decision_rules(d, position)->priority));
+}
+
+/* Headroom above critical, and LESS, lasts for a `stop`, with all whose own may yet hang. */
+static bool has_for_stop(const struct decision *d, const struct need *need, uint64_t less)
+{
+    int64_t fill = need->real_fill;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_STOPPING) && !(d->vms[i].traits & TRAIT_IN_ACTION))
+            fill = rate_sum(fill, decision_state(d, i)->settling);
+    uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
+    return has >= add_held(less, add_held(rate_bytes(fill, STOP_TIME), need->critical));
 }
 
 static void choose_means(const struct decision *d, uint32_t position, enum action_kind *ret_kind,
@@ -243,17 +304,13 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
 
 /* Freezes whoever grows through its `stop`, where what is left will not last for the `stop` of
  * somebody else. Nobody new is harmed by it, so this comes first. */
-static bool freeze_over(struct decision *d, uint32_t index, const struct need *need)
+static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 {
-    for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!may_freeze_over(d, i))
-            continue;
-        int64_t fill = rate_sum(need->real_fill, decision_state(d, i)->settling);
-        uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
-        uint64_t wanted = add_held(rate_bytes(fill, STOP_TIME), need->critical);
-        if (has < wanted && !pause_one(d, i, index))
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (may_freeze_over(d, i) &&
+            !has_for_stop(d, need, need_of_valuable(d, need, decision_rules(d, i)->priority)) &&
+            !pause_one(d, i, index))
             return false;
-    }
     return true;
 }
 
@@ -266,14 +323,16 @@ static void pause_for(struct decision *d, uint32_t index)
     struct need need = need_of(d, pool);
     if (!freeze_over(d, index, &need))
         return;
+    int64_t fill = pool_worth(pool, pool->fill_rate), all = pausable_growth(d);
     bool real_done = d->paused && !sprint, dry_done = false;
     uint32_t count = order_sort(d, TRAIT_PAUSABLE, pauses_before);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
-        if (!is_candidate(d, position) || (enforced ? real_done : dry_done))
+        if (!is_candidate(d, position) || !makes_difference(d, position, fill, all) ||
+            (enforced ? real_done : dry_done))
             continue;
-        if (!is_short(d, &need, enforced)) {
+        if (!is_short(d, &need, position)) {
             real_done = real_done || enforced;
             dry_done = dry_done || !enforced;
             continue;

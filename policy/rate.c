@@ -66,11 +66,6 @@ int64_t rate_confirmed(const struct rate *rate)
     return rate->growing >= RATE_CONFIRM_SAMPLES ? rate->fast : rate_steady(rate);
 }
 
-int64_t rate_faded(int64_t rate, uint64_t elapsed)
-{
-    return fold(rate, 0, elapsed, RATE_FAST_TAU);
-}
-
 int64_t rate_sum(int64_t a, int64_t b)
 {
     return hold((wide)a + b);

@@ -26,9 +26,6 @@ int64_t rate_steady(const struct rate *rate);
 /* The fast estimate once enough samples in a row agree with it, else the steady one. */
 int64_t rate_confirmed(const struct rate *rate);
 
-/* What the fast estimate still holds of RATE so long after it has ceased. */
-int64_t rate_faded(int64_t rate, uint64_t elapsed);
-
 /* a + b and rate × time in bytes, held to the type. */
 int64_t rate_sum(int64_t a, int64_t b);
 uint64_t rate_bytes(int64_t rate, uint64_t time);

@@ -91,6 +91,21 @@ uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint6
     return sub_or_zero(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
 }
 
+uint64_t relief_reserved(const struct decision *d, uint32_t priority)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        uint32_t traits = d->vms[i].traits;
+        if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority)
+            continue;
+        int64_t growth =
+            traits & TRAIT_PAUSED ? decision_state(d, i)->growth_before : relief_growth(d, i);
+        if (growth >= (int64_t)GROWTH_MEASURABLE)
+            sum = add_held(sum, min_u64(rate_bytes(growth, GROWTH_AHEAD), relief_room_in(d, i)));
+    }
+    return sum;
+}
+
 uint64_t loss_pause(const struct vm_rules *rules)
 {
     return (uint64_t)rules->priority * PAUSE_EXPECTED_MINUTES * 1000;

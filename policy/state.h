@@ -36,7 +36,7 @@ struct vm_state {
     /* Pause. */
     uint64_t pause_asked;
     int64_t growth_before; /* growth when paused; negative: not known */
-    int64_t settling;      /* what the fast estimators still believe of it; see pause.c */
+    int64_t settling;      /* what rates still show of a pause just decided */
     uint64_t resume_after, resume_backoff, resumed_at;
     uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
 
@@ -65,6 +65,7 @@ struct pool_state {
     uint64_t memory, swap_free; /* last figures the fill rate was measured from */
     uint64_t better_since;      /* the band's conditions have been off since */
     enum band band;
+    uint32_t node; /* kernel's number of the node these figures are of */
 };
 
 /* A kill whose freed bytes have not shown yet: nothing else is killed until then. */
@@ -95,6 +96,7 @@ struct policy_state {
     uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
     uint64_t resumed_at;            /* the last resume of any guest */
     uint64_t oom_scored_at;
+    bool oom_critical;    /* the last look was in critical */
     uint64_t inflated_at; /* targets were last worked out */
     enum band inflated_band;
     struct vm_state vms[];
@@ -127,6 +129,8 @@ enum vm_trait {
     TRAIT_CANDIDATE = 1 << 9,  /* scratch bit of whoever is choosing */
     TRAIT_IN_ACTION = 1 << 10, /* has been paused, thawed, resumed or killed in this plan */
     TRAIT_STOPPING = 1 << 11,  /* pausable, but a `stop` of ours is on its way already */
+    TRAIT_STARVED = 1 << 13,   /* by its own fresh word it lacks what a balloon of ours holds */
+    TRAIT_BUSY = 1 << 14,      /* what it does not call idle is in use, by RSS too */
     TRAIT_UNGREETED = 1 << 12, /* whether it is in post-copy will be known in seconds */
 };
 
@@ -146,10 +150,12 @@ struct decision {
     uint64_t now;
     int64_t guests_fast, guests_slow; /* growth of all guests by both estimators */
     uint64_t budget_held;             /* of all guests, with last known values */
-    uint64_t room;        /* memory that calm does not need and nobody has been given yet */
-    uint64_t resume_room; /* the same for a resume, which may also use what tight leaves */
-    bool paused;          /* this plan pauses or freezes somebody for real */
-    bool bridged;         /* this plan thaws somebody for a `stop` */
+    uint64_t room;         /* memory that calm does not need and nobody has been given yet */
+    uint64_t starved_room; /* the same above scarce, for those that starve */
+    uint64_t resume_room;  /* the same above critical, for a resume */
+    uint64_t last_room;    /* the same above the floor, for who cannot take all of it */
+    bool paused;           /* this plan pauses or freezes somebody for real */
+    bool bridged;          /* this plan thaws somebody for a `stop` */
 };
 
 static inline const struct vm_snapshot *decision_vm(const struct decision *d, uint32_t position)
@@ -173,6 +179,7 @@ static inline uint64_t since(uint64_t now, uint64_t event)
     return known(event) ? sub_or_zero(now, event) : NEVER;
 }
 
+void pool_state_reset(struct pool_state *pool);
 void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity);
 
 /* Remembers a destructive action for the circuit breaker. */

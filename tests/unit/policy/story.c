@@ -223,6 +223,7 @@ static void show(struct story *story, bool tiered)
     struct snapshot *snapshot = story->snapshot;
     uint64_t now = snapshot->time, used = story->other;
     enum band band = story->plan->assessment.band;
+    uint64_t interval = band == BAND_CALM ? NSEC_PER_MINUTE : (uint64_t)NSEC_PER_SEC;
     snapshot->sequence++;
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         struct vm_snapshot *vm = &snapshot->vms[i];
@@ -234,9 +235,8 @@ static void show(struct story *story, bool tiered)
             vm->rss = vm->rss_anonymous = guest->touched + guest->overhead;
         }
         bool answers = !tiered || !(vm->measures.in_force & VM_MEASURE_PAUSE);
-        if (!tiered || (answers && now >= guest->next_statistics)) {
-            guest->next_statistics =
-                now + (band == BAND_CALM ? NSEC_PER_MINUTE : (uint64_t)NSEC_PER_SEC);
+        if (!tiered || (answers && now >= guest->last_statistics + interval)) {
+            guest->last_statistics = now;
             show_statistics(guest, vm, now);
         }
     }

@@ -30,7 +30,7 @@ struct story_guest {
     uint64_t paused_longest, paused_now; /* the same, at a stretch */
     uint64_t finished;                   /* when it had all it wanted; 0: not yet */
     uint64_t stop_done, freeze_done, resume_done, kill_done; /* acts on their way take hold */
-    uint64_t next_look, next_statistics;
+    uint64_t next_look, last_statistics;
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned turns; /* changes of the balloon's direction */
     int direction;

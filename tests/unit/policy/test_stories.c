@@ -109,8 +109,8 @@ START_TEST(peer_7_a_resume_has_its_room)
     story->guests[grower].growth = (int64_t)(512 * MIB);
     ck_assert(story_until(story, ACTION_PAUSE, grower, 60 * SEC, 20 * MS));
     story->guests[grower].growth = 0;
-    /* Something else gives memory back; the paused one is resumed while there is room for it, before
-     * that room is granted to others. */
+    /* Something else gives memory back; the paused one is resumed while there is room for it,
+     * before that room is granted to others. */
     story->other = GIB;
     ck_assert(story_until(story, ACTION_RESUME, grower, 120 * SEC, 100 * MS));
     const struct pool_view *host = &story->plan->assessment.pools[0];
@@ -211,14 +211,16 @@ END_TEST
 
 START_TEST(a_sprint_freezes_and_a_bridge_ends_in_a_stop)
 {
-    struct story *story = story_new(32 * GIB, 2 * GIB);
-    unsigned grower = story_guest(story, 30 * GIB, 20 * GIB);
+    struct story *story = story_new(128 * GIB, 98 * GIB);
+    unsigned grower = story_guest(story, 100 * GIB, 20 * GIB);
     story->guests[grower].growth = (int64_t)(12 * GIB);
     ck_assert(story_until(story, ACTION_FREEZE, grower, 10 * SEC, 2 * MS));
     ck_assert_int_eq(story_find(story, ACTION_FREEZE, grower)->reason, REASON_FREEZE_SPRINT);
     ck_assert_int_gt(story->plan->assessment.pools[0].headroom, 0);
     ck_assert_uint_eq(story->guests[grower].kills, 0);
-    story->other += GIB; /* keep it from being resumed at once */
+    story_run(story, 5 * SEC, 10 * MS);
+    ck_assert_uint_eq(story->guests[grower].thaws, 0); /* there is no room for what it may take */
+    story->other = 70 * GIB;
     ck_assert(story_until(story, ACTION_THAW, grower, 30 * SEC, 10 * MS));
     ck_assert_ptr_null(story_find(story, ACTION_PAUSE, grower));
     story->guests[grower].growth = 0;
