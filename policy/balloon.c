@@ -18,8 +18,9 @@
  * per second, so that a target can be turned around, and is never asked for crumbs.
  *
  * Verification. A round begins with the first target and is judged after ten seconds by RSS, not by
- * `actual`: a guest that returned too little is stuck, reported once, and counts for nothing until
- * a cool-down that doubles has passed.
+ * `actual`: a guest that returned too little is stuck, and counts for nothing until a cool-down
+ * that doubles has passed. Only one that kept what it had itself called idle has refused: it is
+ * reported, and comes before others when somebody has to go.
  */
 #include "balloon.h"
 
@@ -44,6 +45,17 @@ uint64_t balloon_level_bytes(const struct vm_rules *rules, uint64_t level)
 uint64_t balloon_level_of(const struct vm_rules *rules, uint64_t bytes)
 {
     return add_held(scale_u64(bytes, LEVEL_UNIT, rules->shares > 0 ? rules->shares : 1), 1);
+}
+
+static void begin_round(struct decision *d, uint32_t position)
+{
+    const struct vm_scratch *scratch = &d->vms[position];
+    struct vm_state *state = decision_state(d, position);
+    state->round_since = d->now;
+    state->round_rss = decision_vm(d, position)->rss;
+    state->round_resident = scratch->resident;
+    state->round_growth = relief_growth(d, position);
+    state->round_idle = sub_or_zero(scratch->current, scratch->idle_floor);
 }
 
 bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint32_t pool,
@@ -71,10 +83,7 @@ bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint
         if (!known(state->before))
             state->before = vm->balloon.actual;
     } else if (!known(state->round_since) && target < scratch->resident) {
-        state->round_since = d->now;
-        state->round_rss = vm->rss;
-        state->round_resident = scratch->resident;
-        state->round_growth = relief_growth(d, position);
+        begin_round(d, position);
     }
     return true;
 }
@@ -104,14 +113,17 @@ static void judge_round(struct decision *d, uint32_t position)
     if (fell >= needed) {
         state->stuck_cooldown = STUCK_COOLDOWN;
         if (sub_or_zero(scratch->resident, scratch->current) >= balloon_step(vm)) {
-            state->round_since = d->now;
-            state->round_rss = vm->rss;
-            state->round_resident = scratch->resident;
-            state->round_growth = relief_growth(d, position);
+            begin_round(d, position);
         }
         return;
     }
-    plan_alert_vm(d, REASON_STUCK, position, d->plan->assessment.worst);
+    /* It is no refusal that a guest keeps what it uses: only what it called idle it owed. */
+    state->marks &= (uint16_t)~MARK_REFUSED;
+    if (state->round_idle >= balloon_step(vm) && fell < state->round_idle / STUCK_DIVISOR) {
+        plan_alert_vm(d, REASON_STUCK, position, d->plan->assessment.worst);
+        state->marks |= MARK_REFUSED;
+        scratch->traits |= TRAIT_REFUSED;
+    }
     state->stuck_until = add_held(d->now, state->stuck_cooldown);
     state->stuck_cooldown = min_u64(2 * state->stuck_cooldown, STUCK_COOLDOWN_MAX);
     scratch->traits |= TRAIT_STUCK;

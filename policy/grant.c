@@ -10,7 +10,7 @@
  * Its word can win it what it had before us, out of free memory, and nothing else.
  *
  * The water level rises: who has least above its minimum per share gets first, up to what it had
- * before us. Guests that were stuck come after all others: refusing never leaves a guest better
+ * before us. Guests that refused come after all others: refusing never leaves a guest better
  * off.
  */
 #include "grant.h"
@@ -204,7 +204,7 @@ void grant_starved(struct decision *d)
 
 void grant_balloons(struct decision *d)
 {
-    grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, TRAIT_STUCK);
+    grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, TRAIT_REFUSED);
     grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, 0);
     /* In dry run, out of what the enforced ones left; nothing of it is real. */
     grant_among(d, TRAIT_DEFLATABLE, TRAIT_ENFORCED);

@@ -185,7 +185,7 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     if (is_enforced(d, position))
         result |= TRAIT_ENFORCED;
     if (known(state->stuck_until) && d->now < state->stuck_until)
-        result |= TRAIT_STUCK;
+        result |= state->marks & MARK_REFUSED ? TRAIT_STUCK | TRAIT_REFUSED : TRAIT_STUCK;
     if (is_movable(d, position)) {
         result |= TRAIT_DEFLATABLE;
         bool allowed = decision_rules(d, position)->rungs & RUNG_BIT(RUNG_BALLOON);
@@ -212,7 +212,12 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     const struct vm_state *state, struct vm_scratch *scratch)
 {
     const struct vm_statistics *statistics = &vm->statistics;
-    if (!known(statistics->free) || !is_settled(d, vm, state, scratch->current)) {
+    /* A balloon that has not reached its target in so long is at rest, too: against what is used.
+     */
+    bool resting = is_settled(d, vm, state, scratch->current) ||
+                   (since(d->now, statistics->updated) <= STATISTICS_STALE &&
+                       since(d->now, state->asked_time) > STUCK_AFTER);
+    if (!known(statistics->free) || !resting) {
         /* Just resumed, it has not been able to say. */
         if (since(d->now, state->resumed_at) <= STATISTICS_STALE)
             scratch->traits |= TRAIT_BUSY;
@@ -222,14 +227,12 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
         add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
     uint64_t reserve = idle_reserve(vm);
     uint64_t ahead = add_held(reserve, idle_ahead(d, state));
-    bool at_target = vm->balloon.actual <= add_held(scratch->current, BALLOON_STEP_MIN);
     /* The host's figures must agree: what was never resident is not in use. */
     if (known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor)
         scratch->traits |= TRAIT_BUSY;
     if ((scratch->traits & (TRAIT_DEFLATABLE | TRAIT_ENFORCED)) ==
             (TRAIT_DEFLATABLE | TRAIT_ENFORCED) &&
-        (vm->measures.in_force & VM_MEASURE_BALLOON) && at_target &&
-        idle <= reserve / STARVED_DIVISOR)
+        (vm->measures.in_force & VM_MEASURE_BALLOON) && idle <= reserve / STARVED_DIVISOR)
         scratch->traits |= TRAIT_STARVED;
 }
 
@@ -250,7 +253,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
-            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP | MARK_FROZEN_OVER;
+            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP | MARK_FROZEN_OVER | MARK_REFUSED;
         }
         settle_pause(d, vm, state);
     }

@@ -7,9 +7,10 @@
  * valuable ones that grow may still take, so that they get through.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then the
- * stuck, then the fastest. One a decision, then the estimators must show it: a pause just decided
- * counts as growth that stops (pause_remaining_fill()) until they do. In a sprint as many as it
- * takes for what still fills to leave the sprint's time, because the next look may be too late.
+ * who refused, then the fastest. One a decision, then the estimators must show it: a pause just
+ * decided counts as growth that stops (pause_remaining_fill()) until they do. In a sprint as many
+ * as it takes for what still fills to leave the sprint's time, because the next look may be too
+ * late.
  *
  * How: `stop` when there is time and a monitor, else a freeze, which needs nobody's help (what
  * becomes of it: bridge.c). A `stop` can hang while its guest grows on: when the memory left is
@@ -115,9 +116,10 @@ static bool pauses_before(const struct decision *d, uint32_t a, uint32_t b)
         return rules_a->sacrifice < rules_b->sacrifice;
     if (rules_a->priority != rules_b->priority)
         return rules_a->priority < rules_b->priority;
-    uint32_t stuck_a = d->vms[a].traits & TRAIT_STUCK, stuck_b = d->vms[b].traits & TRAIT_STUCK;
-    if (stuck_a != stuck_b)
-        return stuck_a > stuck_b;
+    uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
+             refused_b = d->vms[b].traits & TRAIT_REFUSED;
+    if (refused_a != refused_b)
+        return refused_a > refused_b;
     return relief_growth(d, a) > relief_growth(d, b);
 }
 

@@ -50,6 +50,7 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->vm_capacity = vm_capacity;
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
+    state->leak_at = state->leak_killed_at = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
     for (int i = 0; i < POOLS_MAX; i++)

@@ -27,6 +27,7 @@ struct vm_state {
     uint64_t round_since;               /* a round of inflation is under verification since */
     uint64_t round_rss, round_resident; /* figures and growth when it began */
     int64_t round_growth;
+    uint64_t round_idle; /* what it called idle then; 0: nothing, or it did not say */
     uint64_t idle_floor, idle_floor_at; /* last target that took only idle memory */
     uint64_t stuck_until;
     uint64_t stuck_cooldown;
@@ -41,7 +42,6 @@ struct vm_state {
     uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
 
     uint64_t kill_asked;
-    uint64_t kill_relief;
     int32_t oom_asked; /* the score a dry run would have set */
 
     uint16_t marks; /* enum vm_mark */
@@ -57,6 +57,7 @@ enum vm_mark {
     MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
     MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
     MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
+    MARK_REFUSED = 1 << 8,     /* stuck while it had idle memory by its own word */
     MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
 };
 
@@ -96,8 +97,11 @@ struct policy_state {
     uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
     uint64_t resumed_at;            /* the last resume of any guest */
     uint64_t oom_scored_at;
-    bool oom_critical;    /* the last look was in critical */
-    uint64_t inflated_at; /* targets were last worked out */
+    uint64_t leak_at;        /* what fills was last seen not to be the guests; UNKNOWN: never */
+    int64_t leak_rate;       /* how fast, then */
+    uint64_t leak_killed_at; /* somebody was killed for it */
+    bool oom_critical;       /* the last look was in critical */
+    uint64_t inflated_at;    /* targets were last worked out */
     enum band inflated_band;
     struct vm_state vms[];
 };
@@ -131,6 +135,7 @@ enum vm_trait {
     TRAIT_STOPPING = 1 << 11,  /* pausable, but a `stop` of ours is on its way already */
     TRAIT_STARVED = 1 << 13,   /* by its own fresh word it lacks what a balloon of ours holds */
     TRAIT_BUSY = 1 << 14,      /* what it does not call idle is in use, by RSS too */
+    TRAIT_REFUSED = 1 << 15,   /* stuck, though it had something to give */
     TRAIT_UNGREETED = 1 << 12, /* whether it is in post-copy will be known in seconds */
 };
 
