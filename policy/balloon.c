@@ -55,7 +55,9 @@ static void begin_round(struct decision *d, uint32_t position)
     state->round_rss = decision_vm(d, position)->rss;
     state->round_resident = scratch->resident;
     state->round_growth = relief_growth(d, position);
-    state->round_idle = sub_or_zero(scratch->current, scratch->idle_floor);
+    /* What it never touched is idle, too, but cannot come back. */
+    state->round_idle =
+        sub_or_zero(scratch->resident, add_held(scratch->idle_floor, QEMU_OVERHEAD));
 }
 
 bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint32_t pool,

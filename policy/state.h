@@ -27,7 +27,7 @@ struct vm_state {
     uint64_t round_since;               /* a round of inflation is under verification since */
     uint64_t round_rss, round_resident; /* figures and growth when it began */
     int64_t round_growth;
-    uint64_t round_idle; /* what it called idle then; 0: nothing, or it did not say */
+    uint64_t round_idle; /* resident and idle by its word then; 0: none, or it did not say */
     uint64_t idle_floor, idle_floor_at; /* last target that took only idle memory */
     uint64_t stuck_until;
     uint64_t stuck_cooldown;

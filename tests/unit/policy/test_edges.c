@@ -175,6 +175,24 @@ START_TEST(who_has_nothing_idle_refuses_nothing)
 }
 END_TEST
 
+/* What a guest never touched is idle by its word, and nothing of it can come back. */
+START_TEST(who_never_touched_what_is_idle_refuses_nothing)
+{
+    struct story *story = story_new(32 * GIB, 9 * GIB);
+    for (unsigned i = 0; i < 10; i++) {
+        story_guest(story, 3 * GIB, 2 * GIB);
+        story->guests[i].honest = true;
+    }
+    story_live(story, 60 * SEC);
+    unsigned asked = 0;
+    for (unsigned i = 0; i < 10; i++)
+        asked += story->guests[i].balloons;
+    ck_assert_uint_gt(asked, 0);
+    ck_assert_uint_eq(story->alerts[REASON_STUCK], 0);
+    story_free(story);
+}
+END_TEST
+
 /* A balloon that holds what its guest needs is opened in tight, not only in calm. */
 START_TEST(who_starves_is_given_to_in_tight)
 {
@@ -208,6 +226,7 @@ int main(void)
     tcase_add_test(tests, at_the_floor_nobody_looks_a_thousand_times_a_second);
     tcase_add_test(tests, the_kernels_order_is_kept_in_critical_too);
     tcase_add_test(tests, who_has_nothing_idle_refuses_nothing);
+    tcase_add_test(tests, who_never_touched_what_is_idle_refuses_nothing);
     tcase_add_test(tests, who_starves_is_given_to_in_tight);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("edges");
