@@ -6,8 +6,10 @@
  * keeps its minimum and L × shares of the rest. The level sinks, found by bisection in exact
  * integers, until what is forced out covers the deficit: so who has most above its minimum per
  * share gives first, and nobody goes below its own floor. In tight that floor is what the guest
- * needs by its own statistics; from scarce, after the idle memory, it is the minimum. Since pending
- * targets are part of each guest's start, no deficit is asked for twice.
+ * needs by its own statistics; from scarce, after the idle memory, it is the minimum. A guest that
+ * has nothing idle, by its own word and by its RSS, is spared this while a lesser one can give or
+ * wait in its place. Since pending targets are part of each guest's start, no deficit is asked for
+ * twice.
  *
  * Dry run. Guests that are only watched must not hide a deficit from those that act: enforced
  * guests are filled first, as if alone; the others then show what they would add to it.
@@ -16,8 +18,9 @@
  * per second, so that a target can be turned around, and is never asked for crumbs.
  *
  * Verification. A round begins with the first target and is judged after ten seconds by RSS, not by
- * `actual`: a guest that returned too little is stuck, reported once, and counts for nothing until
- * a cool-down that doubles has passed.
+ * `actual`: a guest that returned too little is stuck, and counts for nothing until a cool-down
+ * that doubles has passed. Only one that kept what it had itself called idle has refused: it is
+ * reported, and comes before others when somebody has to go.
  */
 #include "balloon.h"
 
@@ -42,6 +45,19 @@ uint64_t balloon_level_bytes(const struct vm_rules *rules, uint64_t level)
 uint64_t balloon_level_of(const struct vm_rules *rules, uint64_t bytes)
 {
     return add_held(scale_u64(bytes, LEVEL_UNIT, rules->shares > 0 ? rules->shares : 1), 1);
+}
+
+static void begin_round(struct decision *d, uint32_t position)
+{
+    const struct vm_scratch *scratch = &d->vms[position];
+    struct vm_state *state = decision_state(d, position);
+    state->round_since = d->now;
+    state->round_rss = decision_vm(d, position)->rss;
+    state->round_resident = scratch->resident;
+    state->round_growth = relief_growth(d, position);
+    /* What it never touched is idle, too, but cannot come back. */
+    state->round_idle =
+        sub_or_zero(scratch->resident, add_held(scratch->idle_floor, QEMU_OVERHEAD));
 }
 
 bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint32_t pool,
@@ -69,10 +85,7 @@ bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint
         if (!known(state->before))
             state->before = vm->balloon.actual;
     } else if (!known(state->round_since) && target < scratch->resident) {
-        state->round_since = d->now;
-        state->round_rss = vm->rss;
-        state->round_resident = scratch->resident;
-        state->round_growth = relief_growth(d, position);
+        begin_round(d, position);
     }
     return true;
 }
@@ -102,14 +115,17 @@ static void judge_round(struct decision *d, uint32_t position)
     if (fell >= needed) {
         state->stuck_cooldown = STUCK_COOLDOWN;
         if (sub_or_zero(scratch->resident, scratch->current) >= balloon_step(vm)) {
-            state->round_since = d->now;
-            state->round_rss = vm->rss;
-            state->round_resident = scratch->resident;
-            state->round_growth = relief_growth(d, position);
+            begin_round(d, position);
         }
         return;
     }
-    plan_alert_vm(d, REASON_STUCK, position, d->plan->assessment.worst);
+    /* It is no refusal that a guest keeps what it uses: only what it called idle it owed. */
+    state->marks &= (uint16_t)~MARK_REFUSED;
+    if (state->round_idle >= balloon_step(vm) && fell < state->round_idle / STUCK_DIVISOR) {
+        plan_alert_vm(d, REASON_STUCK, position, d->plan->assessment.worst);
+        state->marks |= MARK_REFUSED;
+        scratch->traits |= TRAIT_REFUSED;
+    }
     state->stuck_until = add_held(d->now, state->stuck_cooldown);
     state->stuck_cooldown = min_u64(2 * state->stuck_cooldown, STUCK_COOLDOWN_MAX);
     scratch->traits |= TRAIT_STUCK;
@@ -154,15 +170,17 @@ void balloon_verify(struct decision *d)
 
 struct fill {
     const struct pool_view *pool;
-    bool idle_only; /* down to what is idle, else to the minimum */
-    bool enforced;  /* whose targets move: enforced guests, else those in dry run */
+    bool idle_only;  /* down to what is idle, else to the minimum */
+    bool enforced;   /* whose targets move: enforced guests, else those in dry run */
+    uint32_t spared; /* who is busy, and of more than this priority, keeps what it uses */
     uint64_t deficit;
 };
 
 static uint64_t fill_floor(const struct decision *d, const struct fill *fill, uint32_t position)
 {
     const struct vm_scratch *vm = &d->vms[position];
-    uint64_t floor = fill->idle_only ? vm->idle_floor : vm->minimum;
+    bool spared = (vm->traits & TRAIT_BUSY) && decision_rules(d, position)->priority > fill->spared;
+    uint64_t floor = fill->idle_only || spared ? vm->idle_floor : vm->minimum;
     return min_u64(floor, vm->goal); /* UNKNOWN: stays where it is */
 }
 
@@ -256,6 +274,23 @@ static void fill_apply(struct decision *d, const struct fill *fill, uint32_t poo
     }
 }
 
+/* The least priority among those that can be made to give or wait, or that wait already: while
+ * there are such, nobody more valuable is squeezed out of what it uses. */
+static uint32_t least_priority(const struct decision *d)
+{
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        const struct vm_scratch *vm = &d->vms[i];
+        if (!(vm->traits & TRAIT_ENFORCED))
+            continue;
+        bool gives = (vm->traits & TRAIT_INFLATABLE) && vm->goal > vm->minimum;
+        uint32_t priority = decision_rules(d, i)->priority;
+        if ((gives || (vm->traits & (TRAIT_PAUSABLE | TRAIT_PAUSED))) && priority < least)
+            least = priority;
+    }
+    return least;
+}
+
 static void fill_pool(struct decision *d, uint32_t index, bool enforced)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
@@ -272,6 +307,7 @@ static void fill_pool(struct decision *d, uint32_t index, bool enforced)
     if (pool->band < BAND_SCARCE || (pool->kind == POOL_NODE && host->band < BAND_TIGHT))
         return;
     fill.idle_only = false;
+    fill.spared = least_priority(d);
     fill.deficit = pool_deficit(d, pool, BAND_SCARCE);
     if (fill.deficit > 0)
         fill_apply(d, &fill, index);

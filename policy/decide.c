@@ -9,6 +9,7 @@
  * ones. Last come the kernel's order and the time of the next look.
  */
 #include "balloon.h"
+#include "bridge.h"
 #include "grant.h"
 #include "kill.h"
 #include "observe.h"
@@ -55,9 +56,20 @@ static void give_back(struct decision *d)
     const struct pool_view *pools = d->plan->assessment.pools;
     grant_reckon_room(d);
     resume_guests(d);
-    pause_bridge(d);
+    bridge_freezes(d);
+    if (pools[POOL_INDEX_HOST].band <= BAND_TIGHT && pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT)
+        grant_starved(d);
     if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM)
         grant_balloons(d);
+}
+
+/* The least time to the next look. */
+static uint64_t wake_least(const struct decision *d, const struct pool_view *pool)
+{
+    bool still = pool->headroom <= 0 && pool_worth(pool, pool->fill_rate) == 0 &&
+                 d->plan->action_count == 0 && d->state->kill.identity.pid == 0 &&
+                 !pause_settling(d);
+    return still ? WAKE_STILL : WAKE_MIN;
 }
 
 /* How long nobody has to look: until the fastest fill there can be would bring a pool to its next
@@ -74,7 +86,7 @@ static void plan_wake(struct decision *d)
         uint64_t headroom = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
         uint64_t left = sub_or_zero(headroom, threshold);
         uint64_t time = scale_u64(left, NSEC_PER_SEC, FILL_RATE_MAX);
-        wake = min_u64(wake, max_u64(sub_or_zero(time, WAKE_OVERHEAD), WAKE_MIN));
+        wake = min_u64(wake, max_u64(sub_or_zero(time, WAKE_OVERHEAD), wake_least(d, pool)));
     }
     if (d->bridged)
         wake = min_u64(wake, WAKE_BRIDGE);

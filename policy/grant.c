@@ -6,15 +6,21 @@
  * guests will have grown by at the horizon stays theirs. Room for what paused guests may take comes
  * first, else they would die of being resumed.
  *
+ * A guest that starves, by its own fresh word, waits for less: it is given to down to where scarce
+ * is left, the most valuable first, and only paused guests at least as valuable as it come before.
+ * Its word can win it what it had before us, out of free memory, and nothing else.
+ *
  * The water level rises: who has least above its minimum per share gets first, up to what it had
- * before us. Guests that were stuck come after all others: refusing never leaves a guest better
+ * before us. Guests that refused come after all others: refusing never leaves a guest better
  * off.
  */
 #include "grant.h"
 
 #include "balloon.h"
+#include "order.h"
 #include "pool.h"
 #include "relief.h"
+#include "resume.h"
 
 static uint64_t outstanding(const struct decision *d, uint32_t position)
 {
@@ -41,17 +47,24 @@ void grant_reckon_room(struct decision *d)
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
     const struct pool_view *budget = &d->plan->assessment.pools[POOL_INDEX_BUDGET];
     d->room = pool_room(d, host, BAND_TIGHT);
-    d->resume_room = pool_room(d, host, BAND_SCARCE);
+    d->starved_room = pool_room(d, host, BAND_SCARCE);
+    d->resume_room = pool_room(d, host, BAND_CRITICAL);
+    d->last_room = host->headroom > 0 && known(host->total) ? (uint64_t)host->headroom : 0;
     if (known(budget->total)) {
+        uint64_t headroom = budget->headroom > 0 ? (uint64_t)budget->headroom : 0;
+        d->last_room = min_u64(d->last_room, headroom);
         d->room = min_u64(d->room, pool_room(d, budget, BAND_TIGHT));
-        d->resume_room = min_u64(d->resume_room, pool_room(d, budget, BAND_SCARCE));
+        d->starved_room = min_u64(d->starved_room, pool_room(d, budget, BAND_SCARCE));
+        d->resume_room = min_u64(d->resume_room, pool_room(d, budget, BAND_CRITICAL));
     }
     d->room = sub_or_zero(d->room, growth_ahead(d));
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_ENFORCED))
             continue;
         d->room = sub_or_zero(d->room, outstanding(d, i));
+        d->starved_room = sub_or_zero(d->starved_room, outstanding(d, i));
         d->resume_room = sub_or_zero(d->resume_room, outstanding(d, i));
+        d->last_room = sub_or_zero(d->last_room, outstanding(d, i));
     }
 }
 
@@ -62,7 +75,9 @@ void grant_book(struct decision *d, uint32_t position, uint64_t bytes)
     state->grant_held = d->vms[position].held;
     state->grant_at = d->now;
     d->room = sub_or_zero(d->room, bytes);
+    d->starved_room = sub_or_zero(d->starved_room, bytes);
     d->resume_room = sub_or_zero(d->resume_room, bytes);
+    d->last_room = sub_or_zero(d->last_room, bytes);
 }
 
 /* What it had before us, at least its minimum and at most its maximum; 0: no balloon of ours. */
@@ -125,18 +140,18 @@ static uint64_t level_for(const struct decision *d, uint64_t room)
     return low;
 }
 
-static void grant_step(struct decision *d, uint32_t position, uint64_t level)
+/* One step towards TARGET, if ROOM has it. */
+static void grant_step(struct decision *d, uint32_t position, uint64_t target, uint64_t room)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     uint64_t current = d->vms[position].current;
-    uint64_t target =
-        min_u64(level_target(d, position, level), add_held(current, BALLOON_STEP_MAX));
+    target = min_u64(target, add_held(current, BALLOON_STEP_MAX));
     /* A minimum that was raised is owed at once: no target is ever below it. */
     target = max_u64(target, d->vms[position].minimum);
     bool due = since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
     bool complete = target == upper_end(d, position) && target > current;
     uint64_t gain = target - current;
-    if (!due || gain > d->room || (gain < balloon_step(vm) && !complete))
+    if (!due || gain > room || (gain < balloon_step(vm) && !complete))
         return;
     if (!balloon_ask(d, position, REASON_BALLOON_RETURN, POOL_INDEX_HOST, target, 0))
         return;
@@ -171,12 +186,39 @@ static void grant_among(struct decision *d, uint32_t wanted, uint32_t unwanted)
     uint64_t level = level_for(d, d->room);
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (d->vms[i].traits & TRAIT_CANDIDATE)
-            grant_step(d, i, level);
+            grant_step(d, i, level_target(d, i, level), d->room);
+}
+
+uint64_t grant_unmet(const struct decision *d, uint32_t position)
+{
+    return sub_or_zero(upper_end(d, position), d->vms[position].current);
+}
+
+static bool more_valuable(const struct decision *d, uint32_t a, uint32_t b)
+{
+    return decision_rules(d, a)->priority > decision_rules(d, b)->priority;
+}
+
+void grant_starved(struct decision *d)
+{
+    uint32_t count = order_sort(d, TRAIT_STARVED, more_valuable);
+    for (uint32_t i = 0; i < count && i < STARVED_GRANTS; i++) {
+        uint32_t position = d->vms[i].order;
+        struct vm_scratch *vm = &d->vms[position];
+        if (vm->goal < vm->current || is_on_short_node(d, decision_vm(d, position)))
+            continue;
+        uint64_t withheld = resume_withheld(d, decision_rules(d, position)->priority);
+        uint64_t room = sub_or_zero(d->starved_room, withheld);
+        uint64_t before = vm->current;
+        uint64_t target = min_u64(upper_end(d, position), add_held(before, room));
+        if (target > before && known(vm->minimum))
+            grant_step(d, position, target, room);
+    }
 }
 
 void grant_balloons(struct decision *d)
 {
-    grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, TRAIT_STUCK);
+    grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, TRAIT_REFUSED);
     grant_among(d, TRAIT_DEFLATABLE | TRAIT_ENFORCED, 0);
     /* In dry run, out of what the enforced ones left; nothing of it is real. */
     grant_among(d, TRAIT_DEFLATABLE, TRAIT_ENFORCED);

@@ -12,6 +12,12 @@ void grant_reckon_room(struct decision *d);
 /* Takes up to BYTES out of the room for the VM at POSITION and remembers them as unspent. */
 void grant_book(struct decision *d, uint32_t position, uint64_t bytes);
 
+/* What a balloon of ours still keeps from the VM at POSITION. */
+uint64_t grant_unmet(const struct decision *d, uint32_t position);
+
+/* Gives to guests that starve, down to where scarce begins. */
+void grant_starved(struct decision *d);
+
 /* Gives balloons back out of the room that is left. */
 void grant_balloons(struct decision *d);
 

@@ -10,7 +10,9 @@
  *
  * Guests do not die for others' leaks: where most of the fill is not guests' growth, or most of
  * what is used is not the guests' and all of them together would not suffice, a kill must cover the
- * whole deficit at the horizon; else an alert names the fact and nobody dies.
+ * whole deficit and what the leak takes in ten minutes, and there is one such kill in ten minutes;
+ * else nobody dies. An alert names the fact as soon as critical begins. A leak that has reached the
+ * wall fills no more, so it is remembered for a while.
  *
  * The victim is the least loss among those that cover alone; if none does, the best loss per byte.
  * SACRIFICE_LAST joins only when the others together do not cover. One at a time: the next waits
@@ -102,7 +104,42 @@ static int64_t outside_fill(const struct decision *d, const struct pool_view *po
         return 0;
     int64_t fast = rate_sum(fill->fast, -(d->guests_fast > 0 ? d->guests_fast : 0));
     int64_t slow = rate_sum(fill->slow, -(d->guests_slow > 0 ? d->guests_slow : 0));
-    return pool_worth(pool, fast < slow ? fast : slow);
+    int64_t outside = fast < slow ? fast : slow;
+    return outside >= (int64_t)FILL_IGNORED ? outside : 0; /* slow leaks get there, too */
+}
+
+/* Most of what fills the host is not the guests, or lately was not. */
+static bool leak_holds(const struct decision *d, const struct pool_view *pool)
+{
+    return pool->kind == POOL_HOST && since(d->now, d->state->leak_at) < LEAK_MEMORY;
+}
+
+static void leak_watch(struct decision *d)
+{
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    if (!known(host->total) || host->band != BAND_CRITICAL)
+        return;
+    if (leak_holds(d, host) && pool_worth(host, host->fill_rate) == 0)
+        d->state->leak_at = d->now; /* at the wall, and nothing has come back */
+    int64_t outside = outside_fill(d, host);
+    if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2)
+        return;
+    /* Near the wall it slows down without ending. */
+    if (!leak_holds(d, host) || outside > d->state->leak_rate)
+        d->state->leak_rate = outside;
+    d->state->leak_at = d->now;
+    plan_alert_host(d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL,
+        pool_deficit(d, host, BAND_CRITICAL));
+}
+
+/* What those who cannot be paused will not take within the horizon, because they end before. */
+static uint64_t unstoppable_excess(const struct decision *d)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_USABLE) && !(d->vms[i].traits & TRAIT_PAUSABLE))
+            sum = add_held(sum, relief_growth_excess(d, i, HORIZON));
+    return sum;
 }
 
 /* Bytes all candidates of one kind would free together. */
@@ -126,15 +163,6 @@ static uint64_t dry_run_killed(const struct decision *d, const struct pool_view 
     return sum;
 }
 
-static bool pauses_settling(const struct decision *d)
-{
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_ENFORCED) &&
-            since(d->now, decision_state(d, i)->pause_asked) < PAUSE_SETTLE)
-            return true;
-    return false;
-}
-
 /* Fills RET_CASE and returns true when POOL's floor cannot be kept by anything milder, as enforced
  * guests see it, or as it looks to those in dry run. */
 static bool kill_needed(
@@ -146,7 +174,7 @@ static bool kill_needed(
     int64_t remaining = pause_remaining_fill(d, pool, dry_run);
     int64_t possible = pause_possible(d);
     int64_t unstoppable = pool_worth(pool, rate_sum(remaining, -possible));
-    if (unstoppable == 0 && (possible > 0 || pauses_settling(d)))
+    if (unstoppable == 0 && (possible > 0 || pause_settling(d)))
         return false;
 
     uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
@@ -161,17 +189,19 @@ static bool kill_needed(
         return false;
 
     uint64_t wanted = add_held(pool_leave(d, pool, BAND_CRITICAL), below);
-    wanted = add_held(wanted, rate_bytes(unstoppable, HORIZON));
+    wanted = add_held(wanted, sub_or_zero(rate_bytes(unstoppable, HORIZON), unstoppable_excess(d)));
+    bool leak = leak_holds(d, pool);
+    if (leak)
+        wanted = add_held(wanted, rate_bytes(d->state->leak_rate, LEAK_HOLD));
     *ret_case = (struct kill_case){
         .pool = pool,
         .index = index,
         .deficit = max_u64(sub_or_zero(wanted, add_held(has, coming)), 1),
     };
-    int64_t outside = outside_fill(d, pool);
     uint64_t used = sub_or_zero(pool->total, pool->available);
     bool minority = pool->kind == POOL_HOST && d->plan->assessment.guests_held < used / 2 &&
                     relief_of(d, pool, TRAIT_KILLABLE, true) < ret_case->deficit;
-    ret_case->leak = minority || outside > remaining / 2;
+    ret_case->leak = leak || minority;
     return true;
 }
 
@@ -198,9 +228,10 @@ static bool loses_less(
     uint64_t loss_a = loss_of(d, a), loss_b = loss_of(d, b);
     if (loss_a != loss_b)
         return loss_a < loss_b;
-    uint32_t stuck_a = d->vms[a].traits & TRAIT_STUCK, stuck_b = d->vms[b].traits & TRAIT_STUCK;
-    if (stuck_a != stuck_b)
-        return stuck_a > stuck_b;
+    uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
+             refused_b = d->vms[b].traits & TRAIT_REFUSED;
+    if (refused_a != refused_b)
+        return refused_a > refused_b;
     return relief_kill(d, pool, a) < relief_kill(d, pool, b); /* no more than it takes */
 }
 
@@ -230,11 +261,8 @@ static uint32_t choose(const struct decision *d, const struct kill_case *kill)
         alone = best(d, kill, true, kill->deficit, loses_less);
     if (alone != UINT32_MAX)
         return alone;
-    if (kill->leak) {
-        /* One destructive step at a time: the first of a set that covers together. */
-        if (relief_of(d, kill->pool, TRAIT_CANDIDATE, true) < kill->deficit)
-            return UINT32_MAX;
-    }
+    if (kill->leak)
+        return UINT32_MAX; /* it takes more than one, and so the first would not help */
     uint32_t cheapest = best(d, kill, false, 1, cheaper_per_byte);
     if (!normal_covers || cheapest == UINT32_MAX)
         cheapest = best(d, kill, true, 1, cheaper_per_byte);
@@ -280,6 +308,8 @@ static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t 
         return true;
     }
     state->kill_asked = d->now;
+    if (kill->leak)
+        d->state->leak_killed_at = d->now;
     state_remember_destruction(d->state, d->now, vm->identity.uuid);
     d->state->kill = (struct kill_pending){
         .identity = vm->identity,
@@ -299,7 +329,8 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
     if (!kill_needed(d, index, !enforced, &kill))
         return false;
     bool any = mark_candidates(d, &kill, enforced);
-    uint32_t victim = any ? choose(d, &kill) : UINT32_MAX;
+    bool again = kill.leak && since(d->now, d->state->leak_killed_at) < LEAK_HOLD;
+    uint32_t victim = any && !again ? choose(d, &kill) : UINT32_MAX;
     if (victim == UINT32_MAX) {
         if (kill.leak)
             plan_alert_host(d, REASON_LEAK_OUTSIDE, index, ALERT_INTERVAL, kill.deficit);
@@ -317,6 +348,7 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
 
 void kill_victim(struct decision *d)
 {
+    leak_watch(d);
     if (d->state->kill.identity.pid != 0)
         return;
     bool done = false;

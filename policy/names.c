@@ -111,6 +111,8 @@ static const char *const reason_names[] = {
     [REASON_NO_VICTIM] = "no-victim",
     [REASON_RESTARTED_VICTIM] = "restarted-victim",
     [REASON_STUCK] = "stuck",
+    [REASON_FREEZE_STANDS] = "freeze-stands",
+    [REASON_PAUSE_STANDS] = "pause-stands",
 };
 static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a reason has no name");
 
@@ -138,6 +140,10 @@ static const char *const reason_texts[] = {
     [REASON_NO_VICTIM] = "rules and facts leave no guest that could give memory",
     [REASON_RESTARTED_VICTIM] = "something restarts this guest, so it is not killed again",
     [REASON_STUCK] = "the guest was asked by balloon and the host sees nothing come back",
+    [REASON_FREEZE_STANDS] =
+        "the guest is frozen for long, and there is no room or answer to stop it properly",
+    [REASON_PAUSE_STANDS] =
+        "the guest is paused for long, and nothing the guard may do makes room for it",
 };
 static_assert(ELEMENTSOF(reason_texts) == REASON_COUNT, "a reason has no text");
 

@@ -48,21 +48,28 @@ static bool is_movable(const struct decision *d, uint32_t position)
            known(vm->balloon.actual) && known(vm->rss);
 }
 
+/* Its monitor is about to greet, and then to tell of a migration. */
+static bool is_ungreeted(const struct decision *d, const struct vm_snapshot *vm)
+{
+    return vm->migration == VM_MIGRATION_UNKNOWN && vm->monitor == VM_MONITOR_CONNECTING &&
+           since(d->now, vm->first_seen) < GREETING_TIME;
+}
+
 /* Post-copy on either side is never touched. Whether there is one cannot be known without a monitor
- * that answers; while one is about to answer, it is waited for. */
+ * that answers; one that is about to answer is waited for, by all but a freeze in a sprint. */
 static bool may_be_postcopy(const struct vm_snapshot *vm)
 {
-    if (vm->migration == VM_MIGRATION_POSTCOPY)
-        return true;
-    return vm->migration == VM_MIGRATION_UNKNOWN &&
-           (vm->monitor == VM_MONITOR_READY || vm->monitor == VM_MONITOR_CONNECTING);
+    return vm->migration == VM_MIGRATION_POSTCOPY ||
+           (vm->migration == VM_MIGRATION_UNKNOWN && vm->monitor == VM_MONITOR_READY);
 }
 
 static bool is_pausable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_rules *rules = decision_rules(d, position);
-    uint32_t already = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+    /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze. */
+    uint32_t already =
+        vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED | VM_MEASURE_RESUMING);
     /* Without a monitor nobody knows the run state: it grows, so it runs. */
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
@@ -75,8 +82,9 @@ static bool is_killable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_rules *rules = decision_rules(d, position);
-    return !is_gone(vm) && !may_be_postcopy(vm) && vm->identity.pid > 0 && known(vm->sampled) &&
-           (rules->rungs & RUNG_BIT(RUNG_KILL)) && rules->sacrifice != SACRIFICE_NEVER;
+    return !is_gone(vm) && !may_be_postcopy(vm) && !is_ungreeted(d, vm) && vm->identity.pid > 0 &&
+           known(vm->sampled) && (rules->rungs & RUNG_BIT(RUNG_KILL)) &&
+           rules->sacrifice != SACRIFICE_NEVER;
 }
 
 static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
@@ -86,6 +94,31 @@ static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
         return;
     rate_update(&state->growth, vm->sampled, diff_i64(held, known_or(state->held, held)));
     state->held = held;
+}
+
+/* A pause just decided still shows in the rates: its guest grows until it takes hold, and then
+ * fades from the host's estimators as it does from its own. That part of a fill is not to be
+ * stopped twice. */
+static void settle_pause(
+    const struct decision *d, const struct vm_snapshot *vm, struct vm_state *state)
+{
+    uint32_t in_force = vm->measures.in_force;
+    uint64_t waited = since(d->now, state->pause_asked);
+    uint64_t limit = PAUSE_SETTLE; /* nobody sees it in force */
+    int64_t growth = rate_confirmed(&state->growth);
+    if (in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED)) {
+        limit = STOP_TIME + PAUSE_SETTLE;
+        growth = state->growth.fast;
+    } else if (in_force & VM_MEASURE_STOP_SENT) {
+        limit = STOP_TIME; /* thereafter it grows on */
+    }
+    if (!(in_force & VM_MEASURE_STOP_SENT))
+        state->marks &= (uint16_t)~MARK_FROZEN_OVER;
+    bool settles = waited < limit && since(d->now, state->growth.time) <= GROWTH_STALE &&
+                   growth >= (int64_t)GROWTH_MEASURABLE;
+    state->settling = settles ? growth : 0;
+    if (settles && growth > state->growth_before)
+        state->growth_before = growth; /* the estimate was still on its way up */
 }
 
 /* The balloon target in force: what the ledger says, or what we asked so lately that the ledger
@@ -113,6 +146,18 @@ static bool is_settled(const struct decision *d, const struct vm_snapshot *vm,
     return sub_or_zero(vm->balloon.actual, current) <= BALLOON_STEP_MIN;
 }
 
+static uint64_t idle_reserve(const struct vm_snapshot *vm)
+{
+    return max_u64(IDLE_RESERVE, vm->maximum / IDLE_RESERVE_DIVISOR);
+}
+
+/* What it is about to use is not idle: a balloon in its way would be regretted in seconds. */
+static uint64_t idle_ahead(const struct decision *d, const struct vm_state *state)
+{
+    bool fresh = since(d->now, state->growth.time) <= GROWTH_STALE;
+    return fresh ? rate_bytes(rate_confirmed(&state->growth), GROWTH_AHEAD) : 0;
+}
+
 /* A target that takes only what the guest itself calls idle, or UNKNOWN. Its word orders who gives
  * first; what it can claim is bounded by what is resident (relief_balloon()). While the balloon
  * moves the last one stands, so that nobody else is pressed for what this guest is giving. */
@@ -128,7 +173,7 @@ static uint64_t idle_floor(const struct decision *d, const struct vm_snapshot *v
     }
     uint64_t idle =
         add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
-    idle = sub_or_zero(idle, max_u64(IDLE_RESERVE, vm->maximum / IDLE_RESERVE_DIVISOR));
+    idle = sub_or_zero(idle, add_held(idle_reserve(vm), idle_ahead(d, state)));
     return max_u64(minimum, sub_or_zero(current, idle));
 }
 
@@ -140,15 +185,20 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     if (is_enforced(d, position))
         result |= TRAIT_ENFORCED;
     if (known(state->stuck_until) && d->now < state->stuck_until)
-        result |= TRAIT_STUCK;
+        result |= state->marks & MARK_REFUSED ? TRAIT_STUCK | TRAIT_REFUSED : TRAIT_STUCK;
     if (is_movable(d, position)) {
         result |= TRAIT_DEFLATABLE;
         bool allowed = decision_rules(d, position)->rungs & RUNG_BIT(RUNG_BALLOON);
         if (allowed && is_inflatable_kind(vm) && !(result & TRAIT_STUCK))
             result |= TRAIT_INFLATABLE;
     }
-    if (is_pausable(d, position))
+    if (is_pausable(d, position)) {
         result |= TRAIT_PAUSABLE;
+        if (is_ungreeted(d, vm))
+            result |= TRAIT_UNGREETED;
+        if (vm->measures.in_force & VM_MEASURE_STOP_SENT)
+            result |= TRAIT_STOPPING;
+    }
     if (is_killable(d, position))
         result |= TRAIT_KILLABLE;
     if (vm->measures.in_force & VM_MEASURE_PAUSE)
@@ -174,6 +224,36 @@ static uint64_t guest_resident(const struct vm_snapshot *vm)
     return vm->rss;
 }
 
+/* What the guest says of its need, as far as it was said with the balloon at rest. Who lies wins no
+ * more than a stay of what it had. */
+static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
+    const struct vm_state *state, struct vm_scratch *scratch)
+{
+    const struct vm_statistics *statistics = &vm->statistics;
+    /* A balloon that has not reached its target in so long is at rest, too: against what is used.
+     */
+    bool resting = is_settled(d, vm, state, scratch->current) ||
+                   (since(d->now, statistics->updated) <= STATISTICS_STALE &&
+                       since(d->now, state->asked_time) > STUCK_AFTER);
+    if (!known(statistics->free) || !resting) {
+        /* Just resumed, it has not been able to say. */
+        if (since(d->now, state->resumed_at) <= STATISTICS_STALE)
+            scratch->traits |= TRAIT_BUSY;
+        return;
+    }
+    uint64_t idle =
+        add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
+    uint64_t reserve = idle_reserve(vm);
+    uint64_t ahead = add_held(reserve, idle_ahead(d, state));
+    /* The host's figures must agree: what was never resident is not in use. */
+    if (known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor)
+        scratch->traits |= TRAIT_BUSY;
+    if ((scratch->traits & (TRAIT_DEFLATABLE | TRAIT_ENFORCED)) ==
+            (TRAIT_DEFLATABLE | TRAIT_ENFORCED) &&
+        (vm->measures.in_force & VM_MEASURE_BALLOON) && idle <= reserve / STARVED_DIVISOR)
+        scratch->traits |= TRAIT_STARVED;
+}
+
 static void observe_vm(struct decision *d, uint32_t position, bool advance)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
@@ -191,8 +271,9 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
-            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP;
+            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP | MARK_FROZEN_OVER | MARK_REFUSED;
         }
+        settle_pause(d, vm, state);
     }
     scratch->held = known_or(state->held, 0);
     scratch->minimum = vm_minimum(vm, decision_rules(d, position));
@@ -204,6 +285,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
+        observe_need(d, vm, state, scratch);
         if (advance && is_settled(d, vm, state, scratch->current)) {
             state->idle_floor = scratch->idle_floor;
             state->idle_floor_at = d->now;

@@ -10,7 +10,8 @@
  * guests get −999, short of the −1000 that would leave the kernel nobody.
  *
  * A value is written when it is off by a step, or by anything when the order of two neighbours is
- * wrong; at most every few seconds, and not in critical, where there is better use of the time.
+ * wrong; at most every few seconds, once more when critical begins, for then it may soon be needed,
+ * and not in a sprint, where there is better use of the time.
  */
 #include "oom_score.h"
 
@@ -112,8 +113,12 @@ static int32_t wanted_score(uint32_t rank, uint32_t victims, uint32_t count)
 void oom_score_order(struct decision *d)
 {
     const struct host_snapshot *host = &d->snapshot->host;
-    if (d->plan->assessment.band == BAND_CRITICAL || !known(host->total) || host->total == 0 ||
-        since(d->now, d->state->oom_scored_at) < OOM_SCORE_INTERVAL)
+    bool critical = d->plan->assessment.band == BAND_CRITICAL;
+    if (!known(host->total) || host->total == 0 || d->plan->assessment.sprint)
+        return;
+    bool begins = critical && !d->state->oom_critical;
+    d->state->oom_critical = critical;
+    if (!begins && since(d->now, d->state->oom_scored_at) < OOM_SCORE_INTERVAL)
         return;
     d->state->oom_scored_at = d->now;
     uint64_t total = add_held(host->total, known_or(host->swap_total, 0));

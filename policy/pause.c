@@ -3,16 +3,19 @@
  * Owns pausing. A pause frees nothing; it keeps from being taken what the guest would have grown
  * by, and no guest grows beyond its maximum. So only growers are candidates, and only while the
  * pool fills, and only as far as balloons already under way do not bring headroom back above
- * critical within the horizon.
+ * critical within the horizon. Of a lesser guest more is asked: to leave room for what more
+ * valuable ones that grow may still take, so that they get through.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then the
- * stuck, then the fastest. One a decision, then the estimators must show it: a pause just decided
- * counts as growth that stops (pause_remaining_fill()) until they do. In a sprint as many as it
- * takes for what still fills to leave the sprint's time, because the next look may be too late.
+ * who refused, then the fastest. One a decision, then the estimators must show it: a pause just
+ * decided counts as growth that stops (pause_remaining_fill()) until they do. In a sprint as many
+ * as it takes for what still fills to leave the sprint's time, because the next look may be too
+ * late.
  *
- * How: `stop` when there is time and a monitor, else a freeze, which needs nobody's help. A freeze
- * is a bridge of seconds: it is thawed, and then stopped by the monitor, never both at once, since
- * a `stop` sent to a frozen guest hangs (facts 10). Without a monitor the freeze stays.
+ * How: `stop` when there is time and a monitor, else a freeze, which needs nobody's help (what
+ * becomes of it: bridge.c). A `stop` can hang while its guest grows on: when the memory left is
+ * what the guest takes in the time a `stop` may need, or at once in a sprint, the freeze comes on
+ * top of it.
  *
  * Dry run: a guest that would have been paused counts as stopped for others in dry run, so that the
  * log does not march through all of them; for enforced guests it counts as what it is, running.
@@ -32,11 +35,8 @@ int64_t pause_remaining_fill(
         if (!(d->vms[i].traits & TRAIT_USABLE))
             continue;
         const struct vm_state *state = decision_state(d, i);
-        bool settling = (d->vms[i].traits & TRAIT_ENFORCED) &&
-                        since(d->now, state->pause_asked) < PAUSE_SETTLE &&
-                        state->growth_before > 0;
-        if (settling)
-            fill = rate_sum(fill, -state->growth_before);
+        if ((d->vms[i].traits & TRAIT_ENFORCED) && state->settling > 0)
+            fill = rate_sum(fill, -state->settling);
         else if (dry_run_too && (state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
             fill = rate_sum(fill, -relief_growth(d, i));
     }
@@ -47,19 +47,66 @@ static bool is_candidate(const struct decision *d, uint32_t position)
 {
     const struct vm_state *state = decision_state(d, position);
     uint32_t traits = d->vms[position].traits;
-    return (traits & TRAIT_PAUSABLE) && !(traits & TRAIT_IN_ACTION) &&
+    return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
            relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
+           (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
+}
+
+/* Its `stop` is on its way, and it grows on, or nobody can say. */
+static bool may_freeze_over(const struct decision *d, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, position);
+    const uint32_t wanted = TRAIT_STOPPING | TRAIT_ENFORCED;
+    uint32_t traits = d->vms[position].traits;
+    bool unknown = since(d->now, state->growth.time) > GROWTH_STALE;
+    bool asked =
+        (state->marks & MARK_FROZEN_OVER) && since(d->now, state->pause_asked) < PAUSE_RETRY;
+    return (traits & wanted) == wanted && !(traits & TRAIT_IN_ACTION) && !asked &&
+           (unknown || relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE) &&
+           (d->plan->assessment.sprint ||
+               since(d->now, decision_vm(d, position)->measures.paused_since) >= STOP_PATIENCE);
+}
+
+/* Of everybody, whether they act or are only watched. */
+static int64_t pausable_growth(const struct decision *d)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_PAUSABLE) ||
+            ((d->vms[i].traits & TRAIT_USABLE) && decision_state(d, i)->settling > 0))
+            sum = rate_sum(sum, relief_growth(d, i) > 0 ? relief_growth(d, i) : 0);
+    return sum;
 }
 
 int64_t pause_possible(const struct decision *d)
 {
     int64_t sum = 0;
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_ENFORCED) && is_candidate(d, i))
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_ENFORCED))
+            continue;
+        /* What is settling is out of the fill already. */
+        bool over = decision_state(d, i)->settling == 0 && may_freeze_over(d, i);
+        if (over || is_candidate(d, i))
             sum = rate_sum(sum, relief_growth(d, i));
+    }
     return sum;
+}
+
+bool pause_settling(const struct decision *d)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_ENFORCED) && decision_state(d, i)->settling > 0)
+            return true;
+    return false;
+}
+
+/* Stopping this guest would make a difference, or stopping all who can be stopped would. Who grows
+ * by little beside a burst of something else is not paused for it. */
+static bool makes_difference(const struct decision *d, uint32_t position, int64_t fill, int64_t all)
+{
+    return all >= fill / 2 || relief_growth(d, position) >= fill / PAUSE_SHARE_DIVISOR;
 }
 
 static bool pauses_before(const struct decision *d, uint32_t a, uint32_t b)
@@ -69,9 +116,10 @@ static bool pauses_before(const struct decision *d, uint32_t a, uint32_t b)
         return rules_a->sacrifice < rules_b->sacrifice;
     if (rules_a->priority != rules_b->priority)
         return rules_a->priority < rules_b->priority;
-    uint32_t stuck_a = d->vms[a].traits & TRAIT_STUCK, stuck_b = d->vms[b].traits & TRAIT_STUCK;
-    if (stuck_a != stuck_b)
-        return stuck_a > stuck_b;
+    uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
+             refused_b = d->vms[b].traits & TRAIT_REFUSED;
+    if (refused_a != refused_b)
+        return refused_a > refused_b;
     return relief_growth(d, a) > relief_growth(d, b);
 }
 
@@ -84,25 +132,39 @@ struct need {
     uint64_t real_excess, all_excess; /* of the fill: what cannot be, because
                                        * guests end at their maximum */
     uint64_t real_pending, all_pending;
+    uint64_t real_end, all_end; /* the most that everybody who grows can ever take */
+    uint32_t valued;            /* `valuable` is for those of more priority than this */
+    uint64_t valuable;          /* relief_reserved() */
 };
 
-static uint64_t growth_excess(const struct decision *d, uint32_t position)
+static uint64_t need_of_valuable(const struct decision *d, struct need *need, uint32_t priority)
 {
-    return sub_or_zero(rate_bytes(relief_growth(d, position), CRITICAL_TIME),
-        relief_growth_bytes(d, position, CRITICAL_TIME));
+    if (need->valued != priority)
+        need->valuable = relief_reserved(d, priority);
+    need->valued = priority;
+    return need->valuable;
 }
 
 static void need_bound(const struct decision *d, struct need *need)
 {
+    int64_t known_growth = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         const struct vm_state *state = decision_state(d, i);
-        if (!(d->vms[i].traits & TRAIT_USABLE) || since(d->now, state->pause_asked) < PAUSE_SETTLE)
+        if (!(d->vms[i].traits & TRAIT_USABLE) || state->settling > 0)
             continue;
-        uint64_t excess = growth_excess(d, i);
+        uint64_t excess = relief_growth_excess(d, i, STOP_TIME);
+        uint64_t end = relief_growth_bytes(d, i, NEVER);
+        known_growth = rate_sum(known_growth, end > 0 ? relief_growth(d, i) : 0);
         need->real_excess = add_held(need->real_excess, excess);
-        if (!(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
-            need->all_excess = add_held(need->all_excess, excess);
+        need->real_end = add_held(need->real_end, end);
+        if (state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY))
+            continue;
+        need->all_excess = add_held(need->all_excess, excess);
+        need->all_end = add_held(need->all_end, end);
     }
+    uint64_t others = rate_bytes(rate_sum(need->real_fill, -known_growth), HORIZON);
+    need->real_end = add_held(need->real_end, others);
+    need->all_end = add_held(need->all_end, others);
 }
 
 static struct need need_of(const struct decision *d, const struct pool_view *pool)
@@ -110,6 +172,7 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
     struct need need = {
         .pool = pool,
         .critical = pool_enter(d, pool, BAND_CRITICAL),
+        .valued = UINT32_MAX,
         .real_fill = pause_remaining_fill(d, pool, false),
         .all_fill = pause_remaining_fill(d, pool, true),
     };
@@ -126,10 +189,14 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
 {
     bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
     int64_t growth = relief_growth(d, position);
-    uint64_t excess = growth_excess(d, position);
+    uint64_t excess = relief_growth_excess(d, position, STOP_TIME);
     need->all_excess = sub_or_zero(need->all_excess, excess);
-    if (enforced)
+    uint64_t end = relief_growth_bytes(d, position, NEVER);
+    need->all_end = sub_or_zero(need->all_end, end);
+    if (enforced) {
         need->real_excess = sub_or_zero(need->real_excess, excess);
+        need->real_end = sub_or_zero(need->real_end, end);
+    }
     need->all_fill = pool_worth(need->pool, rate_sum(need->all_fill, -growth));
     if (enforced)
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
@@ -138,23 +205,43 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
 /* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
  * headroom above critical and pending balloons can give. Once somebody is being stopped in a
  * sprint, what counts is to get out of the sprint; the next look sees to the rest. */
-static bool is_short(const struct decision *d, const struct need *need, bool enforced)
+static bool is_short(const struct decision *d, struct need *need, uint32_t position)
 {
+    bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     if (d->plan->assessment.sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
+    if (has >= (enforced ? need->real_end : need->all_end))
+        return false; /* all of them can come to their end without the floor being touched */
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
     uint64_t excess = enforced ? need->real_excess : need->all_excess;
-    return has < add_held(sub_or_zero(rate_bytes(fill, CRITICAL_TIME), excess), need->critical);
+    uint64_t wanted = add_held(sub_or_zero(rate_bytes(fill, STOP_TIME), excess), need->critical);
+    return has < wanted ||
+           has < add_held(wanted, need_of_valuable(d, need, decision_rules(d, position)->priority));
+}
+
+/* Headroom above critical, and LESS, lasts for a `stop`, with all whose own may yet hang. */
+static bool has_for_stop(const struct decision *d, const struct need *need, uint64_t less)
+{
+    int64_t fill = need->real_fill;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_STOPPING) && !(d->vms[i].traits & TRAIT_IN_ACTION))
+            fill = rate_sum(fill, decision_state(d, i)->settling);
+    uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
+    return has >= add_held(less, add_held(rate_bytes(fill, STOP_TIME), need->critical));
 }
 
 static void choose_means(const struct decision *d, uint32_t position, enum action_kind *ret_kind,
     enum reason *ret_reason)
 {
     *ret_kind = ACTION_FREEZE;
+    if (d->vms[position].traits & TRAIT_STOPPING) {
+        *ret_reason = REASON_FREEZE_SILENT;
+        return;
+    }
     switch (decision_vm(d, position)->monitor) {
     case VM_MONITOR_NONE:
         *ret_reason = REASON_FREEZE_NO_MONITOR;
@@ -190,6 +277,15 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
     action->loss = loss_pause(decision_rules(d, position));
     action->deficit = pool_deficit(d, &d->plan->assessment.pools[pool], BAND_CRITICAL);
 
+    d->vms[position].traits |= TRAIT_IN_ACTION;
+    if (d->vms[position].traits & TRAIT_STOPPING) {
+        /* The pause is the same as before; only its means is another. */
+        state->pause_asked = d->now;
+        state->settling = growth > 0 ? growth : 0;
+        state->marks |= MARK_FROZEN_OVER;
+        d->paused = true;
+        return true;
+    }
     /* A guest that grows again soon after its resume waits twice as long the next time. */
     if (since(d->now, state->resumed_at) < RESUME_BACKOFF_MAX)
         state->resume_backoff = min_u64(2 * state->resume_backoff, RESUME_BACKOFF_MAX);
@@ -199,11 +295,24 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
     state->growth_before = growth;
     state->resume_after = add_held(d->now, state->resume_backoff);
     state->bridge_at = UNKNOWN;
-    d->vms[position].traits |= TRAIT_IN_ACTION;
-    if (d->vms[position].traits & TRAIT_ENFORCED)
+    if (d->vms[position].traits & TRAIT_ENFORCED) {
+        state->settling = growth;
         d->paused = true;
-    else
+    } else {
         state->marks |= MARK_PAUSED_DRY;
+    }
+    return true;
+}
+
+/* Freezes whoever grows through its `stop`, where what is left will not last for the `stop` of
+ * somebody else. Nobody new is harmed by it, so this comes first. */
+static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (may_freeze_over(d, i) &&
+            !has_for_stop(d, need, need_of_valuable(d, need, decision_rules(d, i)->priority)) &&
+            !pause_one(d, i, index))
+            return false;
     return true;
 }
 
@@ -214,14 +323,18 @@ static void pause_for(struct decision *d, uint32_t index)
         return;
     bool sprint = d->plan->assessment.sprint;
     struct need need = need_of(d, pool);
+    if (!freeze_over(d, index, &need))
+        return;
+    int64_t fill = pool_worth(pool, pool->fill_rate), all = pausable_growth(d);
     bool real_done = d->paused && !sprint, dry_done = false;
     uint32_t count = order_sort(d, TRAIT_PAUSABLE, pauses_before);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
-        if (!is_candidate(d, position) || (enforced ? real_done : dry_done))
+        if (!is_candidate(d, position) || !makes_difference(d, position, fill, all) ||
+            (enforced ? real_done : dry_done))
             continue;
-        if (!is_short(d, &need, enforced)) {
+        if (!is_short(d, &need, position)) {
             real_done = real_done || enforced;
             dry_done = dry_done || !enforced;
             continue;
@@ -238,69 +351,4 @@ void pause_growers(struct decision *d)
 {
     pause_for(d, POOL_INDEX_HOST);
     pause_for(d, POOL_INDEX_BUDGET);
-}
-
-/* ---- from freeze to stop ---- */
-
-static bool may_thaw(const struct decision *d, uint32_t position)
-{
-    const struct vm_snapshot *vm = decision_vm(d, position);
-    const struct vm_state *state = decision_state(d, position);
-    const uint32_t in_force = vm->measures.in_force;
-    const uint32_t busy = VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED | VM_MEASURE_RESUMING;
-    if (!(in_force & VM_MEASURE_FROZEN) || (in_force & (busy | VM_MEASURE_KILLED)))
-        return false;
-    if (vm->monitor != VM_MONITOR_READY || d->plan->assessment.sprint ||
-        vm->migration == VM_MIGRATION_POSTCOPY)
-        return false;
-    uint64_t bridge = in_force & VM_MEASURE_FROZEN_SIGNAL ? BRIDGE_SIGNAL : BRIDGE_CGROUP;
-    if (since(d->now, vm->measures.paused_since) < bridge ||
-        since(d->now, state->bridge_at) < PAUSE_RETRY)
-        return false;
-    /* Until `stop` takes hold it may grow as it did. */
-    uint64_t gap = rate_bytes(state->growth_before, BRIDGE_GAP);
-    for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
-        const struct pool_view *pool = &d->plan->assessment.pools[i];
-        if (known(pool->total) && diff_i64(gap, 0) >= pool->headroom)
-            return false;
-    }
-    return true;
-}
-
-static bool must_stop(const struct decision *d, uint32_t position)
-{
-    const struct vm_snapshot *vm = decision_vm(d, position);
-    const struct vm_state *state = decision_state(d, position);
-    const uint32_t any = VM_MEASURE_PAUSE | VM_MEASURE_RESUMING | VM_MEASURE_KILLED;
-    return known(state->bridge_at) && !(vm->measures.in_force & any) &&
-           (d->vms[position].traits & TRAIT_PAUSABLE) && vm->monitor == VM_MONITOR_READY &&
-           (!(state->marks & MARK_BRIDGE_STOP) || since(d->now, state->bridge_at) >= PAUSE_RETRY);
-}
-
-void pause_bridge(struct decision *d)
-{
-    uint32_t pool = d->plan->assessment.worst;
-    for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_USABLE) || (d->vms[i].traits & TRAIT_IN_ACTION))
-            continue;
-        struct vm_state *state = decision_state(d, i);
-        uint32_t in_force = decision_vm(d, i)->measures.in_force;
-        if (in_force & (VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED))
-            state->bridge_at = UNKNOWN; /* arrived */
-        if (!(d->vms[i].traits & TRAIT_ENFORCED))
-            continue;
-        if (may_thaw(d, i)) {
-            if (plan_add(d, ACTION_THAW, REASON_BRIDGE_END, i, pool)) {
-                state->bridge_at = d->now;
-                state->marks &= (uint16_t)~MARK_BRIDGE_STOP;
-                d->bridged = true;
-            }
-        } else if (must_stop(d, i)) {
-            /* Not `pause_asked`: the fill has been without this guest since the freeze. */
-            if (plan_add(d, ACTION_PAUSE, REASON_BRIDGE_END, i, pool)) {
-                state->bridge_at = d->now;
-                state->marks |= MARK_BRIDGE_STOP;
-            }
-        }
-    }
 }

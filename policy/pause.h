@@ -8,8 +8,8 @@
 /* Pauses or freezes growers for each critical pool. */
 void pause_growers(struct decision *d);
 
-/* Makes proper pauses out of freezes where the sprint is over. */
-void pause_bridge(struct decision *d);
+/* A pause has been decided that the rates do not show yet. */
+bool pause_settling(const struct decision *d);
 
 /* Fill rate of POOL once the pauses already decided take effect, for real or with those of dry run.
  */

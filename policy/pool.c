@@ -126,6 +126,11 @@ static void assess_node(struct decision *d, uint32_t index, struct pool_view *po
     if (!known(node->total) || !known(node->available) || node->total == 0 || !known(host->total))
         return;
 
+    if (advance && state->node != node->id) {
+        /* Another node came or went, and this index is somebody else's now. */
+        pool_state_reset(state);
+        state->node = node->id;
+    }
     pool->total = node->total;
     pool->floor = min_u64(scale_u64(host->floor, node->total, host->total), node->total);
     pool->available = node->available;

@@ -72,14 +72,38 @@ int64_t relief_growth(const struct decision *d, uint32_t position)
     return since(d->now, growth->time) <= GROWTH_STALE ? rate_confirmed(growth) : 0;
 }
 
-uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time)
+uint64_t relief_room_in(const struct decision *d, uint32_t position)
 {
     uint64_t maximum = decision_vm(d, position)->maximum;
-    uint64_t bytes = rate_bytes(relief_growth(d, position), time);
     if (!known(maximum))
-        return bytes;
+        return NEVER;
     uint64_t end = add_held(maximum, add_held(QEMU_OVERHEAD, maximum / QEMU_OVERHEAD_DIVISOR));
-    return min_u64(bytes, sub_or_zero(end, d->vms[position].held));
+    return sub_or_zero(end, d->vms[position].held);
+}
+
+uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time)
+{
+    return min_u64(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
+}
+
+uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint64_t time)
+{
+    return sub_or_zero(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
+}
+
+uint64_t relief_reserved(const struct decision *d, uint32_t priority)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        uint32_t traits = d->vms[i].traits;
+        if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority)
+            continue;
+        int64_t growth =
+            traits & TRAIT_PAUSED ? decision_state(d, i)->growth_before : relief_growth(d, i);
+        if (growth >= (int64_t)GROWTH_MEASURABLE)
+            sum = add_held(sum, min_u64(rate_bytes(growth, GROWTH_AHEAD), relief_room_in(d, i)));
+    }
+    return sum;
 }
 
 uint64_t loss_pause(const struct vm_rules *rules)

@@ -20,10 +20,19 @@ uint64_t relief_kill(const struct decision *d, const struct pool_view *pool, uin
 uint64_t relief_kill_time(const struct vm_snapshot *vm, uint64_t relief);
 
 /* Growth of the VM now, bytes per second; 0 when it was not measured lately. */
-/* What the guest can take within TIME if it grows on: it ends at its maximum and QEMU's own part.
- */
-uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time);
 int64_t relief_growth(const struct decision *d, uint32_t position);
+
+/* What the guest can still take at all: it ends at its maximum and QEMU's own part. NEVER when its
+ * maximum is not known. */
+uint64_t relief_room_in(const struct decision *d, uint32_t position);
+
+/* What it takes within TIME if it grows on, and what it does not although its rate says so. */
+uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time);
+uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint64_t time);
+
+/* What those of more priority than this who grow, or did until they were paused, may take ahead
+ * (GROWTH_AHEAD). */
+uint64_t relief_reserved(const struct decision *d, uint32_t priority);
 
 /* priority × VM-minutes × 1000 */
 uint64_t loss_pause(const struct vm_rules *rules);

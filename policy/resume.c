@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns resuming. A guest is resumed when, with what it is likely to take soon already subtracted,
- * the pool stays out of scarce: guests run in tight as they do in calm, and only critical stops
- * them. What it is likely to take is the lesser of all it still can (maximum - held) and some
+ * Owns resuming. A guest is resumed when no pool is critical, and none would be with what the guest
+ * is likely to take soon: whoever may run in scarce may be resumed in it, for only critical stops
+ * anybody. What it is likely to take is the lesser of all it still can (maximum - held) and some
  * seconds of its growth before the pause, by when the guard has seen whether it grows again.
  *
  * That guess can be wrong, so it waits for a back-off that doubles with each pause soon after a
@@ -10,10 +10,11 @@
  * with each back-off that passes: nobody stays stopped beside free memory. Where there is room for
  * all the guest can take there is nothing to guess, and it runs at once.
  *
- * The most valuable guest goes first. While it waits, for room or for its back-off, a lesser one
- * runs only with room for all that it can take beside what the first will; the next is not resumed
- * before the last has had time to show what it takes. Room for those who wait is withheld from
- * balloon grants.
+ * The most valuable of those that can be resumed at all goes first. While it waits, for room or for
+ * its back-off, a lesser one runs only with room for all that it can take beside what the first
+ * will, and beside what balloons keep from more valuable guests that starve; the next is not
+ * resumed before the last has had time to show what it takes. Who cannot be resumed, because its
+ * monitor is silent or a `stop` is on its way, reserves nothing.
  */
 #include "resume.h"
 
@@ -72,22 +73,46 @@ static bool resumes_before(const struct decision *d, uint32_t a, uint32_t b)
     return since_a < since_b;
 }
 
+/* What balloons keep from starving guests that are more valuable than this one. */
+static uint64_t starved_before(const struct decision *d, uint32_t position)
+{
+    uint32_t priority = decision_rules(d, position)->priority;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_STARVED) && decision_rules(d, i)->priority > priority)
+            sum = add_held(sum, grant_unmet(d, i));
+    return sum;
+}
+
 /* ROOM is what the more valuable who wait have left of it. */
 static bool fits(const struct decision *d, uint32_t position, uint64_t room, bool first)
 {
     const struct vm_state *state = decision_state(d, position);
     uint64_t all = take_all(d, position);
-    if (known(all) && all <= room && room > 0)
+    if (d->plan->assessment.band < BAND_CRITICAL && known(all) && all <= room && room > 0)
         return true;
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
-    return first && due && room > 0 && take_soon(d, position) <= room;
+    if (!first || !due)
+        return false;
+    /* With all that it can ever take the floor is still not touched. */
+    return relief_room_in(d, position) <= d->last_room ||
+           (d->plan->assessment.band < BAND_CRITICAL && room > 0 && take_soon(d, position) <= room);
+}
+
+/* Critical is left late; where nothing fills, who cannot reach the floor need not wait for that. */
+static bool is_still(const struct decision *d, const struct pool_view *pool)
+{
+    return !known(pool->total) ||
+           (pool_worth(pool, pool->fill_rate) == 0 && pool->headroom > 0 &&
+               (uint64_t)pool->headroom > pool_enter(d, pool, BAND_CRITICAL));
 }
 
 static bool bands_allow(const struct decision *d)
 {
     const struct pool_view *pools = d->plan->assessment.pools;
-    return known(pools[POOL_INDEX_HOST].total) && pools[POOL_INDEX_HOST].band <= BAND_TIGHT &&
-           pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT;
+    return known(pools[POOL_INDEX_HOST].total) &&
+           (d->plan->assessment.band < BAND_CRITICAL ||
+               (is_still(d, &pools[POOL_INDEX_HOST]) && is_still(d, &pools[POOL_INDEX_BUDGET])));
 }
 
 static bool resume_one(struct decision *d, uint32_t position)
@@ -108,21 +133,50 @@ static bool resume_one(struct decision *d, uint32_t position)
     return true;
 }
 
+/* A guest of more than ordinary value waits, though there is memory that nobody uses. */
+static void tell_of_standing(struct decision *d, uint32_t position)
+{
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    uint64_t *alerted = &d->state->alerted[REASON_PAUSE_STANDS];
+    if (decision_rules(d, position)->priority > PRIORITY_DEFAULT && host->headroom > 0 &&
+        since(d->now, decision_vm(d, position)->measures.paused_since) >= PAUSE_OVERDUE &&
+        since(d->now, *alerted) >= PAUSE_OVERDUE &&
+        plan_alert_vm(d, REASON_PAUSE_STANDS, position, d->plan->assessment.worst))
+        *alerted = d->now;
+}
+
+uint64_t resume_withheld(const struct decision *d, uint32_t priority)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_PAUSED) && !(d->vms[i].traits & TRAIT_IN_ACTION) &&
+            may_resume(d, i) && decision_rules(d, i)->priority >= priority)
+            sum = add_held(sum, take_soon(d, i));
+    return sum;
+}
+
 void resume_guests(struct decision *d)
 {
     uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resumes_before);
     bool busy = since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
     uint64_t room = d->resume_room;
-    for (uint32_t i = 0; i < count && !busy; i++) {
+    bool first = true, resumed = false;
+    for (uint32_t i = 0; i < count && !busy && !resumed; i++) {
         uint32_t position = d->vms[i].order;
-        if (may_resume(d, position) && fits(d, position, room, i == 0))
-            busy = resume_one(d, position);
+        if (!may_resume(d, position))
+            continue;
+        uint64_t left = sub_or_zero(room, starved_before(d, position));
+        if (fits(d, position, left, first))
+            resumed = resume_one(d, position);
         else
             room = sub_or_zero(room, take_soon(d, position));
+        first = false;
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
-        if (!(d->vms[position].traits & TRAIT_IN_ACTION))
-            d->room = sub_or_zero(d->room, take_soon(d, position));
+        if ((d->vms[position].traits & TRAIT_IN_ACTION) || !may_resume(d, position))
+            continue;
+        d->room = sub_or_zero(d->room, take_soon(d, position));
+        tell_of_standing(d, position);
     }
 }

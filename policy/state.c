@@ -15,6 +15,14 @@ size_t policy_scratch_size(uint32_t vm_capacity)
     return sizeof(struct policy_scratch) + (size_t)vm_capacity * sizeof(struct vm_scratch);
 }
 
+void pool_state_reset(struct pool_state *pool)
+{
+    __builtin_memset(pool, 0, sizeof(*pool));
+    rate_reset(&pool->fill);
+    pool->memory = pool->swap_free = UNKNOWN;
+    pool->better_since = UNKNOWN;
+}
+
 void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
 {
     /* By memset first: equal histories shall be equal byte by byte, padding included. */
@@ -42,13 +50,11 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->vm_capacity = vm_capacity;
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
+    state->leak_at = state->leak_killed_at = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
-    for (int i = 0; i < POOLS_MAX; i++) {
-        rate_reset(&state->pools[i].fill);
-        state->pools[i].memory = state->pools[i].swap_free = UNKNOWN;
-        state->pools[i].better_since = UNKNOWN;
-    }
+    for (int i = 0; i < POOLS_MAX; i++)
+        pool_state_reset(&state->pools[i]);
     static const struct vm_identity nobody;
     for (uint32_t slot = 0; slot < vm_capacity; slot++)
         vm_state_reset(&state->vms[slot], &nobody);

@@ -27,6 +27,7 @@ struct vm_state {
     uint64_t round_since;               /* a round of inflation is under verification since */
     uint64_t round_rss, round_resident; /* figures and growth when it began */
     int64_t round_growth;
+    uint64_t round_idle; /* resident and idle by its word then; 0: none, or it did not say */
     uint64_t idle_floor, idle_floor_at; /* last target that took only idle memory */
     uint64_t stuck_until;
     uint64_t stuck_cooldown;
@@ -36,11 +37,11 @@ struct vm_state {
     /* Pause. */
     uint64_t pause_asked;
     int64_t growth_before; /* growth when paused; negative: not known */
+    int64_t settling;      /* what rates still show of a pause just decided */
     uint64_t resume_after, resume_backoff, resumed_at;
     uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
 
     uint64_t kill_asked;
-    uint64_t kill_relief;
     int32_t oom_asked; /* the score a dry run would have set */
 
     uint16_t marks; /* enum vm_mark */
@@ -56,6 +57,8 @@ enum vm_mark {
     MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
     MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
     MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
+    MARK_REFUSED = 1 << 8,     /* stuck while it had idle memory by its own word */
+    MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
 };
 
 struct pool_state {
@@ -63,6 +66,7 @@ struct pool_state {
     uint64_t memory, swap_free; /* last figures the fill rate was measured from */
     uint64_t better_since;      /* the band's conditions have been off since */
     enum band band;
+    uint32_t node; /* kernel's number of the node these figures are of */
 };
 
 /* A kill whose freed bytes have not shown yet: nothing else is killed until then. */
@@ -93,7 +97,11 @@ struct policy_state {
     uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
     uint64_t resumed_at;            /* the last resume of any guest */
     uint64_t oom_scored_at;
-    uint64_t inflated_at; /* targets were last worked out */
+    uint64_t leak_at;        /* what fills was last seen not to be the guests; UNKNOWN: never */
+    int64_t leak_rate;       /* how fast, then */
+    uint64_t leak_killed_at; /* somebody was killed for it */
+    bool oom_critical;       /* the last look was in critical */
+    uint64_t inflated_at;    /* targets were last worked out */
     enum band inflated_band;
     struct vm_state vms[];
 };
@@ -124,6 +132,11 @@ enum vm_trait {
     TRAIT_DEFLATABLE = 1 << 8, /* has a balloon of ours that can be given back now */
     TRAIT_CANDIDATE = 1 << 9,  /* scratch bit of whoever is choosing */
     TRAIT_IN_ACTION = 1 << 10, /* has been paused, thawed, resumed or killed in this plan */
+    TRAIT_STOPPING = 1 << 11,  /* pausable, but a `stop` of ours is on its way already */
+    TRAIT_STARVED = 1 << 13,   /* by its own fresh word it lacks what a balloon of ours holds */
+    TRAIT_BUSY = 1 << 14,      /* what it does not call idle is in use, by RSS too */
+    TRAIT_REFUSED = 1 << 15,   /* stuck, though it had something to give */
+    TRAIT_UNGREETED = 1 << 12, /* whether it is in post-copy will be known in seconds */
 };
 
 struct policy_scratch {
@@ -143,10 +156,12 @@ struct decision {
     int64_t guests_fast, guests_slow; /* growth of all guests by both estimators */
     int64_t budget_fast, budget_slow; /* the same without what our balloons bring back */
     uint64_t budget_held;             /* of all guests, with last known values */
-    uint64_t room;        /* memory that calm does not need and nobody has been given yet */
-    uint64_t resume_room; /* the same for a resume, which may also use what tight leaves */
-    bool paused;          /* this plan pauses or freezes somebody for real */
-    bool bridged;         /* this plan thaws somebody for a `stop` */
+    uint64_t room;         /* memory that calm does not need and nobody has been given yet */
+    uint64_t starved_room; /* the same above scarce, for those that starve */
+    uint64_t resume_room;  /* the same above critical, for a resume */
+    uint64_t last_room;    /* the same above the floor, for who cannot take all of it */
+    bool paused;           /* this plan pauses or freezes somebody for real */
+    bool bridged;          /* this plan thaws somebody for a `stop` */
 };
 
 static inline const struct vm_snapshot *decision_vm(const struct decision *d, uint32_t position)
@@ -170,6 +185,7 @@ static inline uint64_t since(uint64_t now, uint64_t event)
     return known(event) ? sub_or_zero(now, event) : NEVER;
 }
 
+void pool_state_reset(struct pool_state *pool);
 void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity);
 
 /* Remembers a destructive action for the circuit breaker. */

@@ -26,6 +26,10 @@
 #define GROWTH_MEASURABLE MIB
 /* A growth rate measured longer ago than this says nothing about now. */
 #define GROWTH_STALE (5 * NSEC_PER_SEC)
+/* Growth that is given way to: so far ahead a growing guest's free memory is not idle, and once
+ * memory is critical lesser guests leave that much of it to a more valuable one. The longer it is,
+ * the more stays unused when growth ends early. */
+#define GROWTH_AHEAD (30 * NSEC_PER_SEC)
 
 /* What QEMU itself holds beside its guest's memory: code, device models and buffers, page tables; a
  * guest of 384 MiB was seen with 50 MiB. */
@@ -50,8 +54,7 @@
 #define CRITICAL_SHARE 300
 #define TIGHT_TIME (5 * NSEC_PER_MINUTE)
 #define SCARCE_TIME (60 * NSEC_PER_SEC)
-/* A `stop` that drains its disks takes up to two seconds (memory.high alone stalls QEMU that long,
- * facts 6), and two more pass until the estimators show what it did. */
+/* The two seconds a `stop` may take, and two more to see a fill for what it is and to choose. */
 #define CRITICAL_TIME (4 * NSEC_PER_SEC)
 /* A node's thresholds are so many times lower: the kernel fills a node to its watermark before it
  * turns to the next, so a full node is no emergency as such. */
@@ -96,12 +99,27 @@
 #define IDLE_RESERVE (64 * MIB)
 /* This part of its page cache is taken for idle; the rest is what it reads again and again. */
 #define IDLE_CACHE_DIVISOR 2
+/* A guest starves that has this part of that reserve left. */
+#define STARVED_DIVISOR 2
+/* So many starving guests are given to in one plan, the most valuable first: each costs a pass over
+ * all guests. */
+#define STARVED_GRANTS 16
 /* A grant is taken for unspent until the guest has touched it, at most this long. */
 #define GRANT_OUTSTANDING HORIZON
 
 /* ---- pause and resume ---- */
 
-/* Until the estimators show that a pause took effect: three fast time constants. */
+/* A monitor that has not greeted in this time will not: QEMU greets in milliseconds. */
+#define GREETING_TIME (10 * NSEC_PER_SEC)
+
+/* A guest is worth a pause that makes up so much of the fill, or all growers together half of it.
+ */
+#define PAUSE_SHARE_DIVISOR 16
+/* The longest a `stop` was seen to take: memory.high alone stalls QEMU that long (facts 6). */
+#define STOP_TIME (2 * NSEC_PER_SEC)
+/* A `stop` is given so long before a freeze may come on top of it; most answer in milliseconds. */
+#define STOP_PATIENCE NSEC_PER_SEC
+/* After three of their time constants the fast estimators have forgotten what a guest grew by. */
 #define PAUSE_SETTLE (1500 * NSEC_PER_MSEC)
 /* A pause that did not come into force by then is asked again. */
 #define PAUSE_RETRY (2 * NSEC_PER_SEC)
@@ -111,8 +129,8 @@
  * SIGSTOP, which also stops the monitor, not shorter than QMP needs to catch up. */
 #define BRIDGE_CGROUP NSEC_PER_SEC
 #define BRIDGE_SIGNAL (3 * NSEC_PER_SEC)
-/* While thawed it may grow as before: so long until `stop` has taken hold. */
-#define BRIDGE_GAP (500 * NSEC_PER_MSEC)
+/* A freeze that stands for so long is no bridge any more: a person must know. */
+#define BRIDGE_OVERDUE (30 * NSEC_PER_SEC)
 /* Room for so much of its growth is asked for first: until the slow estimator shows that it grows
  * again. It halves with each back-off that passes, so that a guest is not stopped for ever by a
  * guess. */
@@ -121,6 +139,8 @@
 #define RESUME_INTERVAL (5 * NSEC_PER_SEC)
 #define RESUME_BACKOFF (10 * NSEC_PER_SEC)
 #define RESUME_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
+/* A valuable guest that waits for longer is a person's concern. */
+#define PAUSE_OVERDUE (5 * NSEC_PER_MINUTE)
 
 /* ---- kill ---- */
 
@@ -137,6 +157,12 @@
 /* The same guest (by uuid) is not killed again within an hour: something restarts it. */
 #define RESTART_MEMORY (60 * NSEC_PER_MINUTE)
 #define ALERT_INTERVAL NSEC_PER_MINUTE
+
+/* A kill for a leak outside the guests must hold for so long, and no second one follows within it:
+ * the first did not help. */
+#define LEAK_HOLD (10 * NSEC_PER_MINUTE)
+/* A leak that has reached the wall no longer fills; it is remembered for so long. */
+#define LEAK_MEMORY NSEC_PER_MINUTE
 
 /* ---- the kernel's order ---- */
 
@@ -159,6 +185,9 @@
 #define WAKE_OVERHEAD (2 * NSEC_PER_MSEC)
 #define WAKE_MIN NSEC_PER_MSEC
 #define WAKE_MAX NSEC_PER_SEC
+/* At the floor, with nothing that fills and nothing on its way, looking faster shows nothing new.
+ */
+#define WAKE_STILL (50 * NSEC_PER_MSEC)
 /* A guest thawed for a `stop` runs until the next look. */
 #define WAKE_BRIDGE (10 * NSEC_PER_MSEC)
 

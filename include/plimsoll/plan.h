@@ -46,6 +46,8 @@ enum reason {
     REASON_NO_VICTIM,         /* alert: rules and facts leave nobody who could give */
     REASON_RESTARTED_VICTIM,  /* alert: something restarts a guest that was killed */
     REASON_STUCK,             /* alert: asked by balloon, the host sees nothing come back */
+    REASON_FREEZE_STANDS,     /* alert: a freeze that no `stop` could take the place of */
+    REASON_PAUSE_STANDS,      /* alert: a valuable guest is paused, and nothing can be done */
     REASON_COUNT,
 };
 

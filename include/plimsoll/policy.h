@@ -35,7 +35,8 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  * overwritten; its action_capacity must be set. Cannot fail: what it cannot know it leaves alone.
  *
  * Guarantees (each a property test): no balloon target below a VM's minimum or above its maximum;
- * the sum of grants in one plan never exceeds the memory seen free above what calm needs; only
+ * the sum of grants in one plan never exceeds the memory seen free above what calm needs, or, as
+ * far as guests starve for want of it, above where scarce is left; only
  * elastic guests, and self-deflating ones by free page reporting, are inflated; destructive actions
  * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
  * equal inputs give equal plans. NUMA nodes go at most to BAND_SCARCE: nobody is paused or killed

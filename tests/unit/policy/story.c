@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns the little world. Its physics are those of the facts: a balloon moves at about 1 GiB/s and
- * frees what is resident above it, a pause only stops growth, a kill frees all within a tick.
+ * frees what is resident above it, a pause only stops growth, a kill frees all. What is asked for
+ * takes hold at once unless the story says how long it takes.
  */
 #include "story.h"
 
@@ -27,6 +28,7 @@ struct story *story_new(uint64_t total, uint64_t other)
     story->plan->action_capacity = plan_action_capacity(STORY_GUESTS);
     story->other = other;
     story->kills_take_hold = true;
+    story->headroom_least = INT64_MAX;
 
     host_rules_default(&story->rules->host);
     story->rules->host.mode = MODE_ENFORCE;
@@ -74,8 +76,12 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
 {
     unsigned number = story->snapshot->vm_count++;
     struct story_guest *guest = &story->guests[number];
-    *guest =
-        (struct story_guest){.alive = true, .wants = wants, .balloon_speed = GIB, .free = UNKNOWN};
+    *guest = (struct story_guest){.alive = true,
+        .touched = wants,
+        .wants = wants,
+        .goal = UINT64_MAX,
+        .balloon_speed = GIB,
+        .free = UNKNOWN};
     vm_rules_default(story_rules(story, number));
     story_rules(story, number)->mode = MODE_ENFORCE;
 
@@ -105,6 +111,11 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
 
 /* ---- physics ---- */
 
+/* What a guest's kernel keeps for itself: growth stalls before the last page is taken. */
+#define GUEST_RESERVE (16 * MIB)
+/* story_live() moves the world in such steps. */
+#define LIVE_STEP (2 * NSEC_PER_MSEC)
+
 static void move_balloon(struct story_guest *guest, struct vm_snapshot *vm, uint64_t elapsed)
 {
     if (!(vm->measures.in_force & VM_MEASURE_BALLOON))
@@ -119,31 +130,69 @@ static void move_balloon(struct story_guest *guest, struct vm_snapshot *vm, uint
         vm->measures.in_force &= ~(uint32_t)VM_MEASURE_BALLOON;
 }
 
+/* Acts that were on their way take hold. */
+static void take_hold(struct story *story, struct story_guest *guest, struct vm_snapshot *vm)
+{
+    uint32_t *in_force = &vm->measures.in_force;
+    uint64_t now = story->snapshot->time;
+    /* A `stop` waits for vCPUs, and frozen ones do not come (facts 10). */
+    bool frozen = (*in_force & VM_MEASURE_FROZEN) && now >= guest->freeze_done;
+    if ((*in_force & VM_MEASURE_STOP_SENT) && now >= guest->stop_done && !frozen) {
+        *in_force = (*in_force & ~(uint32_t)VM_MEASURE_STOP_SENT) | VM_MEASURE_STOPPED;
+        vm->run_state = VM_RUN_PAUSED;
+    }
+    if ((*in_force & VM_MEASURE_RESUMING) && now >= guest->resume_done) {
+        *in_force &= ~(uint32_t)(VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+        vm->run_state = VM_RUN_RUNNING;
+    }
+}
+
+static void grow(
+    struct story *story, struct story_guest *guest, struct vm_snapshot *vm, uint64_t elapsed)
+{
+    uint64_t end = min_u64(guest->goal, vm->maximum);
+    int64_t growth = story->snapshot->time >= guest->grows_after ? guest->growth : 0;
+    if (growth > 0 && guest->wants < end) {
+        uint64_t more = (uint64_t)(growth * (int64_t)(elapsed / NSEC_PER_USEC) / 1000000);
+        uint64_t let = max_u64(guest->wants, sub_or_zero(vm->balloon.actual, GUEST_RESERVE));
+        guest->wants = min_u64(min_u64(guest->wants + more, end), let);
+        guest->starved += guest->wants == let && let < end ? elapsed : 0;
+    } else if (guest->wants > vm->balloon.actual) {
+        guest->starved += elapsed;
+    }
+    move_balloon(guest, vm, elapsed);
+    guest->touched = max_u64(guest->touched, guest->wants);
+    if (!guest->pinned)
+        guest->touched = min_u64(guest->touched, vm->balloon.actual);
+    if (guest->finished == 0 && guest->wants >= end && guest->touched >= guest->wants)
+        guest->finished = story->snapshot->time;
+}
+
 static void pass_time(struct story *story, uint64_t elapsed)
 {
     struct snapshot *snapshot = story->snapshot;
     uint32_t kept = 0;
     snapshot->time += elapsed;
-    snapshot->sequence++;
     story->other += (uint64_t)(story->other_growth * (int64_t)(elapsed / NSEC_PER_USEC) / 1000000);
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         struct vm_snapshot *vm = &snapshot->vms[i];
         struct story_guest *guest = &story->guests[vm->slot];
-        if ((vm->measures.in_force & VM_MEASURE_KILLED) && story->kills_take_hold) {
+        if ((vm->measures.in_force & VM_MEASURE_KILLED) && story->kills_take_hold &&
+            snapshot->time >= guest->kill_done) {
             guest->alive = false;
             continue;
         }
-        bool stopped = vm->measures.in_force & VM_MEASURE_PAUSE;
-        if (!stopped) {
-            guest->wants +=
-                (uint64_t)(guest->growth * (int64_t)(elapsed / NSEC_PER_USEC) / 1000000);
-            guest->wants = min_u64(guest->wants, vm->maximum);
-            move_balloon(guest, vm, elapsed);
-            vm->rss = max_u64(vm->rss, guest->wants);
-            if (!guest->pinned)
-                vm->rss = min_u64(vm->rss, vm->balloon.actual);
+        take_hold(story, guest, vm);
+        uint32_t in_force = vm->measures.in_force;
+        bool frozen = (in_force & VM_MEASURE_FROZEN) && snapshot->time >= guest->freeze_done;
+        if (frozen || (in_force & VM_MEASURE_STOPPED)) {
+            guest->paused += elapsed;
+            guest->paused_now += elapsed;
+            guest->paused_longest = max_u64(guest->paused_longest, guest->paused_now);
+        } else {
+            guest->paused_now = 0;
+            grow(story, guest, vm, elapsed);
         }
-        vm->rss_anonymous = vm->rss;
         if (kept != i)
             snapshot->vms[kept] = *vm;
         kept++;
@@ -151,20 +200,45 @@ static void pass_time(struct story *story, uint64_t elapsed)
     snapshot->vm_count = kept;
 }
 
-static void show(struct story *story)
+/* ---- seeing ---- */
+
+static const uint64_t look_interval[BAND_COUNT] = {
+    NSEC_PER_SEC, 500 * NSEC_PER_MSEC, 200 * NSEC_PER_MSEC, 20 * NSEC_PER_MSEC};
+
+static void show_statistics(const struct story_guest *guest, struct vm_snapshot *vm, uint64_t now)
+{
+    bool reports = guest->honest || known(guest->free);
+    vm->statistics.updated = reports ? now : UNKNOWN;
+    vm->statistics.disk_caches = 0;
+    if (guest->honest)
+        vm->statistics.free = sub_or_zero(vm->balloon.actual, guest->wants + GUEST_RESERVE);
+    else
+        vm->statistics.free =
+            reports ? sub_or_zero(guest->free, vm->maximum - vm->balloon.actual) : UNKNOWN;
+}
+
+/* What the guard would see now. TIERED: guests only when their next look is due. */
+static void show(struct story *story, bool tiered)
 {
     struct snapshot *snapshot = story->snapshot;
-    uint64_t used = story->other;
+    uint64_t now = snapshot->time, used = story->other;
+    enum band band = story->plan->assessment.band;
+    uint64_t interval = band == BAND_CALM ? NSEC_PER_MINUTE : (uint64_t)NSEC_PER_SEC;
+    snapshot->sequence++;
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         struct vm_snapshot *vm = &snapshot->vms[i];
-        const struct story_guest *guest = &story->guests[vm->slot];
-        vm->sampled = snapshot->time;
-        used += vm->rss;
-        vm->statistics.updated = known(guest->free) ? snapshot->time : UNKNOWN;
-        vm->statistics.free = known(guest->free)
-                                  ? sub_or_zero(guest->free, vm->maximum - vm->balloon.actual)
-                                  : UNKNOWN;
-        vm->statistics.disk_caches = 0;
+        struct story_guest *guest = &story->guests[vm->slot];
+        used += guest->touched + guest->overhead;
+        if (!tiered || now >= guest->next_look) {
+            guest->next_look = now + look_interval[band];
+            vm->sampled = now;
+            vm->rss = vm->rss_anonymous = guest->touched + guest->overhead;
+        }
+        bool answers = !tiered || !(vm->measures.in_force & VM_MEASURE_PAUSE);
+        if (!tiered || (answers && now >= guest->last_statistics + interval)) {
+            guest->last_statistics = now;
+            show_statistics(guest, vm, now);
+        }
     }
     snapshot->host.available = snapshot->host.free = sub_or_zero(snapshot->host.total, used);
 }
@@ -191,21 +265,24 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
 {
     struct story_guest *guest = &story->guests[vm->slot];
     uint32_t *in_force = &vm->measures.in_force;
+    uint64_t now = story->snapshot->time;
     switch (action->kind) {
     case ACTION_BALLOON:
         act_balloon(story, vm, action);
         break;
     case ACTION_PAUSE:
         guest->pauses++;
-        *in_force |= VM_MEASURE_STOPPED;
-        vm->run_state = VM_RUN_PAUSED;
-        vm->measures.paused_since = story->snapshot->time;
+        *in_force |= VM_MEASURE_STOP_SENT;
+        guest->stop_done = now + story->stop_latency;
+        vm->measures.paused_since = now;
         break;
     case ACTION_FREEZE:
         guest->freezes++;
+        if (!(*in_force & VM_MEASURE_PAUSE))
+            vm->measures.paused_since = now;
         *in_force |=
             vm->vcpu_cgroups == TRISTATE_YES ? VM_MEASURE_FROZEN_CGROUP : VM_MEASURE_FROZEN_SIGNAL;
-        vm->measures.paused_since = story->snapshot->time;
+        guest->freeze_done = now + story->freeze_latency;
         break;
     case ACTION_THAW:
         guest->thaws++;
@@ -213,11 +290,12 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         break;
     case ACTION_RESUME:
         guest->resumes++;
-        *in_force &= ~(uint32_t)VM_MEASURE_PAUSE;
-        vm->run_state = VM_RUN_RUNNING;
+        *in_force |= VM_MEASURE_RESUMING;
+        guest->resume_done = now + story->resume_latency;
         break;
     case ACTION_KILL:
         guest->kills++;
+        guest->kill_done = now + story->kill_latency;
         *in_force |= VM_MEASURE_KILLED;
         break;
     case ACTION_OOM_SCORE:
@@ -236,15 +314,27 @@ static void act(struct story *story)
         if (action->kind == ACTION_ALERT)
             story->alerts[action->reason]++;
         struct vm_snapshot *vm = story_vm(story, action->slot);
-        if (vm && action->mode == MODE_ENFORCE)
+        if (vm && action->mode == MODE_ENFORCE) {
             act_on(story, vm, action);
+            take_hold(story, &story->guests[vm->slot], vm);
+        }
+    }
+}
+
+static void look(struct story *story, bool tiered)
+{
+    show(story, tiered);
+    policy_decide(story->snapshot, story->rules, story->state, story->scratch, story->plan);
+    for (int i = 0; i < 2; i++) {
+        const struct pool_view *pool = &story->plan->assessment.pools[i];
+        if (known(pool->total) && pool->headroom < story->headroom_least)
+            story->headroom_least = pool->headroom;
     }
 }
 
 void story_decide(struct story *story)
 {
-    show(story);
-    policy_decide(story->snapshot, story->rules, story->state, story->scratch, story->plan);
+    look(story, false);
 }
 
 static void tick(struct story *story, uint64_t step)
@@ -258,6 +348,32 @@ void story_run(struct story *story, uint64_t time, uint64_t step)
 {
     for (uint64_t passed = 0; passed < time; passed += step)
         tick(story, step);
+}
+
+void story_live(struct story *story, uint64_t time)
+{
+    for (uint64_t passed = 0; passed < time; passed += LIVE_STEP) {
+        pass_time(story, LIVE_STEP);
+        if (story->snapshot->time < story->next_look)
+            continue;
+        look(story, true);
+        act(story);
+        story->next_look = story->snapshot->time + story->plan->next_wake;
+    }
+}
+
+void story_take_time(struct story *story, uint64_t stop_latency)
+{
+    story->stop_latency = stop_latency;
+    story->freeze_latency = 10 * NSEC_PER_MSEC;
+    story->resume_latency = 30 * NSEC_PER_MSEC;
+    story->kill_latency = 100 * NSEC_PER_MSEC;
+}
+
+bool story_is_paused(struct story *story, unsigned guest)
+{
+    const struct vm_snapshot *vm = story_vm(story, guest);
+    return vm && (vm->measures.in_force & VM_MEASURE_PAUSE);
 }
 
 const struct action *story_find(const struct story *story, enum action_kind kind, unsigned guest)

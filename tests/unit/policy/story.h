@@ -2,7 +2,8 @@
 /*
  * A small world to tell stories in: guests that grow, balloons that move at the speed balloons
  * move, a host whose memory is the sum. Each tick shows the world to policy_decide() and does to
- * the world what the plan says.
+ * the world what the plan says. story_run() looks at fixed steps and sees all; story_live() looks
+ * when the plan asks for it and sees guests as seldom as the guard does.
  */
 #ifndef PLIMSOLL_TESTS_STORY_H
 #define PLIMSOLL_TESTS_STORY_H
@@ -14,11 +15,22 @@
 
 struct story_guest {
     bool alive;
-    uint64_t wants;         /* memory it would touch if it were let */
-    int64_t growth;         /* of `wants`, bytes per second */
-    uint64_t balloon_speed; /* bytes per second; 0: the guest refuses */
-    bool pinned;            /* `actual` follows, RSS does not */
-    uint64_t free;          /* what its statistics claim; UNKNOWN: it reports none */
+    uint64_t touched;                    /* guest memory that is resident */
+    uint64_t overhead;                   /* what its QEMU holds beside it */
+    uint64_t wants;                      /* memory it would touch if it were let */
+    uint64_t goal;                       /* `wants` grows no further */
+    int64_t growth;                      /* of `wants`, bytes per second */
+    uint64_t grows_after;                /* time on the snapshot's clock at which it begins to */
+    uint64_t balloon_speed;              /* bytes per second; 0: the guest refuses */
+    bool pinned;                         /* `actual` follows, RSS does not */
+    uint64_t free;                       /* what its statistics claim; UNKNOWN: it reports none */
+    bool honest;                         /* its statistics tell what is so, whatever `free` says */
+    uint64_t starved;                    /* time in which its balloon kept it from what it wants */
+    uint64_t paused;                     /* time in which it was stopped */
+    uint64_t paused_longest, paused_now; /* the same, at a stretch */
+    uint64_t finished;                   /* when it had all it wanted; 0: not yet */
+    uint64_t stop_done, freeze_done, resume_done, kill_done; /* acts on their way take hold */
+    uint64_t next_look, last_statistics;
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned turns; /* changes of the balloon's direction */
     int direction;
@@ -33,6 +45,10 @@ struct story {
     uint64_t other;       /* used by everything but the guests */
     int64_t other_growth; /* bytes per second */
     bool kills_take_hold; /* false: victims stay, as in a storage stall */
+    /* How long an act takes to take hold; 0: it does at once. */
+    uint64_t stop_latency, freeze_latency, resume_latency, kill_latency;
+    uint64_t next_look;     /* story_live() */
+    int64_t headroom_least; /* of host and budget, at any look */
     unsigned alerts[REASON_COUNT];
     struct story_guest guests[STORY_GUESTS];
 };
@@ -48,7 +64,15 @@ struct vm_rules *story_rules(struct story *story, unsigned guest);
 
 /* Lets TIME pass in steps of STEP, deciding and acting after each. */
 void story_run(struct story *story, uint64_t time, uint64_t step);
-/* The same until the plan holds an action of KIND for GUEST; false: it never did within LIMIT. */
+/* Lets TIME pass a millisecond or two at a time, looking when the plan asked for it and sampling
+ * guests by band as the guard does (daemon/guard.c). */
+void story_live(struct story *story, uint64_t time);
+/* Acts take as long as they were seen to take: `stop` STOP_LATENCY, a freeze 10 ms, a resume 30 ms,
+ * a kill 100 ms. */
+void story_take_time(struct story *story, uint64_t stop_latency);
+bool story_is_paused(struct story *story, unsigned guest);
+/* Like story_run() until the plan holds an action of KIND for GUEST; false: it never did within
+ * LIMIT. */
 bool story_until(
     struct story *story, enum action_kind kind, unsigned guest, uint64_t limit, uint64_t step);
 

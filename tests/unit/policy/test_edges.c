@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Stories of what goes wrong at the edge: a `stop` that hangs, a leak, a burst, a node that goes.
+ */
+#include <check.h>
+#include <stdlib.h>
+
+#include "story.h"
+
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+
+static struct story *story_of_grower(uint64_t stop_latency, unsigned *ret_grower)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    story_take_time(story, stop_latency);
+    unsigned grower = story_guest(story, 40 * GIB, 20 * GIB);
+    story_rules(story, grower)->rungs = RUNG_BIT(RUNG_PAUSE) | RUNG_BIT(RUNG_KILL);
+    story->guests[grower].growth = 300 * (int64_t)MIB;
+    *ret_grower = grower;
+    return story;
+}
+
+START_TEST(a_stop_that_hangs_is_frozen_through)
+{
+    unsigned grower;
+    struct story *story = story_of_grower(NSEC_PER_MINUTE, &grower);
+    story_live(story, 60 * SEC);
+    ck_assert_uint_ge(story->guests[grower].pauses, 1);
+    ck_assert_uint_ge(story->guests[grower].freezes, 1);
+    ck_assert_uint_eq(story->guests[grower].kills, 0);
+    ck_assert_int_gt(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
+/* The first was enough: the second is not paused for growth that has been stopped already. */
+START_TEST(nobody_is_paused_for_growth_that_stops)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    story_take_time(story, SEC + 500 * MS);
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned guest = story_guest(story, 32 * GIB, 10 * GIB);
+        story_rules(story, guest)->rungs = RUNG_BIT(RUNG_PAUSE);
+        story_rules(story, guest)->priority = i == 0 ? 10 : 500;
+        story->guests[guest].growth = (i == 0 ? 500 : 3) * (int64_t)MIB;
+    }
+    story_live(story, 60 * SEC);
+    ck_assert_uint_ge(story->guests[0].pauses, 1);
+    ck_assert_uint_eq(story->guests[1].pauses + story->guests[1].freezes, 0);
+    ck_assert_int_gt(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_monitor_that_never_greets_is_waited_for_ten_seconds)
+{
+    unsigned grower;
+    struct story *story = story_of_grower(0, &grower);
+    struct vm_snapshot *vm = story_vm(story, grower);
+    vm->monitor = VM_MONITOR_CONNECTING;
+    vm->migration = VM_MIGRATION_UNKNOWN;
+    vm->run_state = VM_RUN_UNKNOWN;
+    vm->first_seen = story->snapshot->time;
+    story_live(story, 60 * SEC);
+    ck_assert_uint_ge(story->guests[grower].freezes, 1);
+    ck_assert_uint_eq(story->guests[grower].kills, 0);
+    ck_assert_int_gt(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
+static const int leaks[] = {10, 70, 100, 490};
+
+START_TEST(a_leak_outside_is_told_and_nobody_dies_for_it)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    story_take_time(story, 500 * MS);
+    for (unsigned i = 0; i < 5; i++) {
+        story_guest(story, 6 * GIB, 5 * GIB);
+        story_rules(story, i)->minimum = (struct amount){AMOUNT_SHARE, AMOUNT_SHARE_WHOLE};
+    }
+    story->other_growth = leaks[_i] * (int64_t)MIB;
+    /* To the wall and some minutes at it. */
+    for (int second = 0; second < 600; second++) {
+        story_live(story, SEC);
+        if (story->snapshot->host.available == 0)
+            story->other_growth = 0;
+    }
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_uint_eq(story->guests[i].kills, 0);
+    ck_assert_uint_ge(story->alerts[REASON_LEAK_OUTSIDE], 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_burst_of_something_else_pauses_nobody)
+{
+    struct story *story = story_new(16 * GIB, 2 * GIB);
+    for (unsigned i = 0; i < 4; i++) {
+        story_guest(story, 3 * GIB, 2 * GIB);
+        story->guests[i].growth = 2 * (int64_t)MIB;
+    }
+    story_live(story, 10 * SEC);
+    story->other_growth = 2 * (int64_t)GIB;
+    story_live(story, SEC);
+    story->other_growth = 0;
+    story_live(story, 10 * SEC);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(story->guests[i].pauses + story->guests[i].freezes, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_node_that_goes_leaves_its_rate_to_nobody)
+{
+    struct story *story = story_new(64 * GIB, 10 * GIB);
+    struct host_snapshot *host = &story->snapshot->host;
+    const struct node_snapshot first = {.id = 0, .total = 32 * GIB, .available = 20 * GIB};
+    const struct node_snapshot second = {.id = 1, .total = 32 * GIB, .available = 4 * GIB};
+    host->node_count = 2;
+    host->nodes[0] = first;
+    host->nodes[1] = second;
+    story_run(story, 20 * SEC, 100 * MS);
+    host->node_count = 1;
+    host->nodes[0] = second;
+    story_run(story, 300 * MS, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.pools[2].fill_rate, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(at_the_floor_nobody_looks_a_thousand_times_a_second)
+{
+    struct story *story = story_new(4 * GIB, 3 * GIB);
+    story_guest(story, GIB, 1000 * MIB);
+    story_rules(story, 0)->rungs = 0;
+    story_live(story, 20 * SEC);
+    ck_assert_int_le(story->plan->assessment.pools[0].headroom, 0);
+    uint64_t before = story->snapshot->sequence;
+    story_live(story, 10 * SEC);
+    ck_assert_uint_le(story->snapshot->sequence - before, 300);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_kernels_order_is_kept_in_critical_too)
+{
+    struct story *story = story_new(16 * GIB, 12 * GIB);
+    story_guest(story, 4 * GIB, 3 * GIB);
+    story_rules(story, 0)->rungs = RUNG_BIT(RUNG_KILL);
+    story_run(story, SEC, 100 * MS);
+    int32_t before = story_vm(story, 0)->oom_score_adj;
+    story->other = 12 * GIB + 200 * MIB;
+    story_run(story, 2 * SEC, 100 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_CRITICAL);
+    story_rules(story, 0)->priority = 900;
+    story_run(story, 6 * SEC, 100 * MS);
+    ck_assert_int_lt(story_vm(story, 0)->oom_score_adj, before);
+    story_free(story);
+}
+END_TEST
+
+/* Pressed below what it uses, a guest is not the first to go for having nothing to give. */
+START_TEST(who_has_nothing_idle_refuses_nothing)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned honest = story_guest(story, 14 * GIB, 13 * GIB + 900 * MIB);
+    story_guest(story, 15 * GIB, 14 * GIB);
+    story->guests[honest].honest = true;
+    story->guests[honest].balloon_speed = 0;
+    story_run(story, 60 * SEC, 100 * MS);
+    ck_assert_uint_gt(story->guests[honest].balloons, 0);
+    ck_assert_uint_eq(story->alerts[REASON_STUCK], 0);
+    story_free(story);
+}
+END_TEST
+
+/* What a guest never touched is idle by its word, and nothing of it can come back. */
+START_TEST(who_never_touched_what_is_idle_refuses_nothing)
+{
+    struct story *story = story_new(32 * GIB, 9 * GIB);
+    for (unsigned i = 0; i < 10; i++) {
+        story_guest(story, 3 * GIB, 2 * GIB);
+        story->guests[i].honest = true;
+    }
+    story_live(story, 60 * SEC);
+    unsigned asked = 0;
+    for (unsigned i = 0; i < 10; i++)
+        asked += story->guests[i].balloons;
+    ck_assert_uint_gt(asked, 0);
+    ck_assert_uint_eq(story->alerts[REASON_STUCK], 0);
+    story_free(story);
+}
+END_TEST
+
+/* A balloon that holds what its guest needs is opened in tight, not only in calm. */
+START_TEST(who_starves_is_given_to_in_tight)
+{
+    struct story *story = story_new(64 * GIB, 39 * GIB);
+    unsigned guest = story_guest(story, 16 * GIB, 12 * GIB);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_BALLOON;
+    vm->measures.balloon_before = 16 * GIB;
+    vm->measures.balloon_target = vm->balloon.actual = 12 * GIB;
+    story_guest(story, 4 * GIB, 3 * GIB);
+    story->guests[guest].honest = true;
+    story->guests[guest].wants = 13 * GIB;
+    story->guests[guest].balloon_speed = 64 * MIB;
+    story_live(story, 40 * SEC);
+    ck_assert_int_ge(story->plan->assessment.band, BAND_TIGHT);
+    ck_assert_uint_eq(story->guests[guest].touched, 13 * GIB);
+    story_free(story);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("edges");
+    tcase_add_test(tests, a_stop_that_hangs_is_frozen_through);
+    tcase_add_test(tests, nobody_is_paused_for_growth_that_stops);
+    tcase_add_test(tests, a_monitor_that_never_greets_is_waited_for_ten_seconds);
+    tcase_add_loop_test(
+        tests, a_leak_outside_is_told_and_nobody_dies_for_it, 0, sizeof(leaks) / sizeof(leaks[0]));
+    tcase_add_test(tests, a_burst_of_something_else_pauses_nobody);
+    tcase_add_test(tests, a_node_that_goes_leaves_its_rate_to_nobody);
+    tcase_add_test(tests, at_the_floor_nobody_looks_a_thousand_times_a_second);
+    tcase_add_test(tests, the_kernels_order_is_kept_in_critical_too);
+    tcase_add_test(tests, who_has_nothing_idle_refuses_nothing);
+    tcase_add_test(tests, who_never_touched_what_is_idle_refuses_nothing);
+    tcase_add_test(tests, who_starves_is_given_to_in_tight);
+    tcase_set_timeout(tests, 60); /* under valgrind */
+    Suite *suite = suite_create("edges");
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

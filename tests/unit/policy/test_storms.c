@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Storms: more memory is wanted at once than there is, with acts that take their time and guests
+ * seen as seldom as the guard sees them. Somebody has to wait; nobody has to die, and the one who
+ * matters gets through. Each storm prints how it went.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <plimsoll/cleanup.h>
+
+#include "story.h"
+
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+#define COUNT 6
+#define VALUABLE 0u
+
+static const uint64_t latencies[] = {50 * MS, 500 * MS, SEC, 2 * SEC};
+static const int rates[] = {40, 85, 120};
+#define STORMS ((int)(ELEMENTSOF(latencies) * ELEMENTSOF(rates)))
+
+static unsigned count_paused(struct story *story)
+{
+    unsigned paused = 0;
+    for (unsigned i = 0; i < STORY_GUESTS; i++)
+        paused += story_is_paused(story, i);
+    return paused;
+}
+
+static unsigned count_kills(const struct story *story)
+{
+    unsigned kills = 0;
+    for (unsigned i = 0; i < STORY_GUESTS; i++)
+        kills += story->guests[i].kills;
+    return kills;
+}
+
+static double seconds(uint64_t time)
+{
+    return (double)time / (double)SEC;
+}
+
+static void tell(struct story *story, const char *name, uint64_t begin)
+{
+    const struct story_guest *guest = &story->guests[VALUABLE];
+    printf(
+        "%s: kills %u, least headroom %lld MiB, paused %u; the valuable one: %s %.1f s, has %llu "
+        "MiB, paused %.1f s (%.1f at a stretch), starved %.1f s\n",
+        name, count_kills(story), (long long)(story->headroom_least / (int64_t)MIB),
+        count_paused(story), guest->finished ? "finished after" : "not finished",
+        seconds(guest->finished ? guest->finished - begin : story->snapshot->time - begin),
+        (unsigned long long)(guest->touched / MIB), seconds(guest->paused),
+        seconds(guest->paused_longest), seconds(guest->starved));
+    fflush(stdout);
+}
+
+/* A host of 3900 MiB, 2800 of them available, on which six guests want 900 MiB each. */
+static struct story *story_of_storm(int rate, uint64_t stop_latency)
+{
+    struct story *story = story_new(3900 * MIB, (3900 - 2800 - COUNT * 150) * MIB);
+    story_take_time(story, stop_latency);
+    for (unsigned i = 0; i < COUNT; i++) {
+        unsigned number = story_guest(story, GIB, 100 * MIB);
+        struct story_guest *guest = &story->guests[number];
+        guest->overhead = 50 * MIB;
+        guest->honest = true;
+        guest->goal = 1000 * MIB;
+        guest->growth = rate * (int64_t)MIB;
+        guest->grows_after = story->snapshot->time + 2 * SEC;
+        story_rules(story, number)->priority = number == VALUABLE ? 900 : 10;
+    }
+    return story;
+}
+
+START_TEST(the_standard_storm)
+{
+    int rate = rates[(size_t)_i / ELEMENTSOF(latencies)];
+    uint64_t latency = latencies[(size_t)_i % ELEMENTSOF(latencies)];
+    struct story *story = story_of_storm(rate, latency);
+    uint64_t begin = story->snapshot->time + 2 * SEC;
+    char name[64];
+    snprintf(name, sizeof(name), "storm 6x%d MiB/s, stop %.2f s", rate, seconds(latency));
+    story_live(story, 120 * SEC);
+    tell(story, name, begin);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    const struct story_guest *valuable = &story->guests[VALUABLE];
+    ck_assert_uint_ne(valuable->finished, 0);
+    ck_assert_uint_le(valuable->finished - begin, 60 * SEC);
+    ck_assert_uint_le(valuable->paused_longest, 10 * SEC);
+    for (unsigned i = 0; i < COUNT; i++)
+        ck_assert_uint_ge(story->guests[i].touched, 100 * MIB);
+
+    /* Who is done gives back: the others go on. */
+    unsigned waiting = count_paused(story), resumes = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        resumes += story->guests[i].resumes;
+        if (story->guests[i].finished)
+            story->guests[i].touched = story->guests[i].wants = story->guests[i].goal = 100 * MIB;
+    }
+    story_live(story, 60 * SEC);
+    for (unsigned i = 0; i < COUNT; i++)
+        resumes -= story->guests[i].resumes;
+    if (waiting > 0)
+        ck_assert_uint_ne(resumes, 0);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_budget_storm)
+{
+    uint64_t latency = latencies[_i];
+    struct story *story = story_new(24 * GIB, 4 * GIB);
+    uint64_t begin = story->snapshot->time + 2 * SEC;
+    story_take_time(story, latency);
+    story->rules->host.budget = (struct amount){AMOUNT_BYTES, 700 * MIB};
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned number = story_guest(story, 384 * MIB, 70 * MIB);
+        struct story_guest *guest = &story->guests[number];
+        guest->overhead = 20 * MIB;
+        guest->honest = true;
+        guest->goal = 350 * MIB;
+        guest->growth = 40 * (int64_t)MIB;
+        guest->grows_after = begin + i * SEC;
+        story_rules(story, number)->priority = number == VALUABLE ? 900 : 10;
+    }
+    char name[64];
+    snprintf(name, sizeof(name), "budget storm, stop %.2f s", seconds(latency));
+    story_live(story, 120 * SEC);
+    tell(story, name, begin);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    /* The others grow on through a `stop` of a second, and there is that much less. */
+    if (latency < SEC)
+        ck_assert_uint_ne(story->guests[VALUABLE].finished, 0);
+    ck_assert_uint_ge(story->guests[VALUABLE].touched, 290 * MIB);
+    story_free(story);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("storms");
+    tcase_add_loop_test(tests, the_standard_storm, 0, STORMS);
+    tcase_add_loop_test(tests, a_budget_storm, 0, (int)ELEMENTSOF(latencies));
+    tcase_set_timeout(tests, 60); /* under valgrind */
+    Suite *suite = suite_create("storms");
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
