@@ -124,9 +124,16 @@ static int client_new(void)
     return fd;
 }
 
+/* As the guard turns it: what is due first, then the wait. */
+static void turn_until(uint64_t deadline)
+{
+    control_server_expire(server, loop_now());
+    ck_assert_int_eq(loop_wait(loop, min_u64(deadline, control_server_deadline(server))), 0);
+}
+
 static void turn(void)
 {
-    ck_assert_int_eq(loop_wait(loop, loop_now() + TURN_TIME), 0);
+    turn_until(loop_now() + TURN_TIME);
 }
 
 /* Lets the server do all it can do without hearing more: what is on a Unix socket is there at once,
@@ -134,7 +141,7 @@ static void turn(void)
 static void settle(void)
 {
     for (int i = 0; i < 64; i++)
-        ck_assert_int_eq(loop_wait(loop, 0), 0);
+        turn_until(0);
 }
 
 static void say(int fd, const char *bytes, size_t length)
@@ -391,10 +398,6 @@ START_TEST(test_pipelined)
                       "{\"method\":\"io.plimsoll.Echo\",\"parameters\":{\"text\":%u}}", sent++) +
                   1;
     say(fd, batch, length);
-    ck_assert_int_eq(loop_wait(loop, 0), 0);
-    ck_assert_int_eq(loop_wait(loop, 0), 0);
-    /* One a turn: the first was the connection. */
-    ck_assert_uint_le(calls, 1);
     for (unsigned i = 0; i < sent; i++) {
         char expected[64];
         char *reply = hear(fd);
@@ -406,6 +409,47 @@ START_TEST(test_pipelined)
     }
     ck_assert_uint_eq(calls, sent);
     close(fd);
+}
+END_TEST
+
+/* A reply can cost milliseconds, and the guard's tick stands between two turns: however many ask at
+ * once, a turn answers one, and each of them in its turn. */
+START_TEST(test_one_a_turn)
+{
+    enum {
+        CLIENTS = 12,
+        REQUESTS = 3
+    };
+    int fds[CLIENTS];
+
+    for (unsigned i = 0; i < CLIENTS; i++)
+        fds[i] = client_new();
+    settle();
+    for (unsigned i = 0; i < CLIENTS; i++)
+        for (unsigned request = 0; request < REQUESTS; request++)
+            say_text(fds[i], "{\"method\":\"io.plimsoll.Echo\"}");
+    for (unsigned turns = 0; calls < CLIENTS * REQUESTS; turns++) {
+        unsigned before = calls;
+
+        ck_assert_uint_lt(turns, TURNS_MAX);
+        turn();
+        ck_assert_uint_le(calls - before, 1);
+        if (calls == CLIENTS && before < calls) {
+            char byte;
+
+            for (unsigned i = 0; i < CLIENTS; i++)
+                ck_assert_int_eq(recv(fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+        }
+        /* The next is due at once, but behind whatever else is. */
+        if (calls > before && calls < CLIENTS * REQUESTS)
+            ck_assert_uint_le(control_server_deadline(server), loop_now());
+    }
+    settle();
+    ck_assert_uint_gt(control_server_deadline(server), loop_now());
+    for (unsigned i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    settle();
+    assert_serves();
 }
 END_TEST
 
@@ -624,6 +668,7 @@ int main(void)
     tcase_add_test(tcase, test_partial);
     tcase_add_test(tcase, test_patience);
     tcase_add_test(tcase, test_pipelined);
+    tcase_add_test(tcase, test_one_a_turn);
     tcase_add_test(tcase, test_oneway);
     tcase_add_test(tcase, test_half_closed);
     tcase_add_test(tcase, test_never_reading);
