@@ -304,6 +304,84 @@ START_TEST(damaged_header_is_put_aside)
 }
 END_TEST
 
+static void header_read(struct ledger_header *header)
+{
+    int fd = open(path, O_RDONLY);
+
+    ck_assert_int_eq(pread(fd, header, sizeof(*header), 0), (ssize_t)sizeof(*header));
+    close(fd);
+}
+
+/* With a checksum that is right: as another build would have written it. */
+static void header_write(struct ledger_header *header)
+{
+    int fd = open(path, O_WRONLY);
+
+    header->checksum = crc32c(0, header, offsetof(struct ledger_header, checksum));
+    ck_assert_int_eq(pwrite(fd, header, sizeof(*header), 0), (ssize_t)sizeof(*header));
+    close(fd);
+}
+
+/* An upgrade with guests paused must not lose them. */
+START_TEST(another_version_of_this_boot_is_refused)
+{
+    struct ledger_header header, changed;
+
+    for (unsigned field = 0; field < 4; field++) {
+        struct ledger *ledger = open_or_fail(BOOT, SLOTS);
+        struct ledger_entry entry = entry_of(1);
+        struct error error;
+        struct stat before, after;
+
+        ledger_put(ledger, 3, &entry);
+        ledger_free(ledger);
+        header_read(&header);
+        changed = header;
+        changed.version += field == 0 ? 1 : 0;
+        changed.version -= field == 1 ? 1 : 0;
+        changed.slot_size += field == 2 ? 8 : 0;
+        changed.record_size += field == 3 ? 8 : 0;
+        header_write(&changed);
+        ck_assert_int_eq(stat(path, &before), 0);
+        for (uint32_t capacity = 0; capacity <= 2 * SLOTS; capacity += SLOTS) {
+            ledger = NULL;
+            ck_assert_int_eq(ledger_open(path, BOOT, capacity, &ledger, &error), -ENOTSUP);
+            ck_assert_ptr_null(ledger);
+            ck_assert_ptr_nonnull(strstr(error.text, path));
+            ck_assert_ptr_nonnull(strstr(error.text, "plimsoll undo --offline"));
+        }
+        ck_assert_int_eq(access(aside, F_OK), -1);
+        ck_assert_int_eq(stat(path, &after), 0);
+        ck_assert_int_eq(before.st_size, after.st_size);
+        ck_assert_uint_eq(before.st_ino, after.st_ino);
+        ck_assert_int_eq(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+        /* Nothing was lost: the version that wrote it finds it as it was. */
+        header_write(&header);
+        ledger = open_or_fail(BOOT, SLOTS);
+        ck_assert_ptr_nonnull(ledger_get(ledger, 3));
+        ledger_free(ledger);
+    }
+}
+END_TEST
+
+START_TEST(another_version_of_another_boot_is_begun_anew)
+{
+    struct ledger *ledger = open_or_fail(BOOT, SLOTS);
+    struct ledger_entry entry = entry_of(1);
+    struct ledger_header header;
+
+    ledger_put(ledger, 0, &entry);
+    ledger_free(ledger);
+    header_read(&header);
+    header.version++;
+    header_write(&header);
+    ledger = open_or_fail(OTHER_BOOT, SLOTS);
+    ck_assert_ptr_null(ledger_get(ledger, 0));
+    ledger_free(ledger);
+    ck_assert_int_eq(access(aside, F_OK), -1);
+}
+END_TEST
+
 START_TEST(interrupted_making_is_made_again)
 {
     struct ledger *ledger;
@@ -572,6 +650,8 @@ int main(void)
     tcase_add_test(tests, flipped_bit_leaves_the_older);
     tcase_add_test(tests, both_copies_damaged_are_said);
     tcase_add_test(tests, damaged_header_is_put_aside);
+    tcase_add_test(tests, another_version_of_this_boot_is_refused);
+    tcase_add_test(tests, another_version_of_another_boot_is_begun_anew);
     tcase_add_test(tests, interrupted_making_is_made_again);
     tcase_add_test(tests, strangers_are_refused);
     tcase_add_test(tests, second_opener_is_told_the_pid);
