@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns the thaw of a process frozen by cgroups, from what /proc says now: each thread's cgroup in
- * the v2 hierarchy, wherever that is mounted. Nothing of the freeze needs to be remembered.
+ * the v2 hierarchy, through whatever mount shows it. Nothing of the freeze needs to be remembered.
  */
+#include "sample_cgroup.h"
 #include "undo_process.h"
 
 #include <dirent.h>
@@ -17,19 +18,11 @@
 
 /* Threads looked at: QEMU allows 1024 vCPUs and runs some more for I/O. */
 #define THREADS_MAX 4096
-/* /proc/TID/cgroup: a line a hierarchy, of which v1 has about a dozen. */
-#define CGROUP_TEXT_MAX 16384
 
 static void close_fd(const int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd);
-}
-
-static void close_file(FILE **file)
-{
-    if (*file)
-        (void)fclose(*file);
 }
 
 static void close_folder(DIR **folder)
@@ -38,91 +31,15 @@ static void close_folder(DIR **folder)
         (void)closedir(*folder);
 }
 
-/* mountinfo writes space, tab, newline and backslash as \ooo (man 5 proc). */
-static void unescape(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from; to++) {
-        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
-            from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
-            *to = (char)(((from[1] - '0') << 6) | ((from[2] - '0') << 3) | (from[3] - '0'));
-            from += 4;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-}
-
-/* Where the v2 hierarchy is mounted. */
-static int mount_find(const char *proc, char mount[PATH_MAX])
-{
-    CLEANUP(close_file) FILE *file = NULL;
-    char path[PATH_MAX], line[2 * PATH_MAX];
-
-    (void)snprintf(path, sizeof(path), "%s/self/mountinfo", proc);
-    file = fopen(path, "re");
-    if (!file)
-        return -errno;
-    while (fgets(line, sizeof(line), file)) {
-        char *rest = line, *point = NULL;
-        char *type = strstr(line, " - cgroup2 ");
-
-        if (!type)
-            continue;
-        for (int i = 0; i < 5; i++) /* id, parent, device, root, mount point */
-            point = strsep(&rest, " ");
-        if (!point || strlen(point) >= PATH_MAX)
-            continue;
-        unescape(point);
-        memcpy(mount, point, strlen(point) + 1);
-        return 0;
-    }
-    return -ENOENT;
-}
-
-/* The v2 path of a thread, "/…"; -ENOENT: none. A path with ".." lies outside what is mounted. */
-static int thread_path(int threads, const char *thread, char *text, size_t size, char **ret_path)
-{
-    CLEANUP(close_fd) int fd = -1;
-    char name[NAME_MAX + 16], *line, *end;
-    size_t used = 0;
-    ssize_t count;
-
-    (void)snprintf(name, sizeof(name), "%s/cgroup", thread);
-    fd = openat(threads, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    while (used < size - 1 && (count = read(fd, text + used, size - 1 - used)) != 0) {
-        if (count < 0)
-            return -errno;
-        used += (size_t)count;
-    }
-    text[used] = '\0';
-    line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-    if (!line)
-        return -ENOENT;
-    line += *line == '\n' ? 4 : 3;
-    end = strchr(line, '\n');
-    if (!end)
-        return -EBADMSG;
-    *end = '\0';
-    if (line[0] != '/' || strstr(line, "/.."))
-        return -ENOENT;
-    *ret_path = line;
-    return 0;
-}
+DEFINE_CLEANUP(struct cgroup_mounts *, cgroup_mounts_free);
 
 /* 1: it was frozen and is told to thaw; 0: it was not. */
-static int group_thaw(const char *mount, const char *group)
+static int group_thaw(const char *group)
 {
     CLEANUP(close_fd) int fd = -1;
-    char path[2 * PATH_MAX], state = '0';
-    int length = snprintf(path, sizeof(path), "%s%s/cgroup.freeze", mount, group);
+    char path[PATH_MAX + sizeof("/cgroup.freeze")], state = '0';
 
-    if (length < 0 || (size_t)length >= sizeof(path))
-        return -ENAMETOOLONG;
+    (void)snprintf(path, sizeof(path), "%s/cgroup.freeze", group);
     fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno; /* the root group has no such file */
@@ -133,14 +50,26 @@ static int group_thaw(const char *mount, const char *group)
     return pwrite(fd, "0", 1, 0) == 1 ? 1 : -errno;
 }
 
+/* The same for the group of THREAD. -ENOENT: the thread is gone, or no mount shows its group. */
+static int thread_thaw(const struct cgroup_mounts *mounts, int process, const char *thread)
+{
+    char path[NAME_MAX + sizeof("task//cgroup")], group[PATH_MAX];
+
+    (void)snprintf(path, sizeof(path), "task/%s/cgroup", thread);
+    int result = cgroup_folder_find(mounts, CGROUP_UNIFIED, process, path, group);
+    return result < 0 ? result : group_thaw(group);
+}
+
 int undo_process_thaw(const char *proc, const struct undo_process *process)
 {
+    CLEANUP(cgroup_mounts_free_at) struct cgroup_mounts *mounts = NULL;
     CLEANUP(close_folder) DIR *folder = NULL;
-    char mount[PATH_MAX], text[CGROUP_TEXT_MAX];
+    const struct roots roots = {.proc = proc};
     const struct dirent *entry;
     int thawed = 0, failure = 0, result, fd;
+    bool reached = false;
 
-    result = mount_find(proc, mount);
+    result = cgroup_mounts_new(&roots, &mounts);
     if (result < 0)
         return result;
     fd = openat(process->folder, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,17 +81,16 @@ int undo_process_thaw(const char *proc, const struct undo_process *process)
         return -ENOMEM;
     }
     for (unsigned i = 0; i < THREADS_MAX && (entry = readdir(folder)); i++) {
-        char *group = NULL;
-
         if (entry->d_name[0] == '.')
             continue;
-        result = thread_path(dirfd(folder), entry->d_name, text, sizeof(text), &group);
-        if (result == 0)
-            result = group_thaw(mount, group);
+        result = thread_thaw(mounts, process->folder, entry->d_name);
+        reached = reached || result >= 0;
         if (result > 0)
             thawed++;
         else if (result < 0 && result != -ENOENT && result != -ESRCH)
             failure = result; /* the other threads are thawed all the same */
     }
+    if (failure == 0 && !reached)
+        return -ENOENT;
     return failure < 0 ? failure : thawed;
 }
