@@ -7,7 +7,6 @@
 #include <getopt.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
