@@ -6,11 +6,13 @@
  * three states, which decide what is watched and for how long:
  *
  *   waiting   nothing complete in the buffer    EPOLLIN    idle, or request patience once begun
- *   ready     a complete request is buffered    EPOLLOUT   answered at the next turn
+ *   ready     a complete request is buffered    nothing    answered when its turn comes
  *   replying  a reply is being sent             EPOLLOUT   reply patience
  *
- * One request a client and turn of the loop: a client that pipelines a bufferful of them shares the
- * guard's time with everything else. While it is replying nothing is read, so what a client can
+ * One request of all clients in a turn of the loop, the ready ones in rotation: a reply can cost
+ * milliseconds (the status of 1,024 VMs takes 5), and the guard's tick must not stand behind a
+ * dozen of them. So handlers only receive and send; control_server_expire(), which the guard calls
+ * between tick and wait, answers. While a client is replying nothing is read, so what a client can
  * make us hold is its buffer and one reply; the rest waits in its own socket. Patience counts from
  * the beginning of a request or reply, not from its last byte, so that dripping bytes gains
  * nothing.
@@ -43,6 +45,7 @@ struct control_client {
     struct control_server *server;
     bool privileged;
     bool ended; /* the peer sends no more */
+    bool ready;
     uint64_t deadline;
     size_t received;
     struct json_object *reply; /* owns reply_text; NULL: none on its way */
@@ -60,6 +63,7 @@ struct control_server {
     struct log_limit limit;
     struct control_socket_place place;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    unsigned turn; /* the client that is asked first whether it is ready */
     struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -74,6 +78,7 @@ static void client_close(struct control_client *client)
     json_object_put(client->reply);
     client->reply = NULL;
     client->received = 0;
+    client->ready = false;
     client->source = LOOP_SOURCE_NONE;
 }
 
@@ -172,9 +177,10 @@ static int client_receive(struct control_client *client, uint64_t now)
 /* What the client's state asks for next; a negative errno: it is to be closed. */
 static int client_watch(struct control_client *client, uint64_t now)
 {
-    uint32_t events = EPOLLOUT;
+    uint32_t events = client->reply ? EPOLLOUT : 0;
 
-    if (!client->reply && client_request_length(client) == 0) {
+    client->ready = !client->reply && client_request_length(client) > 0;
+    if (!client->reply && !client->ready) {
         if (client->ended)
             return -ECONNRESET;
         if (client->received == sizeof(client->request))
@@ -188,39 +194,45 @@ static int client_watch(struct control_client *client, uint64_t now)
     return loop_change(client->server->loop, &client->source, events);
 }
 
-static int client_turn(struct control_client *client, uint32_t events, uint64_t now)
+static void client_settle(struct control_client *client, int result, uint64_t now)
 {
-    size_t length;
-    int result;
-
-    if (client->reply) {
-        result = client_send(client);
-        if (result < 0 || client->reply)
-            return result;
-        /* What waits in the buffer began when we became free to look at it. */
-        client->deadline = now + CONTROL_REQUEST_TIMEOUT;
-        return 0;
-    }
-    length = client_request_length(client);
-    if (length == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
-        result = client_receive(client, now);
-        if (result < 0)
-            return result;
-        length = client_request_length(client);
-    }
-    return length > 0 ? client_answer(client, length, now) : 0;
+    if (result == 0)
+        result = client_watch(client, now);
+    if (result < 0)
+        client_close(client);
 }
 
 static void client_handle(struct loop_source *source, uint32_t events)
 {
     struct control_client *client = container_of(source, struct control_client, source);
     uint64_t now = loop_now();
-    int result = client_turn(client, events, now);
+    int result = 0;
 
-    if (result == 0)
-        result = client_watch(client, now);
-    if (result < 0)
-        client_close(client);
+    if (client->ready)
+        return; /* the peer is gone; what it asked before is still done */
+    if (client->reply) {
+        result = client_send(client);
+        /* What waits in the buffer began when we became free to look at it. */
+        if (!client->reply)
+            client->deadline = now + CONTROL_REQUEST_TIMEOUT;
+    } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        result = client_receive(client, now);
+    }
+    client_settle(client, result, now);
+}
+
+static void answer_next(struct control_server *server, uint64_t now)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        unsigned number = (server->turn + i) % CONTROL_CLIENTS_MAX;
+        struct control_client *client = &server->clients[number];
+
+        if (!client->ready)
+            continue;
+        server->turn = number + 1;
+        client_settle(client, client_answer(client, client_request_length(client), now), now);
+        return;
+    }
 }
 
 /* The free place a peer with such rights may take; NULL: none. */
@@ -355,18 +367,27 @@ uint64_t control_server_deadline(const struct control_server *server)
 {
     uint64_t deadline = server->listener_resume;
 
-    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (server->clients[i].source.fd >= 0)
-            deadline = min_u64(deadline, server->clients[i].deadline);
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        const struct control_client *client = &server->clients[i];
+
+        if (client->ready)
+            return 0;
+        if (client->source.fd >= 0)
+            deadline = min_u64(deadline, client->deadline);
+    }
     return deadline;
 }
 
 void control_server_expire(struct control_server *server, uint64_t now)
 {
-    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (server->clients[i].source.fd >= 0 && now >= server->clients[i].deadline)
-            client_close(&server->clients[i]);
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &server->clients[i];
+
+        if (client->source.fd >= 0 && !client->ready && now >= client->deadline)
+            client_close(client);
+    }
     if (now >= server->listener_resume &&
         loop_change(server->loop, &server->listener, EPOLLIN) == 0)
         server->listener_resume = NEVER;
+    answer_next(server, now);
 }

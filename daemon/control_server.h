@@ -51,9 +51,11 @@ int control_server_new(struct loop *loop, const char *path, const struct control
 /* Closes all connections and removes the socket if it is still ours. */
 struct control_server *control_server_free(struct control_server *server);
 
-/* When control_server_expire() wants to be called next (CLOCK_MONOTONIC, ns); NEVER: not at all. */
+/* When control_server_expire() wants to be called next (CLOCK_MONOTONIC, ns); 0, which is at once,
+ * while a request waits; NEVER: not at all. */
 uint64_t control_server_deadline(const struct control_server *server);
-/* Closes the connections whose patience is over. */
+/* Closes the connections whose patience is over, and answers one request if any waits: to be called
+ * once in a turn of the loop, behind what must not wait for it. */
 void control_server_expire(struct control_server *server, uint64_t now);
 
 #endif

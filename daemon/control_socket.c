@@ -83,12 +83,21 @@ static int place_probe(const char *path, struct error *ret_error)
     return error_set(ret_error, -EADDRINUSE, "somebody listens at %s already", path);
 }
 
-/* Reading is for the group; a guard that may not give the socket away keeps it to itself. */
+static bool group_is(const char *path, gid_t group)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && status.st_gid == group;
+}
+
+/* Reading is for the group. In the set-group-id folder that tmpfiles.d makes the socket has it from
+ * the start, and a guard whose sandbox forbids chown need not try; one that has to, and may not,
+ * keeps the socket to itself. */
 static int rights_set(const char *path, struct error *ret_error)
 {
     const struct group *group = getgrnam(CONTROL_GROUP);
 
-    if (group && lchown(path, (uid_t)-1, group->gr_gid) < 0)
+    if (group && !group_is(path, group->gr_gid) && lchown(path, (uid_t)-1, group->gr_gid) < 0)
         log_message(LOG_WARNING, "cannot give %s to group %s: %s; only its owner can use it", path,
             CONTROL_GROUP, strerror(errno));
     if (chmod(path, CONTROL_MODE) < 0)

@@ -26,8 +26,9 @@ struct inventory {
     uint64_t monitors_deadline;
 
     char *qmp_directory;
-    struct loop_source notify; /* inotify on the QMP directory */
-    int notify_watch;          /* -1: the directory is not watched (yet) */
+    struct socket_index *socket_index; /* inventory_sockets.c's, made anew in each pass */
+    struct loop_source notify;         /* inotify on the QMP directory */
+    int notify_watch;                  /* -1: the directory is not watched (yet) */
     int loadavg_fd;
 
     enum band band;

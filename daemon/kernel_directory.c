@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 void kernel_directory_begin(struct kernel_directory *directory, int fd)
 {
@@ -15,7 +16,7 @@ void kernel_directory_begin(struct kernel_directory *directory, int fd)
     directory->begin = directory->end = 0;
 }
 
-int kernel_directory_next(struct kernel_directory *directory, const char **ret_name)
+int kernel_directory_next(struct kernel_directory *directory, struct kernel_entry *ret_entry)
 {
     const struct dirent64 *entry;
 
@@ -29,6 +30,14 @@ int kernel_directory_next(struct kernel_directory *directory, const char **ret_n
     }
     entry = (const struct dirent64 *)(const void *)(directory->buffer + directory->begin);
     directory->begin += entry->d_reclen;
-    *ret_name = entry->d_name;
+    *ret_entry = (struct kernel_entry){.name = entry->d_name, .type = entry->d_type};
     return 1;
+}
+
+int kernel_directory_rewind(struct kernel_directory *directory)
+{
+    if (lseek(directory->fd, 0, SEEK_SET) < 0)
+        return -errno;
+    kernel_directory_begin(directory, directory->fd);
+    return 0;
 }

@@ -46,12 +46,13 @@ struct ledger_destruction {
  * error names its pid. CAPACITY 0: as many as there are, for `plimsoll undo --offline`.
  *
  * What could not be kept is no failure: with 0 the error's text is empty, or says that slots whose
- * copies were both damaged were dropped, or that a damaged file or one of another version was
- * renamed to PATH.bad and begun anew. BOOT_ID is the text of /proc/sys/kernel/random/boot_id.
+ * copies were both damaged were dropped, or that a damaged file was renamed to PATH.bad and begun
+ * anew. BOOT_ID is the text of /proc/sys/kernel/random/boot_id.
  *
- * -ELOOP, -ENOTSUP, -EPERM: PATH is a link, no regular file, not ours or open to others: refused
- * untouched. A process must not open PATH by any other way while it holds the ledger: closing that
- * descriptor would drop the lock (fcntl(2), "advisory record locking"). */
+ * -ELOOP, -ENOTSUP, -EPERM: PATH is a link, no regular file, of this boot but another version, not
+ * ours or open to others: refused untouched; the error says what to do. A process must not open
+ * PATH by any other way while it holds the ledger: closing that descriptor would drop the lock
+ * (fcntl(2), "advisory record locking"). */
 int ledger_open(const char *path, const char *boot_id, uint32_t capacity,
     struct ledger **ret_ledger, struct error *ret_error);
 struct ledger *ledger_free(struct ledger *ledger);

@@ -10,6 +10,10 @@
  * A lock is on the file, not on its name: after locking, the name must still lead to the file, else
  * another guard has just put it aside and we begin again. The header is written last, so a file
  * whose making was interrupted has none and is made again; it never changes after.
+ *
+ * What cannot be read is not all alike. A damaged header says nothing: the file is put aside. One
+ * of another version, intact and of this boot, is an upgrade with guests still paused or frozen:
+ * only that version can undo them, so the file stays and we do not start.
  */
 #include "ledger_layout.h"
 
@@ -73,10 +77,11 @@ static void header_make(const char *boot_id, struct ledger_header *ret_header)
 }
 
 enum header_state {
-    HEADER_NONE,  /* a new file, or one whose making was interrupted */
-    HEADER_OURS,  /* of this boot and this version */
-    HEADER_STALE, /* of another boot */
-    HEADER_WRONG, /* of another version, or damaged */
+    HEADER_NONE,    /* a new file, or one whose making was interrupted */
+    HEADER_OURS,    /* of this boot and this version */
+    HEADER_STALE,   /* of another boot, whose measures ended with it */
+    HEADER_FOREIGN, /* of this boot, intact, and of another version: it may hold measures */
+    HEADER_DAMAGED,
 };
 
 static enum header_state header_compare(
@@ -89,9 +94,11 @@ static enum header_state header_compare(
     if (memcmp(stored, wanted, sizeof(*wanted)) == 0)
         return HEADER_OURS;
     if (stored->checksum != header_checksum(stored) ||
-        memcmp(stored, wanted, offsetof(struct ledger_header, boot_id)) != 0)
-        return HEADER_WRONG;
-    return HEADER_STALE;
+        memcmp(stored->magic, wanted->magic, sizeof(stored->magic)) != 0)
+        return HEADER_DAMAGED;
+    if (memcmp(stored->boot_id, wanted->boot_id, sizeof(stored->boot_id)) != 0)
+        return HEADER_STALE;
+    return HEADER_FOREIGN;
 }
 
 /* Refuses what nobody but an attacker, or a mistake, puts in our place. */
@@ -190,8 +197,8 @@ static int file_put_aside(const char *path, struct error *ret_error)
         return error_set(
             ret_error, -errno, "%s cannot be renamed to %s: %s", path, aside, strerror(errno));
     (void)error_set(ret_error, 0,
-        "%s is damaged or of another version: kept as %s and begun anew; measures it held are no "
-        "longer known to the guard",
+        "%s is damaged: kept as %s and begun anew; measures it held are no longer known to the "
+        "guard",
         path, aside);
     return 0;
 }
@@ -217,7 +224,14 @@ static int file_try(const char *path, const struct ledger_header *wanted, uint32
     if (result < 0)
         return error_set(ret_error, result, "%s cannot be read: %s", path, strerror(-result));
     enum header_state state = header_compare(&stored, wanted);
-    if (state == HEADER_WRONG) {
+    if (state == HEADER_FOREIGN)
+        return error_set(ret_error, -ENOTSUP,
+            "%s was written in this boot by another version of Plimsoll (format %u.%u.%u, ours is "
+            "%u.%u.%u) and may hold measures in force: run `plimsoll undo --offline` of that "
+            "version, or remove the file if nothing needs undoing",
+            path, stored.version, stored.slot_size, stored.record_size, wanted->version,
+            wanted->slot_size, wanted->record_size);
+    if (state == HEADER_DAMAGED) {
         result = file_put_aside(path, ret_error);
         return result < 0 ? result : -EAGAIN;
     }

@@ -20,6 +20,9 @@
 #define LEDGER_VERSION 1
 #define LEDGER_BOOT_ID_MAX 40 /* 36 characters of a uuid, newline, NUL */
 
+/* The header itself stays as it is in all versions: that is how another version is told from
+ * damage.
+ */
 struct ledger_header {
     char magic[16];
     uint32_t version;

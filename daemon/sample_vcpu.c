@@ -250,13 +250,10 @@ int vcpu_threads_find(const struct roots *roots, pid_t pid, pid_t *ret_threads, 
         const char *cursor = entry->d_name;
         if (!kernel_number_parse(&cursor, &thread) || *cursor != '\0' || thread > INT_MAX)
             continue;
-        if (++seen > VCPU_THREADS_MAX)
+        bool vcpu = thread_is_vcpu(dirfd(directory), entry->d_name);
+        if (++seen > VCPU_THREADS_MAX || (vcpu && found == capacity))
             result = -E2BIG;
-        else if (!thread_is_vcpu(dirfd(directory), entry->d_name))
-            continue;
-        else if (found == capacity)
-            result = -E2BIG;
-        else
+        else if (vcpu)
             threads[found++] = (pid_t)thread;
     }
     if (result == 0)

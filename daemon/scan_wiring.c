@@ -58,15 +58,15 @@ static void wiring_count_link(struct wiring_count *count, const char *link)
 static int links_count(int folder, struct wiring_count *count)
 {
     struct kernel_directory directory;
-    const char *name;
+    struct kernel_entry entry;
     char link[64]; /* longer than any link that we know */
 
     kernel_directory_begin(&directory, folder);
     for (unsigned seen = 0; seen < WIRING_DESCRIPTORS_MAX; seen++) {
-        int result = kernel_directory_next(&directory, &name);
+        int result = kernel_directory_next(&directory, &entry);
         if (result <= 0)
             return result;
-        ssize_t length = readlinkat(folder, name, link, sizeof(link));
+        ssize_t length = readlinkat(folder, entry.name, link, sizeof(link));
         if (length < 0 && (errno == EACCES || errno == EPERM))
             return -errno;
         if (length <= 0 || (size_t)length == sizeof(link))

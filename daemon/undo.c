@@ -128,13 +128,15 @@ static void score_restore(struct undo_vm *vm)
     settle(vm, "oom-score", VM_MEASURE_OOM_SCORE, decision, result, text);
 }
 
+/* A guest that was sent SIGKILL is thawed, too: a guard that died between the ledger and the signal
+ * never sent it, and would leave a guest frozen for ever. */
 static void undo_unaided(struct undo_vm *vm)
 {
+    thaw(vm);
     if (vm->entry.measures.in_force & VM_MEASURE_KILLED) {
         report(vm, "guest", false, "was sent SIGKILL, which cannot be taken back");
         return;
     }
-    thaw(vm);
     score_restore(vm);
 }
 

@@ -27,7 +27,7 @@ int undo_process_set_score(const struct undo_process *process, int32_t score);
 
 /* Writes 0 to cgroup.freeze of every v2 cgroup that a thread of the process stands in and that is
  * frozen itself (not by an ancestor, which would not be ours). Returns how many there were, or a
- * negative errno after trying all; -ENOENT: no thread stands in a v2 cgroup that can be seen. */
+ * negative errno after trying all; -ENOENT: no mount of cgroup v2 shows any of them. */
 int undo_process_thaw(const struct roots *roots, const struct undo_process *process);
 
 #endif

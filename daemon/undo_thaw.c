@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns the thaw of a process frozen by cgroups, from what /proc says now: each thread's cgroup in
- * the v2 hierarchy, wherever that is mounted. Nothing of the freeze needs to be remembered.
+ * the v2 hierarchy, through whatever mount shows it. Nothing of the freeze needs to be remembered.
  */
 #include "undo_process.h"
 
@@ -44,7 +44,7 @@ static int group_thaw(const char *group)
     return pwrite(fd, "0", 1, 0) == 1 ? 1 : -errno;
 }
 
-/* The same for the v2 group of thread NAME; -ENOENT: it is in none that can be seen. */
+/* The same for the v2 group of thread NAME. -ENOENT: it is gone, or no mount shows its group. */
 static int thread_thaw(
     const struct cgroup_mounts *mounts, const struct undo_process *process, const char *name)
 {

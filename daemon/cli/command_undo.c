@@ -11,7 +11,6 @@
 #include <json-c/json.h>
 #include <limits.h>
 #include <plimsoll/control.h>
-#include <plimsoll/rules.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,7 +99,7 @@ static int ledger_take(const char *directory, struct ledger **ret_ledger)
         fprintf(stderr, "plimsoll: cannot read %s: %s\n", BOOT_ID_PATH, strerror(-result));
         return result;
     }
-    result = ledger_open(path, boot_id, MAX_VMS_DEFAULT, ret_ledger, &error);
+    result = ledger_open(path, boot_id, 0, ret_ledger, &error);
     if (result < 0 || error.text[0]) /* slots that were lost are told of with a result of 0 */
         fprintf(stderr, "plimsoll: %s\n", error.text);
     if (result == -EBUSY)

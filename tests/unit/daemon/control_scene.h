@@ -38,7 +38,7 @@ int control_server_start(struct error *error);
 /* A client's end of a new connection, non-blocking. */
 int control_connect(void);
 
-/* One turn of the loop, at most a millisecond. */
+/* One turn of the loop as the guard makes it: what is due, then a wait of at most a millisecond. */
 void control_turn(void);
 /* Lets the server do all it can do without hearing more: what is on a Unix socket is there at once,
  * so a turn never has to wait, and nothing here needs more turns than it takes. */

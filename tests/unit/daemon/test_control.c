@@ -162,10 +162,6 @@ START_TEST(test_pipelined)
                       "{\"method\":\"io.plimsoll.Echo\",\"parameters\":{\"text\":%u}}", sent++) +
                   1;
     control_say(fd, batch, length);
-    ck_assert_int_eq(loop_wait(scene.loop, 0), 0);
-    ck_assert_int_eq(loop_wait(scene.loop, 0), 0);
-    /* One a turn: the first was the connection. */
-    ck_assert_uint_le(scene.calls, 1);
     for (unsigned i = 0; i < sent; i++) {
         char expected[64];
         char *reply = control_hear(fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The control server's bounds: slow, deaf and many clients, clients without rights, and the place
- * in the file system that it takes.
+ * The control server's bounds: slow, deaf and many clients, many requests at once, clients without
+ * rights, and the place in the file system that it takes.
  */
 #include "control_scene.h"
 #include "suite.h"
@@ -68,6 +68,47 @@ START_TEST(test_never_reading)
     ck_assert_int_eq(send(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
     ck_assert_int_eq(errno, EPIPE);
     close(fd);
+    control_assert_serves();
+}
+END_TEST
+
+/* A reply can cost milliseconds, and the guard's tick stands between two turns: however many ask at
+ * once, a turn answers one, and each of them in its turn. */
+START_TEST(test_one_a_turn)
+{
+    enum {
+        CLIENTS = 12,
+        REQUESTS = 3
+    };
+    int fds[CLIENTS];
+
+    for (unsigned i = 0; i < CLIENTS; i++)
+        fds[i] = control_connect();
+    control_settle();
+    for (unsigned i = 0; i < CLIENTS; i++)
+        for (unsigned request = 0; request < REQUESTS; request++)
+            control_say_text(fds[i], "{\"method\":\"io.plimsoll.Echo\"}");
+    for (unsigned turns = 0; scene.calls < CLIENTS * REQUESTS; turns++) {
+        unsigned before = scene.calls;
+
+        ck_assert_uint_lt(turns, CONTROL_TURNS_MAX);
+        control_turn();
+        ck_assert_uint_le(scene.calls - before, 1);
+        if (scene.calls == CLIENTS && before < scene.calls) {
+            char byte;
+
+            for (unsigned i = 0; i < CLIENTS; i++)
+                ck_assert_int_eq(recv(fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+        }
+        /* The next is due at once, but behind whatever else is. */
+        if (scene.calls > before && scene.calls < CLIENTS * REQUESTS)
+            ck_assert_uint_le(control_server_deadline(scene.server), loop_now());
+    }
+    control_settle();
+    ck_assert_uint_gt(control_server_deadline(scene.server), loop_now());
+    for (unsigned i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    control_settle();
     control_assert_serves();
 }
 END_TEST
@@ -198,6 +239,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_patience);
     tcase_add_test(tcase, test_never_reading);
+    tcase_add_test(tcase, test_one_a_turn);
     tcase_add_test(tcase, test_many);
     tcase_add_test(tcase, test_rights);
     tcase_add_test(tcase, test_place);

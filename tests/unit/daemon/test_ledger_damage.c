@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ledger against damage: flipped bits, SIGKILL in the middle of writing, other files. */
+/* The ledger against damage: flipped bits, SIGKILL in the middle of writing, other files, and
+ * ledgers of other versions. */
 #include "ledger_layout.h"
 #include "ledger_scene.h"
 #include "suite.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <plimsoll/units.h>
 #include <signal.h>
@@ -104,6 +106,84 @@ START_TEST(damaged_header_is_put_aside)
     ck_assert_int_eq(ledger_open(scene.path, BOOT, 1, &ledger, &error), 0);
     ck_assert_ptr_nonnull(strstr(error.text, ".bad"));
     ledger_free(ledger);
+}
+END_TEST
+
+static void header_read(struct ledger_header *header)
+{
+    int fd = open(scene.path, O_RDONLY);
+
+    ck_assert_int_eq(pread(fd, header, sizeof(*header), 0), (ssize_t)sizeof(*header));
+    close(fd);
+}
+
+/* With a checksum that is right: as another build would have written it. */
+static void header_write(struct ledger_header *header)
+{
+    int fd = open(scene.path, O_WRONLY);
+
+    header->checksum = crc32c(0, header, offsetof(struct ledger_header, checksum));
+    ck_assert_int_eq(pwrite(fd, header, sizeof(*header), 0), (ssize_t)sizeof(*header));
+    close(fd);
+}
+
+/* An upgrade with guests paused must not lose them. */
+START_TEST(another_version_of_this_boot_is_refused)
+{
+    struct ledger_header header, changed;
+
+    for (unsigned field = 0; field < 4; field++) {
+        struct ledger *ledger = ledger_open_good(BOOT, SLOTS);
+        struct ledger_entry entry = ledger_entry_of(1);
+        struct error error;
+        struct stat before, after;
+
+        ledger_put(ledger, 3, &entry);
+        ledger_free(ledger);
+        header_read(&header);
+        changed = header;
+        changed.version += field == 0 ? 1 : 0;
+        changed.version -= field == 1 ? 1 : 0;
+        changed.slot_size += field == 2 ? 8 : 0;
+        changed.record_size += field == 3 ? 8 : 0;
+        header_write(&changed);
+        ck_assert_int_eq(stat(scene.path, &before), 0);
+        for (uint32_t capacity = 0; capacity <= 2 * SLOTS; capacity += SLOTS) {
+            ledger = NULL;
+            ck_assert_int_eq(ledger_open(scene.path, BOOT, capacity, &ledger, &error), -ENOTSUP);
+            ck_assert_ptr_null(ledger);
+            ck_assert_ptr_nonnull(strstr(error.text, scene.path));
+            ck_assert_ptr_nonnull(strstr(error.text, "plimsoll undo --offline"));
+        }
+        ck_assert_int_eq(access(scene.aside, F_OK), -1);
+        ck_assert_int_eq(stat(scene.path, &after), 0);
+        ck_assert_int_eq(before.st_size, after.st_size);
+        ck_assert_uint_eq(before.st_ino, after.st_ino);
+        ck_assert_int_eq(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+        /* Nothing was lost: the version that wrote it finds it as it was. */
+        header_write(&header);
+        ledger = ledger_open_good(BOOT, SLOTS);
+        ck_assert_ptr_nonnull(ledger_get(ledger, 3));
+        ledger_free(ledger);
+    }
+}
+END_TEST
+
+START_TEST(another_version_of_another_boot_is_begun_anew)
+{
+    struct ledger *ledger = ledger_open_good(BOOT, SLOTS);
+    struct ledger_entry entry = ledger_entry_of(1);
+    struct ledger_header header;
+
+    ledger_put(ledger, 0, &entry);
+    ledger_free(ledger);
+    header_read(&header);
+    header.version++;
+    header_write(&header);
+    ledger = ledger_open_good(OTHER_BOOT, SLOTS);
+    ck_assert_ptr_null(ledger_get(ledger, 0));
+    ledger_free(ledger);
+    ck_assert_int_eq(access(scene.aside, F_OK), -1);
 }
 END_TEST
 
@@ -258,6 +338,8 @@ int main(void)
     tcase_add_test(tests, flipped_bit_leaves_the_older);
     tcase_add_test(tests, both_copies_damaged_are_said);
     tcase_add_test(tests, damaged_header_is_put_aside);
+    tcase_add_test(tests, another_version_of_this_boot_is_refused);
+    tcase_add_test(tests, another_version_of_another_boot_is_begun_anew);
     tcase_add_test(tests, interrupted_making_is_made_again);
     tcase_add_test(tests, killed_writer_never_tears);
     tcase_add_test(tests, every_prefix_of_a_put_is_whole);
