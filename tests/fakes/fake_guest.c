@@ -67,10 +67,11 @@ static void meminfo_write(const struct server *server, uint64_t available)
 static void answer(struct server *server, struct fake_qemu *qemu)
 {
     struct fake_guest_record *record = server->record;
+    bool stop = strstr(qemu->line, "\"stop\"") != NULL;
     bool cont = strstr(qemu->line, "\"cont\"") != NULL;
     bool balloon = strstr(qemu->line, "\"execute\":\"balloon\"") != NULL;
 
-    record->stops += strstr(qemu->line, "\"stop\"") != NULL;
+    record->stops += stop;
     record->conts += cont;
     record->balloons += balloon;
     qemu->running = record->running;
@@ -81,8 +82,11 @@ static void answer(struct server *server, struct fake_qemu *qemu)
         (void)fake_qemu_fail(qemu, qemu->id, "GenericError", "not now");
     else
         (void)fake_qemu_answer(qemu);
-    record->running = qemu->running;
-    record->balloon = qemu->balloon;
+    /* Only what this command changed: the test may be changing the rest. */
+    if (stop || cont)
+        record->running = qemu->running;
+    if (balloon)
+        record->balloon = qemu->balloon;
 }
 
 static void obey(struct server *server, int commands)
