@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_TIME 4711
-
 void fake_host_begin(struct fake_host *host, enum fake_cgroups cgroups, const char *config)
 {
     *host = (struct fake_host){.tree = fake_tree_new(), .now = loop_now()};
@@ -46,10 +44,23 @@ void fake_host_end(struct fake_host *host)
     host->tree = fake_tree_free(host->tree);
 }
 
-pid_t fake_host_guest(struct fake_host *host, const char *name, uint64_t rss)
+void fake_host_dress(struct fake_host *host, pid_t pid, const char *name, uint64_t rss)
 {
     char argument[64], path[64];
     const char *arguments[] = {"qemu-system-x86_64", "-name", argument, "-m", "8192", NULL};
+
+    fake_tree_process(host->tree, &(struct fake_process){.pid = pid,
+                                      .start_time = FAKE_HOST_START_TIME,
+                                      .rss_kib = rss / KIB,
+                                      .executable = "/usr/bin/some-vmm"});
+    (void)snprintf(argument, sizeof argument, "guest=%s", name);
+    fake_tree_cmdline(host->tree, pid, arguments);
+    (void)snprintf(path, sizeof path, "proc/%d/fd/9", (int)pid);
+    fake_tree_link(host->tree, path, "anon_inode:kvm-vm");
+}
+
+pid_t fake_host_guest(struct fake_host *host, const char *name, uint64_t rss)
+{
     pid_t pid = fork();
 
     ck_assert_int_ge(pid, 0);
@@ -58,21 +69,15 @@ pid_t fake_host_guest(struct fake_host *host, const char *name, uint64_t rss)
         for (;;)
             pause();
     }
-    fake_tree_process(host->tree, &(struct fake_process){.pid = pid,
-                                      .start_time = START_TIME,
-                                      .rss_kib = rss / KIB,
-                                      .executable = "/usr/bin/some-vmm"});
-    (void)snprintf(argument, sizeof argument, "guest=%s", name);
-    fake_tree_cmdline(host->tree, pid, arguments);
-    (void)snprintf(path, sizeof path, "proc/%d/fd/9", (int)pid);
-    fake_tree_link(host->tree, path, "anon_inode:kvm-vm");
+    fake_host_dress(host, pid, name, rss);
     return pid;
 }
 
 void fake_host_set_rss(struct fake_host *host, pid_t pid, uint64_t rss)
 {
-    fake_tree_process(host->tree,
-        &(struct fake_process){.pid = pid, .start_time = START_TIME, .rss_kib = rss / KIB});
+    fake_tree_process(
+        host->tree, &(struct fake_process){
+                        .pid = pid, .start_time = FAKE_HOST_START_TIME, .rss_kib = rss / KIB});
 }
 
 void fake_host_set_available(struct fake_host *host, uint64_t available)

@@ -12,6 +12,8 @@
 
 /* What fake_tree_host() has in total. */
 #define FAKE_HOST_TOTAL (16 * GIB)
+/* Of every guest, in clock ticks. */
+#define FAKE_HOST_START_TIME 4711
 
 struct fake_host {
     struct fake_tree *tree;
@@ -27,6 +29,8 @@ void fake_host_end(struct fake_host *host);
 
 /* A child that sleeps, with the files of a KVM guest that holds RSS bytes. */
 pid_t fake_host_guest(struct fake_host *host, const char *name, uint64_t rss);
+/* Gives a process of the test's these files. */
+void fake_host_dress(struct fake_host *host, pid_t pid, const char *name, uint64_t rss);
 void fake_host_set_rss(struct fake_host *host, pid_t pid, uint64_t rss);
 /* MemAvailable and MemFree; the rest of meminfo stays. */
 void fake_host_set_available(struct fake_host *host, uint64_t available);
