@@ -322,7 +322,7 @@ START_TEST(woken_by_another_is_seen)
                                          .rss_kib = 4 * GIB / KIB});
     guard_reckon(host.guard, host.now += NSEC_PER_MSEC);
     expect_measures(pid, VM_MEASURE_FROZEN_SIGNAL);
-    guard_reckon(host.guard, host.now += 2 * NSEC_PER_SEC); /* the letter is that of before */
+    guard_reckon(host.guard, host.now += 500 * NSEC_PER_MSEC); /* still settling */
     expect_measures(pid, VM_MEASURE_FROZEN_SIGNAL);
     guard_reckon(host.guard, host.now += NSEC_PER_MINUTE);
     expect_measures(pid, woken ? 0 : VM_MEASURE_FROZEN_SIGNAL);
