@@ -119,10 +119,11 @@ static int touch_code(struct dl_phdr_info *info, size_t size, void *userdata)
         uintptr_t begin = (info->dlpi_addr + header->p_vaddr) & ~(page - 1);
         uintptr_t end = info->dlpi_addr + header->p_vaddr + header->p_memsz;
 
-        /* Linux 5.14; before that its pages come as they run. The address is ELF's, no pointer of
-         * ours. NOLINTNEXTLINE(performance-no-int-to-ptr) */
-        if (header->p_type == PT_LOAD)
-            (void)madvise((void *)begin, end - begin, MADV_POPULATE_READ);
+        if (header->p_type != PT_LOAD)
+            continue;
+        /* Linux 5.14; before that its pages come as they run. */
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): ELF gives addresses */
+        (void)madvise((void *)begin, end - begin, MADV_POPULATE_READ);
     }
     return 1; /* the first is the program; no more */
 }
