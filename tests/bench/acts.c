@@ -69,12 +69,12 @@ static void act_await(struct fake_host *host, pid_t pid, unsigned act, unsigned 
         }
         fake_host_set_rss(host, pid, rss);
         fake_host_set_available(host, available);
-        unsigned allocations = allocations_made();
+        unsigned allocations = allocations_count();
         uint64_t begin = clock_read(CLOCK_MONOTONIC);
         fake_host_tick(host, TICK);
         uint64_t end = clock_read(CLOCK_MONOTONIC);
         if (host->guard->plan->assessment.band == BAND_CRITICAL)
-            report->allocations[act] += allocations_made() - allocations;
+            report->allocations[act] += allocations_count() - allocations;
         if (plan_has(host->guard->plan, acts[act].kind)) {
             report->ticks[act][repetition] = (double)(end - begin) / (double)NSEC_PER_USEC;
             report->repetitions[act]++;

@@ -6,6 +6,8 @@
 #ifndef PLIMSOLL_BENCH_H
 #define PLIMSOLL_BENCH_H
 
+#include "allocations.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,9 +29,6 @@ struct spread {
 struct spread spread_of(double *values, unsigned count);
 /* The value that PER_MILLE of sorted VALUES do not exceed. */
 double sorted_at(const double *values, unsigned count, unsigned per_mille);
-
-/* Calls of malloc and its kin by this process since its start, the libraries' included. */
-unsigned allocations_made(void);
 
 /* ---- guests: sleeping processes that a guard takes for QEMU ---- */
 

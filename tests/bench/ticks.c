@@ -78,11 +78,11 @@ static void turns_take(struct guard *guard, uint64_t *now, struct report *report
 {
     for (unsigned i = 0; i < count; i++) {
         *now += NSEC_PER_SEC;
-        unsigned allocations = allocations_made();
+        unsigned allocations = allocations_count();
         uint64_t begin = clock_read(CLOCK_MONOTONIC);
         guard_tick(guard, *now);
         uint64_t end = clock_read(CLOCK_MONOTONIC);
-        report->allocations += allocations_made() - allocations;
+        report->allocations += allocations_count() - allocations;
         inventory_advance(guard->inventory, guard->plan->assessment.band, *now);
         (void)loop_wait(guard->loop, 0);
         uint64_t turned = clock_read(CLOCK_MONOTONIC);

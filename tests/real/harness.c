@@ -214,7 +214,7 @@ static void cgroup_make(void)
 static bool world_enter(void)
 {
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
-           mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(NULL, "/proc", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0;
 }
 

@@ -94,6 +94,9 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
+
     Suite *suite = suite_create("cli_undo");
     TCase *tests = tcase_create("undo");
 

@@ -171,6 +171,9 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
+
     Suite *suite = suite_create("inventory_sockets");
     TCase *tests = tcase_create("inventory_sockets");
 

@@ -10,9 +10,11 @@
  * serves it from its own process, because the guard takes a socket's owner from SO_PEERCRED. A
  * program of its own, because sanitizers bring their own allocator.
  */
+#include "allocations.h"
 #include "fake_host.h"
 #include "fake_qemu.h"
 #include "kernel_file.h"
+#include "suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -37,41 +39,6 @@
 /* How long the guard and a fake QEMU may take to talk; far beyond what they need. */
 #define TALK_PATIENCE (10 * NSEC_PER_SEC)
 
-/* glibc's own names of its allocator. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-/* Else the build's hidden visibility keeps them from the C library and json-c. */
-#define SEEN_BY_LIBRARIES __attribute__((visibility("default")))
-
-static unsigned allocations;
-
-SEEN_BY_LIBRARIES void *malloc(size_t size)
-{
-    allocations++;
-    return __libc_malloc(size);
-}
-
-SEEN_BY_LIBRARIES void *calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __libc_calloc(count, size);
-}
-
-SEEN_BY_LIBRARIES void *realloc(void *pointer, size_t size)
-{
-    allocations++;
-    return __libc_realloc(pointer, size);
-}
-
-SEEN_BY_LIBRARIES void *aligned_alloc(size_t alignment, size_t size)
-{
-    allocations++;
-    return __libc_memalign(alignment, size);
-}
-
 /* What was taken so far. */
 struct taken {
     unsigned allocations;
@@ -82,7 +49,7 @@ static struct taken taken_now(void)
 {
     char text[256];
     const char *cursor = text;
-    struct taken taken = {.allocations = allocations, .pages = UNKNOWN};
+    struct taken taken = {.allocations = allocations_count(), .pages = UNKNOWN};
 
     int fd = kernel_file_open(AT_FDCWD, "/proc/self/statm");
     if (kernel_file_read(fd, text, sizeof text) > 0)
@@ -288,6 +255,11 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
+    if (!allocations_are_counted())
+        return suite_skip(ALLOCATIONS_NOT_COUNTED);
+
     Suite *suite = suite_create("tick_allocation");
     TCase *tests = tcase_create("tick_allocation");
 
