@@ -8,11 +8,11 @@
  * else, and no group is below it. The list, not the process, is asked: what a guest's process says
  * of its threads can then freeze that process's vCPUs and nobody else.
  */
+#include "kernel_directory.h"
 #include "kernel_file.h"
 #include "sample_cgroup.h"
 #include "sample_process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <plimsoll/cleanup.h>
@@ -185,12 +185,6 @@ int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mou
     return (int)found;
 }
 
-static void directory_close_at(DIR **directory)
-{
-    if (*directory)
-        (void)closedir(*directory);
-}
-
 static bool name_is_vcpu(const char *comm)
 {
     static const char prefix[] = "CPU ";
@@ -215,48 +209,38 @@ static bool thread_is_vcpu(int tasks, const char *thread)
     return fd >= 0 && kernel_file_read(fd, comm, sizeof(comm)) > 0 && name_is_vcpu(comm);
 }
 
-static int tasks_open(const struct roots *roots, pid_t pid, DIR **ret_directory)
-{
-    CLEANUP(kernel_file_close_at) int process = process_folder_open(roots->proc, pid);
-    CLEANUP(kernel_file_close_at) int fd = -1;
-
-    if (process < 0)
-        return process;
-    fd = kernel_file_open(process, "task");
-    if (fd < 0)
-        return fd == -ENOENT ? -ESRCH : fd;
-    DIR *directory = fdopendir(fd);
-    if (!directory)
-        return -errno;
-    fd = -1;
-    *ret_directory = directory;
-    return 0;
-}
-
 int vcpu_threads_find(const struct roots *roots, pid_t pid, pid_t *ret_threads, unsigned capacity)
 {
-    CLEANUP(directory_close_at) DIR *directory = NULL;
-    const struct dirent *entry;
+    CLEANUP(kernel_file_close_at) int process = process_folder_open(roots->proc, pid);
+    CLEANUP(kernel_file_close_at) int tasks = -1;
+    struct kernel_directory directory;
+    struct kernel_entry entry;
     unsigned seen = 0, found = 0;
     uint64_t thread;
 
-    int result = tasks_open(roots, pid, &directory);
-    if (result < 0)
-        return result;
+    if (process < 0)
+        return process;
+    tasks = kernel_file_open(process, "task");
+    if (tasks < 0)
+        return tasks == -ENOENT ? -ESRCH : tasks;
     pid_t *threads = calloc(capacity + 1, sizeof(*threads));
     if (!threads)
         return -ENOMEM;
-    while (result == 0 && (entry = readdir(directory))) {
-        const char *cursor = entry->d_name;
+    kernel_directory_begin(&directory, tasks);
+    int result = kernel_directory_next(&directory, &entry);
+    for (; result > 0; result = kernel_directory_next(&directory, &entry)) {
+        const char *cursor = entry.name;
         if (!kernel_number_parse(&cursor, &thread) || *cursor != '\0' || thread > INT_MAX)
             continue;
-        bool vcpu = thread_is_vcpu(dirfd(directory), entry->d_name);
-        if (++seen > VCPU_THREADS_MAX || (vcpu && found == capacity))
+        bool vcpu = thread_is_vcpu(tasks, entry.name);
+        if (++seen > VCPU_THREADS_MAX || (vcpu && found == capacity)) {
             result = -E2BIG;
-        else if (vcpu)
+            break;
+        }
+        if (vcpu)
             threads[found++] = (pid_t)thread;
     }
-    if (result == 0)
+    if (result == 0 && found > 0)
         memcpy(ret_threads, threads, found * sizeof(*threads));
     free(threads);
     return result < 0 ? result : (int)found;

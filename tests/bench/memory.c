@@ -80,17 +80,20 @@ static enum part part_of(const char *path)
 /* A mapping's head, "FROM-TO PERMISSIONS OFFSET DEVICE INODE PATH", or a line of its figures. */
 static void smaps_line(const char *line, enum part *part, struct footprint *sum)
 {
-    unsigned long kib;
+    const struct {
+        const char *key;
+        unsigned long *figure;
+    } figures[] = {
+        {"Rss:", &sum->rss[*part]}, {"Pss:", &sum->pss[*part]}, {"Anonymous:", &sum->own[*part]}};
     int at = 0;
 
-    if (sscanf(line, "%*x-%*x %*s %*s %*s %*s %n", &at) == 0 && at > 0)
+    if (sscanf(line, "%*x-%*x %*s %*s %*s %*s %n", &at) == 0 && at > 0) {
         *part = part_of(line + at);
-    else if (sscanf(line, "Rss: %lu", &kib) == 1)
-        sum->rss[*part] += kib;
-    else if (sscanf(line, "Pss: %lu", &kib) == 1)
-        sum->pss[*part] += kib;
-    else if (sscanf(line, "Anonymous: %lu", &kib) == 1)
-        sum->own[*part] += kib;
+        return;
+    }
+    for (unsigned i = 0; i < ELEMENTSOF(figures); i++)
+        if (strncmp(line, figures[i].key, strlen(figures[i].key)) == 0)
+            *figures[i].figure += strtoul(line + strlen(figures[i].key), NULL, 10);
 }
 
 static bool footprint_read(pid_t pid, struct footprint *ret_footprint)

@@ -121,7 +121,7 @@ _Noreturn static void worker_run(
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* What it lacks is said once, by main(). */
     (void)dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
-    if (guard_start(herd, peer, &guard, &report->error) == 0) {
+    if (guard_start(herd, peer, &guard, &report->error) == 0 && guard) {
         turns_take(guard, &now, report, TURNS_WARM);
         report->guests = guard->snapshot->vm_count;
     }

@@ -6,10 +6,12 @@
  */
 #include "act.h"
 #include "fake_guest.h"
+#include "process.h"
 #include "suite.h"
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,13 +74,13 @@ static void inflate_whole(const struct fake_guest *guest, uint64_t target)
 static int score_get(pid_t pid)
 {
     char path[128];
-    int score = 0;
+    int32_t score = 0;
 
     (void)snprintf(path, sizeof path, "%s/%d/oom_score_adj", host.tree->proc, (int)pid);
-    FILE *file = fopen(path, "re");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fscanf(file, "%d", &score), 1);
-    (void)fclose(file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(process_score_read(fd, &score), 0);
+    (void)close(fd);
     return score;
 }
 
