@@ -39,11 +39,40 @@ struct kill_case {
 
 /* ---- the last kill ---- */
 
+static uint64_t kill_patience(uint64_t predicted)
+{
+    return add_held(scale_u64(predicted, 2, 1), KILL_PATIENCE);
+}
+
+/* A guard before us killed it, and it is still dying, which takes seconds for a large guest: what
+ * it frees is awaited as if the kill had been ours. */
+static void adopt_dying(struct decision *d)
+{
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    for (uint32_t i = 0; i < d->vm_count && known(host->total); i++) {
+        const struct vm_snapshot *vm = decision_vm(d, i);
+        if (!(vm->measures.in_force & VM_MEASURE_KILLED) || vm->process_state == VM_PROCESS_DEAD)
+            continue;
+        uint64_t relief = relief_kill(d, host, i), time = relief_kill_time(vm, relief);
+        if (since(d->now, vm->measures.killed_since) >= kill_patience(time))
+            continue;
+        d->state->kill = (struct kill_pending){.identity = vm->identity,
+            .asked = vm->measures.killed_since,
+            .predicted = time,
+            .relief = relief,
+            .available = host->available,
+            .pool = POOL_INDEX_HOST};
+        return;
+    }
+}
+
 void kill_settle(struct decision *d)
 {
     struct kill_pending *pending = &d->state->kill;
-    if (pending->identity.pid == 0)
+    if (pending->identity.pid == 0) {
+        adopt_dying(d);
         return;
+    }
     bool present = false, dead = false;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!vm_identity_equal(&decision_vm(d, i)->identity, &pending->identity))
@@ -54,9 +83,9 @@ void kill_settle(struct decision *d)
     const struct pool_view *pool = &d->plan->assessment.pools[pending->pool];
     bool rose = known(pool->total) &&
                 sub_or_zero(pool->available, pending->available) >= pending->relief / 2;
-    uint64_t patience = add_held(scale_u64(pending->predicted, 2, 1), KILL_PATIENCE);
     /* Host figures may be older than the scan that missed the victim: one more snapshot. */
-    if (pending->gone || (dead && rose) || since(d->now, pending->asked) >= patience) {
+    if (pending->gone || (dead && rose) ||
+        since(d->now, pending->asked) >= kill_patience(pending->predicted)) {
         *pending = (struct kill_pending){0};
         return;
     }

@@ -213,6 +213,24 @@ START_TEST(who_starves_is_given_to_in_tight)
 }
 END_TEST
 
+/* The guard was started anew while a large victim is still dying. */
+START_TEST(a_victim_of_an_earlier_guard_is_awaited)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned dying = story_guest(story, 16 * GIB, 14 * GIB);
+    unsigned other = story_guest(story, 16 * GIB, 15 * GIB);
+    story_rules(story, other)->rungs = RUNG_BIT(RUNG_KILL);
+    story_vm(story, dying)->measures.killed_since = story->snapshot->time;
+    if (_i == 1)
+        story_vm(story, dying)->measures.in_force |= VM_MEASURE_KILLED;
+    story->kills_take_hold = false;
+    story->other = 3 * GIB;
+    story_run(story, SEC, 20 * MS);
+    ck_assert_uint_eq(story->guests[other].kills + story->guests[dying].kills, _i == 1 ? 0 : 1);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("edges");
@@ -227,6 +245,7 @@ int main(void)
     tcase_add_test(tests, the_kernels_order_is_kept_in_critical_too);
     tcase_add_test(tests, who_has_nothing_idle_refuses_nothing);
     tcase_add_test(tests, who_never_touched_what_is_idle_refuses_nothing);
+    tcase_add_loop_test(tests, a_victim_of_an_earlier_guard_is_awaited, 0, 2);
     tcase_add_test(tests, who_starves_is_given_to_in_tight);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("edges");
