@@ -1,0 +1,426 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The emulated KVM host: a QEMU under software emulation, in which all that a host has is real.
+
+It is booted once; its state is then saved beside its image, and each run starts from that in under
+a second. Two memory files, one for each NUMA node, are mapped shared while saving and private
+while restoring, so that the migration stream holds the devices alone (x-ignore-shared) and the
+files stay as they were. The disk of the saved host is a copy of the image, because the restored
+kernel remembers what it wrote there; each run writes into a snapshot that QEMU discards. Where no
+state can be saved or restored, the host boots.
+
+Commands reach it by its second serial line (host/usr/local/libexec/lab-agent), files by a 9p share,
+which is mounted only after the restore, because a mounted one cannot be saved.
+"""
+
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+
+NODES = 2
+NODE_MIB = 2048
+VCPUS = 2
+
+# Limits of waits, in seconds: each some five times what it takes on two idle cores.
+BOOT_LIMIT = 240
+RESTORE_LIMIT = 30
+COMMAND_LIMIT = 60
+END_LIMIT = 10
+
+# mitigations=off: the emulated host's own are dear under emulation and protect nothing here.
+# apparmor=0: its profiles are not installed.
+KERNEL_LINE = (
+    "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt psi=1"
+    " systemd.unified_cgroup_hierarchy=1 mitigations=off apparmor=0 quiet loglevel=4"
+)
+
+# In the saved host, what a host that has run for a while has done once: libvirt has looked at its
+# QEMU, the modules are in.
+WARM_UP = (
+    "modprobe -a kvm_amd vfio-pci zram 9p 9pnet_virtio"
+    " && virsh domcapabilities --virttype kvm --machine pc"
+    " && virsh nodeinfo && sync"
+)
+
+# A restored clock stands where it was saved, and the edu device has lost its BAR.
+AFTER_RESTORE = "hwclock -s; echo 1 >/sys/bus/pci/devices/0000:00:04.0/remove; echo 1 >/sys/bus/pci/rescan; "
+MOUNT = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 lab /lab"
+
+
+class LabError(Exception):
+    """Something of the lab itself failed: neither the guard nor a scenario is to blame."""
+
+
+def cache_folder():
+    """Where images and saved states are kept; the same rule as tests/guest/build."""
+    path = os.environ.get("PLIMSOLL_CACHE")
+    if not path:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ["HOME"], ".cache")
+        path = os.path.join(base, "plimsoll")
+    return os.path.abspath(path)
+
+
+def say(text):
+    print(f"== {text}", flush=True)
+
+
+def run_tool(*command):
+    """Runs one of the tests' own scripts; the lines that it prints."""
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        raise LabError(f"{command[0]} failed with status {result.returncode}")
+    return result.stdout.split("\n")[:-1]
+
+
+class Line:
+    """A Unix socket that is read by lines, with a limit."""
+
+    def __init__(self, path, limit=END_LIMIT):
+        end = time.monotonic() + limit
+        while True:
+            self.socket = socket.socket(socket.AF_UNIX)
+            try:
+                self.socket.connect(path)
+                break
+            except OSError as error:
+                self.socket.close()
+                if time.monotonic() > end:
+                    raise LabError(f"cannot connect to {path}: {error}") from error
+                time.sleep(0.02)
+        self.buffer = b""
+
+    def send(self, text):
+        self.socket.sendall(text.encode() + b"\n")
+
+    def receive(self, limit):
+        """The next line, or None when the limit has passed or the peer has closed."""
+        end = time.monotonic() + limit
+        while b"\n" not in self.buffer:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+                return None
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self.buffer += data
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        return line.decode(errors="replace").rstrip("\r")
+
+    def close(self):
+        self.socket.close()
+
+
+class Monitor:
+    """The QMP monitor of the emulated host's QEMU: one command at a time, events left aside."""
+
+    def __init__(self, path):
+        self.line = Line(path)
+        self.line.receive(END_LIMIT)
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **arguments):
+        self.line.send(json.dumps({"execute": command, "arguments": arguments}))
+        end = time.monotonic() + RESTORE_LIMIT
+        while time.monotonic() < end:
+            text = self.line.receive(end - time.monotonic())
+            if text is None:
+                break
+            answer = json.loads(text)
+            if "error" in answer:
+                raise LabError(f"QMP {command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+        raise LabError(f"QMP {command}: no answer")
+
+    def wait(self, command, condition, limit):
+        """Asks until CONDITION holds of the answer."""
+        end = time.monotonic() + limit
+        while True:
+            answer = self.execute(command)
+            if condition(answer):
+                return answer
+            if time.monotonic() > end:
+                raise LabError(f"QMP {command} did not come to its end: {answer}")
+            time.sleep(0.02)
+
+    def migrate_parameters(self):
+        self.execute(
+            "migrate-set-capabilities",
+            capabilities=[{"capability": "x-ignore-shared", "state": True}],
+        )
+
+
+def qemu_command(disk, memory, share, files, sockets):
+    """The command line of the emulated host. MEMORY: the folder of the nodes' files, or None for
+    memory of no file; SHARE: "on" or "off"; FILES: the XX
+    command = ["qemu-system-x86_64", "-name", "plimsoll-lab", "-nodefaults", "-display", "none"]
+    command += ["-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max"]
+    command += ["-smp", str(VCPUS), "-m", str(NODES * NODE_MIB), "-no-reboot"]
+    for node in range(NODES):
+        backend = f"id=node{node},size={NODE_MIB}M"
+        if memory:
+            path = os.path.join(memory, f"node{node}")
+            command += ["-object", f"memory-backend-file,{backend},mem-path={path},share={share}"]
+        else:
+            command += ["-object", f"memory-backend-ram,{backend}"]
+        command += ["-numa", f"node,nodeid={node},cpus={node},memdev=node{node}"]
+    command += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
+    command += ["-device", "edu,addr=04.0"]
+    command += ["-drive", f"file={disk},format=raw,if=none,id=disk,cache=unsafe"]
+    command += ["-device", "virtio-blk-pci,drive=disk,addr=05.0"]
+    command += ["-device", "virtio-rng-pci,addr=06.0"]
+    command += ["-device", "virtio-serial-pci,id=ports,addr=07.0"]
+    for name in ("record", "syslog"):
+        command += ["-chardev", f"file,id={name},path={files[name]}"]
+        command += ["-device", f"virtserialport,bus=ports.0,chardev={name},name=lab.{name}"]
+    command += ["-fsdev", f"local,id=share,path={files['share']},security_model=none,multidevs=remap"]
+    command += ["-device", "virtio-9p-pci,fsdev=share,mount_tag=lab,addr=08.0"]
+    for name in ("console", "command"):
+        path = os.path.join(sockets, name)
+        log = f",logfile={files['console']}" if name == "console" else ""
+        command += ["-chardev", f"socket,id={name},path={path},server=on,wait=off{log}"]
+        command += ["-serial", f"chardev:{name}"]
+    command += ["-qmp", f"unix:{sockets}/qmp,server=on,wait=off"]
+    command += ["-kernel", files["kernel"], "-initrd", files["initrd"], "-append", KERNEL_LINE]
+    return command
+
+
+class Host:
+    """One emulated host, running. FOLDER keeps what is left of it: console.log, record.jsonl, syslog
+    and share/, which is /lab inside. A context: leaving it ends the host."""
+
+    def __init__(self, folder, use_saved=True):
+        self.folder = os.path.abspath(folder)
+        self.share = os.path.join(self.folder, "share")
+        self.use_saved = use_saved
+        self.process = None
+        self.line = None
+        self.monitor = None
+        self.count = 0
+        self.sockets = None
+        self.restored = False
+
+    # ---- life ----
+
+    def __enter__(self):
+        os.makedirs(self.share, exist_ok=True)
+        # Not in the run's folder: a socket's path has at most 107 bytes.
+        self.sockets = tempfile.mkdtemp(prefix="plimsoll-lab.")
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def start(self):
+        image = run_tool(os.path.join(HERE, "image"))[-1]
+        saved = saved_state(image) if self.use_saved else None
+        if saved:
+            try:
+                self.restore(image, saved)
+            except LabError as error:
+                say(f"the saved host could not be restored ({error}): booting it")
+                self.end_process()
+        if not self.restored:
+            self.boot(image, os.path.join(image, "root.ext4"), None, None)
+        self.command((AFTER_RESTORE if self.restored else "") + MOUNT)
+
+    def files(self, image):
+        return {
+            "kernel": os.path.join(image, "vmlinuz"),
+            "initrd": os.path.join(image, "initrd"),
+            "share": self.share,
+            "record": os.path.join(self.folder, "record.jsonl"),
+            "syslog": os.path.join(self.folder, "syslog"),
+            "console": os.path.join(self.folder, "console.log"),
+        }
+
+    def launch(self, command):
+        log = open(os.path.join(self.folder, "qemu.log"), "wb")
+        with log:
+            # It ends with this process, however that ends.
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.monitor = Monitor(os.path.join(self.sockets, "qmp"))
+        self.line = Line(os.path.join(self.sockets, "command"))
+
+    def boot(self, image, disk, memory, share, snapshot=True):
+        command = qemu_command(disk, memory, share, self.files(image), self.sockets)
+        if snapshot:
+            command.append("-snapshot")
+        self.launch(command)
+        end = time.monotonic() + BOOT_LIMIT
+        while self.line.receive(max(0, end - time.monotonic())) != "agent ready":
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise LabError(f"the host did not boot; see {self.folder}/console.log")
+
+    def restore(self, image, saved):
+        disk = os.path.join(saved, "root.ext4")
+        command = qemu_command(disk, saved, "off", self.files(image), self.sockets)
+        self.launch(command + ["-snapshot", "-incoming", "defer"])
+        self.monitor.migrate_parameters()
+        self.monitor.execute("migrate-incoming", uri=f"exec:cat '{saved}/devices'")
+        # A `cont` before the stream's end would leave it paused.
+        self.monitor.wait("query-status", lambda it: it["status"] != "inmigrate", RESTORE_LIMIT)
+        self.monitor.execute("cont")
+        self.command("true", RESTORE_LIMIT)
+        self.restored = True
+
+    def save(self, folder):
+        """Writes the devices' state to FOLDER and ends the host."""
+        self.monitor.execute("stop")
+        self.monitor.migrate_parameters()
+        self.monitor.execute("migrate", uri=f"exec:cat >'{folder}/devices'")
+        answer = self.monitor.wait(
+            "query-migrate", lambda it: it.get("status") in ("completed", "failed"), RESTORE_LIMIT
+        )
+        if answer["status"] != "completed":
+            raise LabError(f"the host could not be saved: {answer}")
+        self.monitor.execute("quit")
+        self.process.wait(END_LIMIT)
+
+    def end_process(self):
+        for line in (self.line, self.monitor and self.monitor.line):
+            if line:
+                line.close()
+        self.line = self.monitor = None
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def end(self):
+        self.end_process()
+        if self.sockets:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+            self.sockets = None
+
+    # ---- what runs in it ----
+
+    def send(self, command):
+        """Starts one line of shell; the number that the answer will carry."""
+        if len(command) > 4000 or "\n" in command:
+            raise LabError("a command is one line of at most 4000 bytes")
+        self.count += 1
+        self.line.send(f"{self.count} {command}")
+        return self.count
+
+    def await_status(self, number, limit):
+        """The status of that command, or None when it did not end within LIMIT seconds."""
+        end = time.monotonic() + limit
+        while True:
+            text = self.line.receive(max(0, end - time.monotonic()))
+            if text is None:
+                return None
+            first, _, status = text.partition(" ")
+            if first == str(number):
+                return int(status)
+
+    def command(self, command, limit=COMMAND_LIMIT):
+        """Runs one line of shell to its end, which has to be a good one."""
+        status = self.await_status(self.send(command), limit)
+        if status is None:
+            raise LabError(f"no answer within {limit} s: {command}")
+        if status != 0:
+            raise LabError(f"status {status}: {command}")
+
+    def script(self, text, limit=COMMAND_LIMIT, check=True):
+        """Runs a script of any length; what it printed, or LabError with it if it failed."""
+        name = f"script-{self.count + 1}"
+        with open(os.path.join(self.share, name), "w", encoding="utf-8") as file:
+            file.write(text)
+        output = os.path.join(self.share, f"{name}.out")
+        number = self.send(f"bash /lab/{name} >/lab/{name}.out 2>&1")
+        status = self.await_status(number, limit)
+        printed = ""
+        if os.path.exists(output):
+            with open(output, encoding="utf-8", errors="replace") as file:
+                printed = file.read()
+        if status is None:
+            raise LabError(f"no answer within {limit} s: {text}\n{printed}")
+        if status != 0 and check:
+            raise LabError(f"status {status}: {text}\n{printed}")
+        return printed
+
+
+# ---- the saved host ----
+
+
+def saved_name(image):
+    """By the image, QEMU's version and all that its command line says."""
+    version = subprocess.run(
+        ["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, check=True
+    ).stdout
+    files = dict.fromkeys(("kernel", "initrd", "share", "record", "syslog", "console"), "")
+    line = " ".join(qemu_command("", "", "", files, ""))
+    text = "\n".join([os.path.basename(image), version.decode(), line, WARM_UP])
+    return "lab-saved-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def saved_state(image):
+    """The folder of the saved host, made if there is none; None when it could not be made."""
+    folder = os.path.join(cache_folder(), saved_name(image))
+    if os.path.isdir(folder):
+        return folder
+    say("booting the host once, to save it")
+    with tempfile.TemporaryDirectory(prefix="work.", dir=cache_folder()) as work:
+        state = os.path.join(work, "state")
+        os.mkdir(state)
+        try:
+            state_make(image, state, work)
+        except LabError as error:
+            say(f"the host could not be saved ({error}): each run will boot it")
+            return None
+        try:
+            os.rename(state, folder)
+        except OSError:
+            pass  # somebody else was first; theirs is as good
+    return folder
+
+
+def state_make(image, state, work):
+    disk = os.path.join(state, "root.ext4")
+    subprocess.run(
+        ["cp", "--sparse=always", "--reflink=auto", os.path.join(image, "root.ext4"), disk],
+        check=True,
+    )
+    host = Host(work)
+    os.makedirs(host.share)
+    host.sockets = tempfile.mkdtemp(prefix="plimsoll-lab.")
+    try:
+        host.boot(image, disk, state, "on", snapshot=False)
+        host.command(WARM_UP, BOOT_LIMIT)
+        host.save(state)
+    finally:
+        host.end()
+
+
+def end_by_signal():
+    """A signal ends this process as an error would: by way of every `finally`."""
+
+    def interrupted(number, _):
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupted)

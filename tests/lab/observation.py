@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is seen of a run: read piece by piece from what the host writes while it runs, and asked by the
+steps and the expectations of a scenario.
+
+Times are seconds of the host's monotonic clock. Nothing here is taken from the guard's word alone where the
+recorder or a guest says it too: whether a guest has finished, its serial line tells; whether it
+is gone, the list of processes; what the kernel killed, the kernel's log.
+"""
+
+import datetime
+import fnmatch
+import json
+import os
+import re
+
+KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
+
+# More by which a guest's memory may move without its doing anything (QEMU's own).
+STILL = 2 * MiB
+
+LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP|rcu: INFO: rcu_\w+ (self-)?detected stall")
+KILLED = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (\d+) \(([^)]*)\)")
+CONSTRAINT = re.compile(r"oom-kill:constraint=(\w+)")
+SYSLOG = re.compile(r"^(\S+) \S+ ([^:\[\s]+)(?:\[\d+\])?: ?(.*)$")
+FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
+
+
+class Tail:
+    """The complete lines that a growing file has got since the last look."""
+
+    def __init__(self, path):
+        self.path = path
+        self.offset = 0
+
+    def lines(self):
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self.offset += end
+        return data[:end].decode(errors="replace").split("\n")[:-1]
+
+
+def fields_of(text):
+    """key=value … of the guard's lines; a quoted value without its quotes."""
+    return {key: value.strip('"') for key, value in FIELD.findall(text)}
+
+
+class Observation:
+    """FOLDER: the run's; GUESTS: the scenario's, in its order; CLOCK: what the host's real-time clock is
+    ahead of its monotonic one, in seconds."""
+
+    def __init__(self, folder, guests, clock):
+        self.by_name = {guest.name: guest for guest in guests}
+        self.guests = frozenset(self.by_name)
+        self.clock = clock
+        self.record = Tail(os.path.join(folder, "record.jsonl"))
+        self.syslog = Tail(os.path.join(folder, "syslog"))
+        self.serial = {
+            name: Tail(os.path.join(folder, "share", "serial", name)) for name in self.by_name
+        }
+        self.samples = []
+        self.kernel = []  # (time, text)
+        self.events = []  # the guard's lines: fields, and "time"
+        self.log = []  # everybody's: (time, who, text)
+        self.orders = {
+            name: Tail(os.path.join(folder, "share", "told", name)) for name in self.by_name
+        }
+        self.told = dict.fromkeys(self.by_name, 0)  # steps of growth told to it
+        self.ready, self.left = set(), set()
+        self.done = dict.fromkeys(self.by_name, 0)  # steps of growth it has done
+        self.held = dict.fromkeys(self.by_name, 0)
+        self.pids = {}  # pid: name, also of those that are gone
+        self.moved = {}  # name: when its memory last moved, and how much it was
+        self.began = None  # when the guests were told to begin
+        self.status = None  # `plimsoll status --json` at the end
+        self.states = {}  # name: state by libvirt, at the end
+        self.steps = []  # (time, name, script) of those taken
+        self.outputs = {}  # name of such a step: what its script printed
+
+    # ---- reading ----
+
+    def look(self):
+        for line in self.record.lines():
+            self.add_record(line)
+        for line in self.syslog.lines():
+            self.add_syslog(line)
+        for name, tail in self.serial.items():
+            for line in tail.lines():
+                self.add_serial(name, line)
+            self.told[name] += sum(line.count("grow:") for line in self.orders[name].lines())
+
+    def add_record(self, line):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return  # the saved host's last line was cut
+        if entry["kind"] == "kernel":
+            self.kernel.append((entry["time"], entry["text"]))
+            return
+        self.samples.append(entry)
+        for vm in entry["vms"]:
+            self.pids[vm["pid"]] = vm["name"]
+            size = vm["rss"] + vm["swap"]
+            before = self.moved.get(vm["name"])
+            if not before or abs(before[1] - size) > STILL:
+                self.moved[vm["name"]] = (entry["time"], size)
+
+    def add_syslog(self, line):
+        match = SYSLOG.match(line)
+        if not match:
+            return
+        stamp, who, text = match.groups()
+        time = seconds_of(stamp) - self.clock
+        self.log.append((time, who, text))
+        if who == "plimsolld" and text.startswith("event="):
+            self.events.append({**fields_of(text), "time": time})
+
+    def add_serial(self, name, line):
+        match = re.search(r"plimsoll-guest: \d+ (\w+)(.*)", line)
+        if not match:
+            return
+        event, fields = match.group(1), fields_of(match.group(2))
+        if event == "ready":
+            self.ready.add(name)
+        elif event == "done" and fields.get("step") == "grow":
+            self.done[name] += 1
+        elif event == "begin" and fields.get("step") == "poweroff":
+            self.left.add(name)
+        if "held" in fields:
+            self.held[name] = int(fields["held"])
+
+    # ---- what scenarios ask ----
+
+    @property
+    def now(self):
+        return self.samples[-1]["time"] if self.samples else 0
+
+    @property
+    def since(self):
+        """Seconds since the guests were told to begin."""
+        return self.now - self.began if self.began is not None else 0
+
+    @property
+    def during(self):
+        """The samples since then."""
+        return [it for it in self.samples if self.began is None or it["time"] >= self.began]
+
+    @property
+    def last(self):
+        return self.samples[-1]
+
+    @property
+    def alive(self):
+        return {vm["name"] for vm in self.last["vms"]} & self.guests
+
+    @property
+    def finished(self):
+        """Those that have done all the growth they were told."""
+        return {name for name in self.guests if 0 < self.told[name] <= self.done[name]}
+
+    @property
+    def lost(self):
+        """Those whose QEMU is gone, though they did not power off."""
+        return self.guests - self.alive - self.left
+
+    @property
+    def kernel_kills(self):
+        """Whom the kernel's OOM killer took: guests by name, others by their command, in order."""
+        kills = []
+        for _, text in self.kernel:
+            match = KILLED.search(text)
+            if match:
+                kills.append(self.pids.get(int(match.group(1)), match.group(2)))
+        return kills
+
+    @property
+    def constraints(self):
+        return [match.group(1) for _, text in self.kernel for match in [CONSTRAINT.search(text)] if match]
+
+    def said(self, **wanted):
+        """The guard's lines with these values; a value may be a pattern."""
+        return [
+            event
+            for event in self.events
+            if all(fnmatch.fnmatchcase(event.get(key, ""), value) for key, value in wanted.items())
+        ]
+
+    def did(self, action, **wanted):
+        """The guests to which the guard did this, without failure."""
+        return {
+            event["vm"]
+            for event in self.said(event="action", action=action, **wanted)
+            if "failed" not in event and event.get("mode") == "enforce"
+        }
+
+    @property
+    def killed(self):
+        return self.did("kill")
+
+    @property
+    def paused(self):
+        """Those that are stopped or frozen now: by libvirt at the end of a run, else by the guard's lines."""
+        if self.states:
+            frozen = {vm["name"] for vm in self.vms if vm["state"] in ("paused", "frozen")}
+            return ({it for it in self.states if self.states[it] == "paused"} | frozen) & self.alive
+        stopped = set()
+        for event in self.said(event="action", mode="enforce"):
+            if event["action"] in ("pause", "freeze"):
+                stopped.add(event["vm"])
+            elif event["action"] in ("resume", "thaw"):
+                stopped.discard(event["vm"])
+        return stopped & self.alive
+
+    @property
+    def band(self):
+        bands = self.said(event="band")
+        return bands[-1]["band"] if bands else "calm"
+
+    @property
+    def bands(self):
+        return {event["band"] for event in self.said(event="band")}
+
+    @property
+    def vms(self):
+        return self.status["vms"] if self.status else []
+
+    def vm(self, name):
+        """That guest in the guard's status at the end."""
+        for vm in self.vms:
+            if vm["name"] == name:
+                return vm
+        raise LookupError(f"the guard does not know {name}")
+
+    def rss(self, name):
+        """Its resident memory at the end, 0 if it is gone."""
+        return sum(vm["rss"] + vm["swap"] for vm in self.last["vms"] if vm["name"] == name)
+
+    @property
+    def intact(self):
+        """Those whose QEMU still holds all that the guest says it holds."""
+        return {name for name in self.alive if self.rss(name) >= self.held[name]}
+
+    @property
+    def floor(self):
+        return self.status["host"]["floor"] if self.status else 0
+
+    @property
+    def least_available(self):
+        return min(it["memory"]["available"] for it in self.during)
+
+    @property
+    def least_headroom(self):
+        return self.least_available - self.floor
+
+    @property
+    def psi_peak(self):
+        return max(it["psi"]["some"] for it in self.during)
+
+    @property
+    def locked_up(self):
+        return [text for _, text in self.kernel if LOCKED_UP.search(text)]
+
+    def of(self, pattern):
+        """The guests whose name is like that."""
+        return {name for name in self.guests if fnmatch.fnmatchcase(name, pattern)}
+
+    @property
+    def rested(self):
+        """Seconds since anything happened: a guest's memory moved, the guard did or said something
+        new, a step was taken."""
+        times = [self.moved[name][0] for name in self.alive if name in self.moved]
+        times += [event["time"] for event in self.events[-1:]]
+        times += [time for time, _, _ in self.steps[-1:]]
+        times += [self.began] if self.began is not None else []
+        return self.now - max(times, default=self.now)
+
+    # ---- expressions ----
+
+    def holds(self, expression):
+        """Whether EXPRESSION is true; what cannot be asked yet is not."""
+        return bool(eval(expression, LazyNames(self)))  # the project's own scenario files
+
+
+class LazyNames(dict):
+    """Looks a name up on the observation when an expression uses it."""
+
+    SIZES = {"KiB": KiB, "MiB": MiB, "GiB": GiB}
+
+    def __init__(self, observation):
+        super().__init__()
+        self.observation = observation
+
+    def __missing__(self, name):
+        if name in self.SIZES:
+            return self.SIZES[name]
+        if name.startswith("_") or not hasattr(type(self.observation), name) and (
+            name not in vars(self.observation)
+        ):
+            raise KeyError(name)
+        return getattr(self.observation, name)
+
+
+def seconds_of(stamp):
+    """Seconds since the epoch, of a time as rsyslog writes it."""
+    return datetime.datetime.fromisoformat(stamp).timestamp()

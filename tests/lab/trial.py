@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One run of a scenario with one guard: sets the host up, lets the guests go, watches, and judges."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from host import BOOT_LIMIT, HERE, TOP, Host, LabError, run_tool, say
+from observation import Observation
+from scenario import GUARDS
+
+# Limits in seconds; a guest boots in some 12 s, six at once on two emulated processors in 40.
+SETUP_LIMIT = 60
+READY_LIMIT = 180
+END_LIMIT = 60
+# No record for so long means a host that has stopped, not one that is slow.
+SILENCE = 45
+
+# What scripts of scenarios may use.
+SHELL = r"""
+set -u
+pid_of() { cat "/run/libvirt/qemu/$1.pid"; }
+# A guest's serial line takes a few bytes at a time: the connection stays until it has read them.
+tell() {
+    echo "$2" >>"/lab/told/$1"
+    { echo "$2"; sleep 4; } | socat -u - "UNIX-CONNECT:/run/lab/$1" &
+}
+qmp() {
+    { echo '{"execute":"qmp_capabilities"}'; echo "$2"; sleep 1; } | socat - "UNIX-CONNECT:/run/plimsoll/qmp/$1"
+}
+"""
+
+SETUP = r"""
+set -e
+mkdir -p /var/lib/lab /lab/serial /lab/told /lab/domains
+chmod 777 /lab/serial
+cp -L /lab/guest/vmlinuz /lab/guest/initramfs /var/lib/lab/
+cp -a /lab/install/. /
+systemd-sysusers
+systemd-tmpfiles --create 2>/dev/null || true
+mkdir -p /etc/plimsoll
+cp /lab/plimsoll.conf /etc/plimsoll/plimsoll.conf
+systemctl daemon-reload
+systemctl restart rsyslog
+systemd-run --quiet --unit=lab-recorder --slice=-.slice -p OOMScoreAdjust=-1000 /usr/local/libexec/recorder /dev/virtio-ports/lab.record
+echo $(date +%s.%N) $(cut -d ' ' -f 1 /proc/uptime)
+"""
+
+START_GUARD = {
+    "none": "true",
+    "plimsoll": "plimsoll check-config /etc/plimsoll/plimsoll.conf && systemctl start plimsolld",
+    "earlyoom": "systemctl start earlyoom",
+    # As its manual advises for machine.slice: 50 % for 20 s.
+    "systemd-oomd": "systemctl start systemd-oomd && systemctl set-property --runtime machine.slice"
+    " ManagedOOMMemoryPressure=kill ManagedOOMMemoryPressureLimit=50%",
+}
+
+START_GUESTS = r"""
+for file in /lab/domains/*.xml; do
+    virsh --quiet create "$file" || exit
+done
+"""
+
+AT_THE_END = r"""
+plimsoll --json status >/lab/status.json 2>/lab/status.err
+for name in $(ls /lab/domains | sed 's/\.xml$//'); do
+    echo "$name $(timeout 5 virsh domstate "$name" 2>/dev/null | head -n 1)"
+done
+journalctl -o short-monotonic >/lab/journal 2>&1
+"""
+
+
+def build_make(folder):
+    """Builds what is to be tried; FOLDER: meson's."""
+    log = os.path.join(TOP, "build", "lab-build.log")
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    with open(log, "ab") as file:
+        if not os.path.exists(os.path.join(folder, "build.ninja")):
+            subprocess.run(["meson", "setup", folder, TOP], stdout=file, stderr=file, check=True)
+        done = subprocess.run(["ninja", "-C", folder], stdout=file, stderr=file, check=False)
+    if done.returncode != 0:
+        raise LabError(f"the build failed; see {log}")
+
+
+class Trial:
+    """FOLDER is emptied, and keeps all that the run leaves."""
+
+    def __init__(self, scenario, guard, build, folder):
+        self.scenario = scenario
+        self.guard = guard
+        self.build = build
+        self.folder = folder
+        self.share = os.path.join(folder, "share")
+        self.host = None
+        self.seen = None
+        self.pending = [it for it in scenario.steps if it.guard in (None, guard)]
+        self.lines = []  # (held, words, what was seen)
+        self.void = None  # why the run proves nothing
+
+    # ---- before ----
+
+    def prepare(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in ("guest", "domains", "serial", "told"):
+            os.makedirs(os.path.join(self.share, name))
+        kernel, initramfs = run_tool(os.path.join(TOP, "tests", "guest", "build"))
+        shutil.copy(kernel, os.path.join(self.share, "guest", "vmlinuz"))
+        shutil.copy(initramfs, os.path.join(self.share, "guest", "initramfs"))
+        install = os.path.join(self.share, "install")
+        subprocess.run(
+            ["meson", "install", "-C", self.build, "--no-rebuild", "--quiet", "--destdir", install],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        libexec = os.path.join(install, "usr", "local", "libexec")
+        os.makedirs(libexec, exist_ok=True)
+        shutil.copy(os.path.join(self.build, "tests", "lab", "recorder"), libexec)
+        for guest in self.scenario.guests:
+            self.write(f"domains/{guest.name}.xml", guest.xml())
+        self.write("plimsoll.conf", self.scenario.configuration)
+
+    def write(self, name, text):
+        with open(os.path.join(self.share, name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def set_up(self):
+        clock = self.script(SETUP, SETUP_LIMIT).split()
+        self.seen = Observation(
+            self.folder, self.scenario.guests, float(clock[-2]) - float(clock[-1])
+        )
+        if self.scenario.before:
+            self.script("set -e\n" + self.scenario.before, SETUP_LIMIT)
+        self.script(START_GUARD[self.guard], SETUP_LIMIT)
+        self.script(START_GUESTS, READY_LIMIT)
+        self.await_ready()
+
+    def await_ready(self):
+        end = time.monotonic() + READY_LIMIT
+        while self.seen.ready < self.seen.guests:
+            if time.monotonic() > end:
+                late = ", ".join(sorted(self.seen.guests - self.seen.ready))
+                raise LabError(f"not ready within {READY_LIMIT} s: {late}")
+            time.sleep(0.2)
+            self.seen.look()
+
+    def script(self, text, limit=END_LIMIT, check=True):
+        return self.host.script(SHELL + text, limit, check)
+
+    # ---- the run ----
+
+    def go(self):
+        tells = [f"tell {it.name} '{it.schedule}'" for it in self.scenario.guests if it.schedule]
+        for guest in self.scenario.guests:
+            self.seen.told[guest.name] = guest.boot.count("grow:")
+        self.script("\n".join([*tells, "wait"]) + "\n")
+        self.seen.look()
+        self.seen.began = self.seen.now
+
+    def watch(self):
+        end = time.monotonic() + self.scenario.limit
+        heard, last = time.monotonic(), 0
+        while time.monotonic() < end:
+            time.sleep(0.2)
+            self.seen.look()
+            if self.host.process.poll() is not None:
+                raise LabError("the emulated host ended")
+            if self.seen.now != last:
+                heard, last = time.monotonic(), self.seen.now
+            elif time.monotonic() - heard > SILENCE:
+                self.void = f"the host was silent for {SILENCE} s"
+                return
+            self.take_steps()
+            if not self.pending and self.seen.rested >= self.scenario.settle:
+                return
+
+    def take_steps(self):
+        for step in list(self.pending):
+            if self.seen.holds(step.when):
+                self.pending.remove(step)
+                self.seen.outputs[step.name] = ""
+                self.note(step.name, step.script)
+                self.seen.outputs[step.name] = self.script(step.script)
+
+    def note(self, name, script):
+        self.seen.steps.append((self.seen.now, name, script))
+        say(f"   {self.seen.since:4.0f} s  {name}")
+
+    def conclude(self):
+        try:
+            states = self.script(AT_THE_END, END_LIMIT)
+        except LabError as error:
+            self.void = self.void or str(error).split("\n", maxsplit=1)[0]
+            states = ""
+        self.seen.look()
+        self.seen.states = dict(line.split(" ", 1) for line in states.splitlines() if " " in line)
+        try:
+            with open(os.path.join(self.share, "status.json"), encoding="utf-8") as file:
+                self.seen.status = json.load(file)
+        except (OSError, ValueError):
+            pass  # no guard, or none that answers
+        if self.seen.locked_up:
+            self.void = "the emulated host locked a processor up: " + self.seen.locked_up[0]
+
+    # ---- after ----
+
+    def judge(self):
+        for expression, words in self.scenario.holds.get(self.guard, ()):
+            try:
+                held, why = self.seen.holds(expression), ""
+            except (LookupError, TypeError, ValueError, AttributeError, NameError) as error:
+                held, why = False, f" ({error})"
+            self.lines.append((held, words, "" if held else f"not so: {expression}{why}"))
+        for step in self.pending:
+            self.lines.append((False, f"the step {step.name} was taken", f"never so: {step.when}"))
+
+    @property
+    def verdict(self):
+        if self.void:
+            return "void"
+        return "passed" if all(held for held, _, _ in self.lines) else "failed"
+
+    def run(self):
+        """The verdict; everything else is in the folder."""
+        self.prepare()
+        with Host(self.folder) as self.host:
+            self.set_up()
+            self.go()
+            self.watch()
+            self.conclude()
+        self.judge()
+        return self.verdict
