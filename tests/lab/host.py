@@ -2,7 +2,7 @@
 """The emulated KVM host: a QEMU under software emulation, in which all that a host has is real.
 
 It is booted once; its state is then saved beside its image, and each run starts from that in under
-a second. Two memory files, one for each NUMA node, are mapped shared while saving and private
+a second; and so it is with the guests of a scenario. Two memory files, one for each NUMA node, are mapped shared while saving and private
 while restoring, so that the migration stream holds the devices alone (x-ignore-shared) and the
 files stay as they were. The disk of the saved host is a copy of the image, because the restored
 kernel remembers what it wrote there; each run writes into a snapshot that QEMU discards. Where no
@@ -164,7 +164,7 @@ class Monitor:
 
 def qemu_command(disk, memory, share, files, sockets):
     """The command line of the emulated host. MEMORY: the folder of the nodes' files, or None for
-    memory of no file; SHARE: "on" or "off"; FILES: the XX
+    memory of no file; SHARE: "on" or "off"; FILES: see Host.files()."""
     command = ["qemu-system-x86_64", "-name", "plimsoll-lab", "-nodefaults", "-display", "none"]
     command += ["-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max"]
     command += ["-smp", str(VCPUS), "-m", str(NODES * NODE_MIB), "-no-reboot"]
@@ -199,25 +199,25 @@ def qemu_command(disk, memory, share, files, sockets):
 
 class Host:
     """One emulated host, running. FOLDER keeps what is left of it: console.log, record.jsonl, syslog
-    and share/, which is /lab inside. A context: leaving it ends the host."""
+    and share/, which is /lab inside. GUESTS: (key, start) of saved_guests(), or None; whether
+    they are there after the start tells has_guests. A context: leaving it ends the host."""
 
-    def __init__(self, folder, use_saved=True):
+    def __init__(self, folder, guests=None):
         self.folder = os.path.abspath(folder)
         self.share = os.path.join(self.folder, "share")
-        self.use_saved = use_saved
+        self.guests = guests
         self.process = None
         self.line = None
         self.monitor = None
         self.count = 0
         self.sockets = None
         self.restored = False
+        self.has_guests = False
 
     # ---- life ----
 
     def __enter__(self):
-        os.makedirs(self.share, exist_ok=True)
-        # Not in the run's folder: a socket's path has at most 107 bytes.
-        self.sockets = tempfile.mkdtemp(prefix="plimsoll-lab.")
+        self.open()
         try:
             self.start()
         except BaseException:
@@ -228,14 +228,23 @@ class Host:
     def __exit__(self, *_):
         self.end()
 
+    def open(self):
+        os.makedirs(self.share, exist_ok=True)
+        # Not in the run's folder: a socket's path has at most 107 bytes.
+        self.sockets = tempfile.mkdtemp(prefix="plimsoll-lab.")
+
     def start(self):
+        """Restores the host, with its guests if it has a state with them, else boots it."""
         image = run_tool(os.path.join(HERE, "image"))[-1]
-        saved = saved_state(image) if self.use_saved else None
-        if saved:
+        saved = saved_state(image)
+        with_guests = saved_guests(image, saved, *self.guests) if saved and self.guests else None
+        for state in filter(None, (with_guests, saved)):
             try:
-                self.restore(image, saved)
+                self.restore(image, state, "off")
+                self.has_guests = state == with_guests
+                break
             except LabError as error:
-                say(f"the saved host could not be restored ({error}): booting it")
+                say(f"a saved host could not be restored: {error}")
                 self.end_process()
         if not self.restored:
             self.boot(image, os.path.join(image, "root.ext4"), None, None)
@@ -274,12 +283,13 @@ class Host:
             if time.monotonic() > end or self.process.poll() is not None:
                 raise LabError(f"the host did not boot; see {self.folder}/console.log")
 
-    def restore(self, image, saved):
-        disk = os.path.join(saved, "root.ext4")
-        command = qemu_command(disk, saved, "off", self.files(image), self.sockets)
-        self.launch(command + ["-snapshot", "-incoming", "defer"])
+    def restore(self, image, state, share, snapshot=True):
+        disk = os.path.join(state, "root.ext4")
+        command = qemu_command(disk, state, share, self.files(image), self.sockets)
+        command += ["-snapshot"] if snapshot else []
+        self.launch(command + ["-incoming", "defer"])
         self.monitor.migrate_parameters()
-        self.monitor.execute("migrate-incoming", uri=f"exec:cat '{saved}/devices'")
+        self.monitor.execute("migrate-incoming", uri=f"exec:cat '{state}/devices'")
         # A `cont` before the stream's end would leave it paused.
         self.monitor.wait("query-status", lambda it: it["status"] != "inmigrate", RESTORE_LIMIT)
         self.monitor.execute("cont")
@@ -363,34 +373,69 @@ class Host:
         return printed
 
 
-# ---- the saved host ----
+# ---- the saved hosts ----
 
 
-def saved_name(image):
-    """By the image, QEMU's version and all that its command line says."""
+def key_of(*texts):
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def machine_key(image):
+    """All that a saved state fits: the image, QEMU's version and its command line."""
     version = subprocess.run(
-        ["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, check=True
+        ["qemu-system-x86_64", "--version"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout
     files = dict.fromkeys(("kernel", "initrd", "share", "record", "syslog", "console"), "")
-    line = " ".join(qemu_command("", "", "", files, ""))
-    text = "\n".join([os.path.basename(image), version.decode(), line, WARM_UP])
-    return "lab-saved-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    return key_of(os.path.basename(image), version, " ".join(qemu_command("", "", "", files, "")))
 
 
 def saved_state(image):
-    """The folder of the saved host, made if there is none; None when it could not be made."""
-    folder = os.path.join(cache_folder(), saved_name(image))
+    """The folder of the saved host that has booted, made if there is none; None when that fails."""
+    key = key_of(machine_key(image), WARM_UP)
+
+    def boot(host, state):
+        copy_sparse(os.path.join(image, "root.ext4"), os.path.join(state, "root.ext4"))
+        host.boot(image, os.path.join(state, "root.ext4"), state, "on", snapshot=False)
+        host.command(WARM_UP, BOOT_LIMIT)
+
+    return state_make(key, "booting the host once, to save it", boot)
+
+
+def saved_guests(image, base, key, start):
+    """The folder of the saved host on which START(host) has started guests, made from BASE if there is
+    none; None when that fails. KEY: of all that decides what these guests are."""
+
+    def restore_and_start(host, state):
+        for name in ("devices", "root.ext4", *(f"node{node}" for node in range(NODES))):
+            copy_sparse(os.path.join(base, name), os.path.join(state, name))
+        host.restore(image, state, "on", snapshot=False)
+        host.command(AFTER_RESTORE + MOUNT)
+        start(host)
+        host.command("sync; umount /lab")
+
+    words = "starting these guests once, to save the host with them"
+    return state_make(key_of(machine_key(image), base, key), words, restore_and_start)
+
+
+def state_make(key, words, run):
+    """Lets RUN(host, state) bring a host up on files in the folder STATE, and saves it there."""
+    folder = os.path.join(cache_folder(), f"lab-saved-{key}")
     if os.path.isdir(folder):
         return folder
-    say("booting the host once, to save it")
+    say(words)
     with tempfile.TemporaryDirectory(prefix="work.", dir=cache_folder()) as work:
         state = os.path.join(work, "state")
         os.mkdir(state)
+        host = Host(work)
+        host.open()
         try:
-            state_make(image, state, work)
+            run(host, state)
+            host.save(state)
         except LabError as error:
-            say(f"the host could not be saved ({error}): each run will boot it")
+            say(f"the host could not be saved: {error}")
             return None
+        finally:
+            host.end()
         try:
             os.rename(state, folder)
         except OSError:
@@ -398,21 +443,8 @@ def saved_state(image):
     return folder
 
 
-def state_make(image, state, work):
-    disk = os.path.join(state, "root.ext4")
-    subprocess.run(
-        ["cp", "--sparse=always", "--reflink=auto", os.path.join(image, "root.ext4"), disk],
-        check=True,
-    )
-    host = Host(work)
-    os.makedirs(host.share)
-    host.sockets = tempfile.mkdtemp(prefix="plimsoll-lab.")
-    try:
-        host.boot(image, disk, state, "on", snapshot=False)
-        host.command(WARM_UP, BOOT_LIMIT)
-        host.save(state)
-    finally:
-        host.end()
+def copy_sparse(source, target):
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", source, target], check=True)
 
 
 def end_by_signal():

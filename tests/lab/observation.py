@@ -18,6 +18,11 @@ KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 # More by which a guest's memory may move without its doing anything (QEMU's own).
 STILL = 2 * MiB
 
+# Pressure, for runs with and without a guard alike: what is left is not worth naming, or somebody
+# waits for memory more than a moment of the last ten seconds.
+PRESSED_AVAILABLE = 0.05
+PRESSED_PSI = 5.0
+
 LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP|rcu: INFO: rcu_\w+ (self-)?detected stall")
 KILLED = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (\d+) \(([^)]*)\)")
 CONSTRAINT = re.compile(r"oom-kill:constraint=(\w+)")
@@ -73,6 +78,7 @@ class Observation:
         self.ready, self.left = set(), set()
         self.done = dict.fromkeys(self.by_name, 0)  # steps of growth it has done
         self.held = dict.fromkeys(self.by_name, 0)
+        self.told_by_guests = []  # (time, name, event), at the time it was read
         self.pids = {}  # pid: name, also of those that are gone
         self.moved = {}  # name: when its memory last moved, and how much it was
         self.began = None  # when the guests were told to begin
@@ -124,6 +130,8 @@ class Observation:
         if not match:
             return
         event, fields = match.group(1), fields_of(match.group(2))
+        if event in ("ready", "done", "waits", "oom"):
+            self.told_by_guests.append((self.now, name, event + " " + fields.get("step", "")))
         if event == "ready":
             self.ready.add(name)
         elif event == "done" and fields.get("step") == "grow":
@@ -259,6 +267,23 @@ class Observation:
     @property
     def psi_peak(self):
         return max(it["psi"]["some"] for it in self.during)
+
+    @property
+    def pressed(self):
+        """Seconds from the first pressure (PRESSED_AVAILABLE of memory left or PRESSED_PSI) to its end;
+        None if it stood at the end of the run, 0 if there was none."""
+        times = [it["time"] for it in self.during if self.is_pressed(it)]
+        if not times:
+            return 0
+        return None if self.is_pressed(self.last) else round(times[-1] - times[0], 1)
+
+    @staticmethod
+    def is_pressed(sample):
+        memory = sample["memory"]
+        return (
+            memory["available"] < PRESSED_AVAILABLE * memory["total"]
+            or sample["psi"]["some"] > PRESSED_PSI
+        )
 
     @property
     def locked_up(self):

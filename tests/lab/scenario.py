@@ -5,7 +5,7 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
     [scenario]      title; guards: those it is meant for (of none, plimsoll, earlyoom, systemd-oomd);
                     limit and settle in seconds: it ends when no guest's memory has moved for
                     `settle`, no step is to come and nobody waits, at the latest after `limit`
-    [before]        script: run in the host before the guests start
+    [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
     [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
                     boot: its schedule from boot on; type: kvm or qemu; backing: anonymous, memfd or
@@ -34,7 +34,7 @@ GUEST_LINE = (
 
 KEYS = {
     "scenario": {"title", "guards", "limit", "settle"},
-    "before": {"script"},
+    "before": {"script", "guests"},
     "configuration": {"text"},
     "guest": {
         "memory",
@@ -107,7 +107,7 @@ class Guest:
   <devices>
     <serial type="unix">
       <source mode="bind" path="/run/lab/{self.name}"/>
-      <log file="/lab/serial/{self.name}"/>
+      <log file="/run/lab/{self.name}.log"/>
     </serial>
     <memballoon model="virtio" {self.balloon}><stats period="1"/></memballoon>
     {hostdev}
@@ -143,6 +143,7 @@ class Scenario:
         self.limit = int(head.get("limit", "300"))
         self.settle = int(head.get("settle", "12"))
         self.before = parser.get("before", "script", fallback="")
+        self.before_guests = parser.get("before", "guests", fallback="")
         self.configuration = parser.get("configuration", "text", fallback="").lstrip()
         self.guests, self.steps, self.holds = [], [], {}
         for title in parser.sections():

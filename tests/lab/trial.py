@@ -32,11 +32,27 @@ qmp() {
 }
 """
 
+# Once for each host, saved with its guests or not.
+GUESTS_SETUP = r"""
+set -e
+mkdir -p /var/lib/lab
+cp /lab/guest/vmlinuz /lab/guest/initramfs /var/lib/lab/
+install -d -m 770 -o libvirt-qemu /run/lab /run/plimsoll /run/plimsoll/qmp
+"""
+
+# In parallel, as a host does after a power cut; the emulated one has two processors.
+GUESTS_START = r"""
+failed=0
+ls /lab/domains/*.xml | xargs -P 2 -n 1 virsh --quiet create || failed=1
+exit $failed
+"""
+
+# Saved at rest: no processor of theirs is in the middle of anything.
+GUESTS_SUSPEND = "virsh list --name | xargs -r -n 1 virsh --quiet suspend\n"
+GUESTS_RESUME = "virsh list --name | xargs -r -n 1 virsh --quiet resume\n"
+
 SETUP = r"""
 set -e
-mkdir -p /var/lib/lab /lab/serial /lab/told /lab/domains
-chmod 777 /lab/serial
-cp -L /lab/guest/vmlinuz /lab/guest/initramfs /var/lib/lab/
 cp -a /lab/install/. /
 systemd-sysusers
 systemd-tmpfiles --create 2>/dev/null || true
@@ -44,8 +60,16 @@ mkdir -p /etc/plimsoll
 cp /lab/plimsoll.conf /etc/plimsoll/plimsoll.conf
 systemctl daemon-reload
 systemctl restart rsyslog
-systemd-run --quiet --unit=lab-recorder --slice=-.slice -p OOMScoreAdjust=-1000 /usr/local/libexec/recorder /dev/virtio-ports/lab.record
+systemd-run --quiet --unit=lab-recorder --slice=-.slice -p OOMScoreAdjust=-1000 /usr/libexec/recorder /dev/virtio-ports/lab.record
 echo $(date +%s.%N) $(cut -d ' ' -f 1 /proc/uptime)
+"""
+
+# The share itself would block QEMU's main loop on each line.
+FOLLOW = r"""
+for file in /lab/domains/*.xml; do
+    name=$(basename "$file" .xml)
+    tail -q -n +1 -F "/run/lab/$name.log" >"/lab/serial/$name" 2>/dev/null &
+done
 """
 
 START_GUARD = {
@@ -56,12 +80,6 @@ START_GUARD = {
     "systemd-oomd": "systemctl start systemd-oomd && systemctl set-property --runtime machine.slice"
     " ManagedOOMMemoryPressure=kill ManagedOOMMemoryPressureLimit=50%",
 }
-
-START_GUESTS = r"""
-for file in /lab/domains/*.xml; do
-    virsh --quiet create "$file" || exit
-done
-"""
 
 AT_THE_END = r"""
 plimsoll --json status >/lab/status.json 2>/lab/status.err
@@ -114,7 +132,7 @@ class Trial:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        libexec = os.path.join(install, "usr", "local", "libexec")
+        libexec = os.path.join(install, "usr", "libexec")
         os.makedirs(libexec, exist_ok=True)
         shutil.copy(os.path.join(self.build, "tests", "lab", "recorder"), libexec)
         for guest in self.scenario.guests:
@@ -125,15 +143,42 @@ class Trial:
         with open(os.path.join(self.share, name), "w", encoding="utf-8") as file:
             file.write(text)
 
+    @property
+    def guests_key(self):
+        """All that decides what a saved host with these guests is; None where it cannot be saved: a
+        passed-through device's state is lost, and what ran before them is part of the run."""
+        if self.scenario.before_guests or any(it.vfio for it in self.scenario.guests):
+            return None
+        files = run_tool(os.path.join(TOP, "tests", "guest", "build"))
+        return "\n".join([*files, GUESTS_SETUP, GUESTS_START, *(it.xml() for it in self.scenario.guests)])
+
+    def start_guests(self, host):
+        """Until each has said that it is ready; on any host, as one is saved with them."""
+        host.script(GUESTS_SETUP + GUESTS_START, READY_LIMIT)
+        logs = " ".join(f"/run/lab/{it.name}.log" for it in self.scenario.guests)
+        ready = f"until [ $(grep -l ' ready ' {logs} | wc -l) = {len(self.scenario.guests)} ]; do sleep 0.2; done"
+        host.script(ready, READY_LIMIT)
+
+    def save_guests(self, host):
+        for name in ("guest", "domains"):
+            shutil.copytree(os.path.join(self.share, name), os.path.join(host.share, name))
+        self.start_guests(host)
+        host.script(GUESTS_SUSPEND)
+
     def set_up(self):
+        self.host.script("mkdir -p /lab/serial /lab/told\n" + self.scenario.before_guests, SETUP_LIMIT)
+        if self.host.has_guests:
+            self.host.script(GUESTS_RESUME)
+        else:
+            self.start_guests(self.host)
         clock = self.script(SETUP, SETUP_LIMIT).split()
         self.seen = Observation(
             self.folder, self.scenario.guests, float(clock[-2]) - float(clock[-1])
         )
+        self.script(FOLLOW)
         if self.scenario.before:
             self.script("set -e\n" + self.scenario.before, SETUP_LIMIT)
         self.script(START_GUARD[self.guard], SETUP_LIMIT)
-        self.script(START_GUESTS, READY_LIMIT)
         self.await_ready()
 
     def await_ready(self):
@@ -224,10 +269,63 @@ class Trial:
     def run(self):
         """The verdict; everything else is in the folder."""
         self.prepare()
-        with Host(self.folder) as self.host:
+        key = self.guests_key
+        with Host(self.folder, (key, self.save_guests) if key else None) as self.host:
             self.set_up()
             self.go()
             self.watch()
             self.conclude()
         self.judge()
         return self.verdict
+
+    # ---- what is left ----
+
+    def leave(self, verdict, seconds):
+        """run.json and events.jsonl for the timeline, result.json for the table."""
+        self.leave_json("run.json", {
+            "title": self.scenario.title,
+            "guard": self.guard,
+            "guests": [
+                {"name": it.name, "class": it.kind, "memory": it.memory << 20}
+                for it in self.scenario.guests
+            ],
+            "verdict": verdict,
+            "lines": [f"{'held' if held else 'NOT'}: {words}" for held, words, _ in self.lines]
+            + ([self.void] if self.void else []),
+        })
+        if self.seen and self.seen.samples:
+            self.leave_json("result.json", {"verdict": verdict, "seconds": round(seconds), **self.measures()})
+            self.leave_events()
+
+    def leave_json(self, name, value):
+        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+
+    def leave_events(self):
+        lines = []
+        for event in self.seen.events:
+            lines.append({"source": "guard", "text": event.get("text", ""), **event})
+        for when, name, script in self.seen.steps:
+            lines.append({"time": when, "source": "scenario", "vm": None, "event": name, "text": script})
+        for when, name, event in self.seen.told_by_guests:
+            lines.append({"time": when, "source": "guest", "vm": name, "event": event, "text": event})
+        lines.sort(key=lambda line: line["time"])
+        with open(os.path.join(self.folder, "events.jsonl"), "w", encoding="utf-8") as file:
+            for line in lines:
+                file.write(json.dumps({"vm": None, "band": None, "action": None, **line}) + "\n")
+
+    def measures(self):
+        seen = self.seen
+        kind = {it.name: it.kind for it in self.scenario.guests}
+        return {
+            "guard": self.guard,
+            "kernel_kills": seen.kernel_kills,
+            "lost": sorted(seen.lost),
+            "lost_by_class": {it: sum(kind[name] == it for name in seen.lost) for it in set(kind.values())},
+            "finished": sorted(seen.finished),
+            "paused": sorted(seen.paused),
+            "least_available": seen.least_available,
+            "psi_peak": seen.psi_peak,
+            "pressed": seen.pressed,
+        }
