@@ -23,7 +23,7 @@ GIB = 1 << 30
 INK, QUIET, GRID, PAPER = "#22303c", "#6b7885", "#e3e7eb", "#ffffff"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 BANDS = {"calm": "#f4f8f5", "tight": "#fdf7e0", "scarce": "#fceddb", "critical": "#f9dfdb"}
-BAND_INKS = {"calm": "#5d8068", "tight": "#8a7426", "scarce": "#a3622a", "critical": "#a33b32"}
+BAND_INKS = {"calm": "#6f9a7d", "tight": "#c9a92f", "scarce": "#cf7f35", "critical": "#b8433a"}
 CLASSES = ["#3b6ea5", "#5f9a7b", "#b8894a", "#8669a3", "#a65f6c", "#4f8f9c"]
 OTHER, SOME, FULL, SWAP, FLOOR = "#c3cad1", "#d08a3e", "#9c2f3a", "#7a5c99", "#b0392f"
 VERDICTS = {"passed": "#3c7d53", "failed": "#b0392f", "void": "#7b8794"}
@@ -90,7 +90,7 @@ class Picture:
         _, colour, solid, glyph = MARKS[kind]
         title = f"<title>{escape(text)}</title>" if text else ""
         dashes = "" if real else 'stroke-dasharray="2 2"'
-        radius = 4 if kind == "note" else 7
+        radius = 4 if kind == "note" and real else 7
         known = f" data-vm={quoteattr(vm)}" if vm is not None else ""
         ink, paper = (PAPER, colour) if solid and real else (colour, PAPER)
         self.add(f'<g class="mark {kind}"{known} transform="translate({x:.1f} {y:.1f})">{title}'
@@ -127,7 +127,8 @@ def step_of(span, count):
 
 
 def heading(picture, run, y):
-    picture.text(LEFT - 130, y, run.get("title") or "A lab run", 23, more='font-weight="600"')
+    title = str(run.get("title") or "A lab run")
+    picture.text(LEFT - 130, y, title, min(23, 1500 / len(title)), more='font-weight="600"')
     verdict = run.get("verdict")
     if verdict:
         colour = VERDICTS.get(verdict, QUIET)
@@ -147,8 +148,8 @@ def legend(picture, x, y, entries):
         width = 24 + 6.9 * len(text) + 16
         if x + width > RIGHT + 10:
             x, y = LEFT, y + 22
-        if sign == "mark":
-            picture.mark(x + 8, y - 4, what)
+        if sign in ("mark", "undone"):
+            picture.mark(x + 8, y - 4, what, real=sign == "mark")
         elif sign == "box":
             picture.rect(x + 1, y - 10, 14, 12, what, 'rx="2"')
         elif sign == "hatch":
@@ -162,6 +163,10 @@ def legend(picture, x, y, entries):
     return y + 22
 
 
+def band_strip(band):
+    return colour_mix(BAND_INKS[band], 0.5)
+
+
 def backdrop(picture, bands, top, bottom, strip):
     """The bands behind a panel; with their names above it, where there is room for them."""
     picture.rect(LEFT, top, RIGHT - LEFT, bottom - top, "#fbfcfd")
@@ -169,7 +174,7 @@ def backdrop(picture, bands, top, bottom, strip):
         x, width = picture.x(begin), picture.x(end) - picture.x(begin)
         picture.rect(x, top, width, bottom - top, BANDS[band], f'class="band {band}"', f"{band} for {end - begin:.1f} s")
         if strip:
-            picture.rect(x, top - 16, width, 16, colour_mix(BAND_INKS[band], 0.55), "", band)
+            picture.rect(x, top - 16, width, 16, band_strip(band), "", band)
             if width > 8 * len(band):
                 picture.text(x + width / 2, top - 4, band, 11, "#3a2c20", "middle")
     step = step_of(picture.end - picture.begin, 12)
@@ -326,7 +331,7 @@ def footer(picture, y, run, dropped):
     return y
 
 
-def legends(picture, y, samples, classes, events, marks):
+def legends(picture, y, samples, classes, events, marks, bands):
     """Only of what is in the picture."""
     entries = [("box", colour, class_) for class_, colour in classes.items()]
     if any(sample.get("memory") for sample in samples):
@@ -342,6 +347,9 @@ def legends(picture, y, samples, classes, events, marks):
     entries = [("mark", kind, MARKS[kind][0]) for kind in MARKS if kind in kinds]
     if kinds & {"pause", "freeze"}:
         entries.append(("hatch", "#8795a1", "stands still"))
+    if not all(mark[3] for lane_ in marks.values() for mark in lane_):
+        entries.append(("undone", "note", "dry run, or failed"))
+    entries += [("box", band_strip(band), band) for band in BANDS if band in {span[2] for span in bands}]
     return legend(picture, LEFT, y, entries) if entries else y
 
 
@@ -367,7 +375,7 @@ def draw(folder):
     bands = band_spans(events, picture.begin, picture.end)
 
     heading(picture, run, 42)
-    y = legends(picture, 96, samples, classes, events, marks) + (18 if bands else 2)
+    y = legends(picture, 96, samples, classes, events, marks, bands) + (18 if bands else 2)
     backdrop(picture, bands, y, y + MEMORY_HEIGHT, True)
     y = memory_panel(picture, y, samples, guests, shades, events) + GAP
     names = list(guests)
