@@ -258,7 +258,7 @@ def lane_marks(picture, y, marks, name):
 def lane(picture, y, name, guests, shades, samples, marks):
     """A bar for each life, hatched where it stood still, and the marks on it."""
     middle, last = y + LANE_HEIGHT / 2, samples[-1]["time"] if samples else picture.end
-    spans = present_spans(name, samples)
+    spans = present_spans(name, samples, marks)
     picture.add(f'<g class="lane" data-vm={quoteattr(name)}>')
     short = name if len(name) <= 17 else name[:16] + "…"
     picture.text(LEFT - 12, middle + 4, short, 13, INK, "end")
@@ -332,7 +332,7 @@ def footer(picture, y, run, dropped):
 
 
 def legends(picture, y, samples, classes, events, marks, bands):
-    """Only of what is in the picture."""
+    """Of what is in the picture, and of nothing else."""
     entries = [("box", colour, class_) for class_, colour in classes.items()]
     if any(sample.get("memory") for sample in samples):
         entries += [("box", OTHER, "other used memory"), ("bold", INK, "available")]
@@ -349,6 +349,8 @@ def legends(picture, y, samples, classes, events, marks, bands):
         entries.append(("hatch", "#8795a1", "stands still"))
     if not all(mark[3] for lane_ in marks.values() for mark in lane_):
         entries.append(("undone", "note", "dry run, or failed"))
+    if any(after["time"] - before["time"] > LATE for before, after in zip(samples, samples[1:])):
+        entries.append(("box", "url(#gap)", "no sample"))
     entries += [("box", band_strip(band), band) for band in BANDS if band in {span[2] for span in bands}]
     return legend(picture, LEFT, y, entries) if entries else y
 
@@ -378,15 +380,17 @@ def draw(folder):
     y = legends(picture, 96, samples, classes, events, marks, bands) + (18 if bands else 2)
     backdrop(picture, bands, y, y + MEMORY_HEIGHT, True)
     y = memory_panel(picture, y, samples, guests, shades, events) + GAP
-    names = list(guests)
-    if names or marks[HOST]:
-        backdrop(picture, bands, y, y + LANE_HEIGHT * (len(names) + 1), False)
+    host = bool(marks[HOST]) or any(sample.get("guard") for sample in samples)
+    if guests or host:
+        backdrop(picture, bands, y, y + LANE_HEIGHT * (len(guests) + host), False)
         picture.text(LEFT - 130, y - 10, "Guests", 13, INK, more='font-weight="600"')
-        for name in names:
+        for name in guests:
             lane(picture, y, name, guests, shades, samples, marks[name])
             y += LANE_HEIGHT
-        host_lane(picture, y, samples, marks[HOST])
-        y += LANE_HEIGHT + 30
+        if host:
+            host_lane(picture, y, samples, marks[HOST])
+            y += LANE_HEIGHT
+        y += 30
     backdrop(picture, bands, y, y + PSI_HEIGHT, False)
     y = psi_panel(picture, y, samples)
     height = footer(picture, y + 52, run, sum(line.get("dropped", 0) for line in record)) + 12

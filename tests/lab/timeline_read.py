@@ -14,6 +14,9 @@ KINDS = ("balloon", "reclaim", "brake", "pause", "resume", "freeze", "thaw", "sa
          "finished", "ended", "alert", "note")
 SAME = {"finish": "finished", "done": "finished", "end": "ended", "stopped": "ended", "stop": "pause",
         "paused": "pause", "resumed": "resume", "killed": "kill", "frozen": "freeze", "cont": "resume"}
+# What a life can end in, the likeliest cause first.
+FATAL = {"kill": "killed", "oom": "killed by the kernel", "shutdown": "shut down", "save": "saved", "ended": "ended",
+         "finished": "finished"}
 HOST = ""  # the lane of what concerns no guest
 OOM_LINE = re.compile(r"Killed process (\d+) \(([^)]*)\)")
 
@@ -76,8 +79,8 @@ def mark_list(events, kernel, samples, guests):
     return {name: sorted(list_) for name, list_ in marks.items()}
 
 
-def present_spans(name, samples):
-    """[begin, end] of each life, by the samples that saw it."""
+def present_spans(name, samples, marks):
+    """[begin, end] of each life, by the samples that saw it; a death between two samples is its end."""
     spans, alive = [], False
     for sample in samples:
         seen = any(vm["name"] == name for vm in sample.get("vms") or [])
@@ -85,6 +88,10 @@ def present_spans(name, samples):
             spans[-1][1] = sample["time"]
         elif seen:
             spans.append([sample["time"], sample["time"]])
+        elif alive:
+            deaths = [mark[0] for mark in marks if mark[3] and mark[1] in FATAL
+                      and spans[-1][1] < mark[0] < sample["time"]]
+            spans[-1][1] = min(deaths, default=spans[-1][1])
         alive = seen
     return spans
 
@@ -137,10 +144,8 @@ def lane_end(spans, marks, last):
         return [], ""
     end = spans[-1][1]
     why = [mark for mark in marks if mark[3] and spans[-1][0] <= mark[0] <= end + FADE
-           and mark[1] in ("kill", "oom", "shutdown", "save", "ended", "finished")]
-    fatal = {"kill": "killed", "oom": "killed by the kernel", "shutdown": "shut down", "save": "saved",
-             "ended": "ended", "finished": "finished"}
-    for kind, words in fatal.items():
+           and mark[1] in FATAL]
+    for kind, words in FATAL.items():
         if any(mark[1] == kind for mark in why):
             return [], words
     return [(end, "ended", "no longer there", True)], "ended"
