@@ -130,12 +130,12 @@ class Observation:
         if not match:
             return
         event, fields = match.group(1), fields_of(match.group(2))
-        if event in ("ready", "done", "waits", "oom"):
-            self.told_by_guests.append((self.now, name, event + " " + fields.get("step", "")))
         if event == "ready":
             self.ready.add(name)
         elif event == "done" and fields.get("step") == "grow":
             self.done[name] += 1
+            if self.done[name] == self.told[name]:
+                self.told_by_guests.append((self.now, name, "finished"))
         elif event == "begin" and fields.get("step") == "poweroff":
             self.left.add(name)
         if "held" in fields:
