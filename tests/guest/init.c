@@ -10,10 +10,11 @@
  * (growth has met the reserve), oom (see ballast), refused (a line that did not parse, a driver
  * that would not load or go) and, once a second, report.
  *
- * Theory of operation: one loop of 20 ms turns. Memory is one reserved mapping; what is held is its
- * first part, filled page by page with words of a xorshift generator, so that no page is zero,
- * equal to another or compressible. Growth stops short of a reserve of free memory: a guest that a
- * balloon has squeezed then waits for memory as a process that swaps would, and does not die of it.
+ * Theory of operation: one loop, of 20 ms turns while a step is under way. Memory is one reserved
+ * mapping; what is held is its first part, filled page by page with words of a xorshift generator,
+ * so that no page is zero, equal to another or compressible. Growth stops short of a reserve of
+ * free memory: a guest that a balloon has squeezed then waits for memory as a process that swaps
+ * would, and does not die of it.
  * Should the balloon win the race between that check and the touch, the kernel's OOM killer finds
  * exactly one process it may take: the ballast, a child holding a few MiB for that purpose.
  *
@@ -346,12 +347,26 @@ static void report(const struct guest *guest)
         (unsigned long long)free_bytes, (unsigned long long)available);
 }
 
+/* When the next turn is due. A guest at rest has no turns until something comes due: each wakes its
+ * host, and six idle guests would fill an emulated one's processors with nothing. */
+static uint64_t turn_due(const struct guest *guest)
+{
+    if (guest->step.kind != STEP_COUNT)
+        return guest->turn + TURN;
+    uint64_t due = guest->reported + REPORT_INTERVAL;
+    if (guest->next < guest->schedule.count) {
+        uint64_t step = guest->start + guest->schedule.steps[guest->next].at;
+        due = step < due ? step : due;
+    }
+    return due;
+}
+
 static void guest_turn(struct guest *guest)
 {
     struct pollfd serial = {.fd = STDIN_FILENO, .events = POLLIN};
-    uint64_t before = guest->turn;
-    uint64_t spent = now() - before;
-    if (poll(&serial, 1, spent < TURN ? (int)((TURN - spent) / NSEC_PER_MSEC) : 0) > 0)
+    uint64_t before = guest->turn, due = turn_due(guest), present = now();
+    uint64_t left = due > present ? due - present + NSEC_PER_MSEC - 1 : 0;
+    if (poll(&serial, 1, (int)(left / NSEC_PER_MSEC)) > 0)
         serial_read(guest);
     guest->turn = now();
     uint64_t elapsed = guest->turn - before;

@@ -17,6 +17,7 @@ KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 
 # More by which a guest's memory may move without its doing anything (QEMU's own).
 STILL = 2 * MiB
+HOST_STILL = 16 * MiB  # likewise, what is available on the host
 
 # Pressure, for runs with and without a guard alike: what is left is not worth naming, or somebody
 # waits for memory more than a moment of the last ten seconds.
@@ -80,7 +81,7 @@ class Observation:
         self.held = dict.fromkeys(self.by_name, 0)
         self.told_by_guests = []  # (time, name, event), at the time it was read
         self.pids = {}  # pid: name, also of those that are gone
-        self.moved = {}  # name: when its memory last moved, and how much it was
+        self.moved = {}  # name, or None for the host: when its memory last moved, and how much it was
         self.began = None  # when the guests were told to begin
         self.status = None  # `plimsoll status --json` at the end
         self.states = {}  # name: state by libvirt, at the end
@@ -110,10 +111,13 @@ class Observation:
         self.samples.append(entry)
         for vm in entry["vms"]:
             self.pids[vm["pid"]] = vm["name"]
-            size = vm["rss"] + vm["swap"]
-            before = self.moved.get(vm["name"])
-            if not before or abs(before[1] - size) > STILL:
-                self.moved[vm["name"]] = (entry["time"], size)
+            self.move(vm["name"], entry["time"], vm["rss"] + vm["swap"], STILL)
+        self.move(None, entry["time"], entry["memory"]["available"], HOST_STILL)
+
+    def move(self, name, time, size, still):
+        before = self.moved.get(name)
+        if not before or abs(before[1] - size) > still:
+            self.moved[name] = (time, size)
 
     def add_syslog(self, line):
         match = SYSLOG.match(line)
@@ -295,9 +299,9 @@ class Observation:
 
     @property
     def rested(self):
-        """Seconds since anything happened: a guest's memory moved, the guard did or said something
-        new, a step was taken."""
-        times = [self.moved[name][0] for name in self.alive if name in self.moved]
+        """Seconds since anything happened: a guest's memory or the host's moved, the guard did or said
+        something new, a step was taken."""
+        times = [self.moved[name][0] for name in (None, *self.alive) if name in self.moved]
         times += [event["time"] for event in self.events[-1:]]
         times += [time for time, _, _ in self.steps[-1:]]
         times += [self.began] if self.began is not None else []

@@ -128,22 +128,26 @@ class Step:
 
 
 class Scenario:
-    def __init__(self, path):
+    """PATH is its file, or only its name where TEXT is given."""
+
+    def __init__(self, path, text=None):
         self.name = os.path.splitext(os.path.basename(path))[0]
         parser = configparser.ConfigParser(
             interpolation=None, delimiters=("=",), comment_prefixes=("#",)
         )
         parser.optionxform = str
-        with open(path, encoding="utf-8") as file:
-            parser.read_file(file)
+        if text is None:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        parser.read_string(text, path)
         self.check(parser, path)
         head = parser["scenario"]
         self.title = head["title"]
         self.guards = head.get("guards", "plimsoll").split()
         self.limit = int(head.get("limit", "300"))
         self.settle = int(head.get("settle", "12"))
-        self.before = parser.get("before", "script", fallback="")
         self.before_guests = parser.get("before", "guests", fallback="")
+        self.before = parser.get("before", "script", fallback="")
         self.configuration = parser.get("configuration", "text", fallback="").lstrip()
         self.guests, self.steps, self.holds = [], [], {}
         for title in parser.sections():

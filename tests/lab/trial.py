@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One run of a scenario with one guard: sets the host up, lets the guests go, watches, and judges."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,7 +10,6 @@ import time
 
 from host import BOOT_LIMIT, HERE, TOP, Host, LabError, run_tool, say
 from observation import Observation
-from scenario import GUARDS
 
 # Limits in seconds; a guest boots in some 12 s, two at once in 20.
 SETUP_LIMIT = 60
@@ -17,20 +17,6 @@ READY_LIMIT = 300
 END_LIMIT = 60
 # No record for so long means a host that has stopped, not one that is slow.
 SILENCE = 45
-
-# What scripts of scenarios may use.
-SHELL = r"""
-set -u
-pid_of() { cat "/run/libvirt/qemu/$1.pid"; }
-# A guest's serial line takes a few bytes at a time: the connection stays until it has read them.
-tell() {
-    echo "$2" >>"/lab/told/$1"
-    { echo "$2"; sleep 4; } | socat -u - "UNIX-CONNECT:/run/lab/$1" &
-}
-qmp() {
-    { echo '{"execute":"qmp_capabilities"}'; echo "$2"; sleep 1; } | socat - "UNIX-CONNECT:/run/plimsoll/qmp/$1"
-}
-"""
 
 # Once for each host, saved with its guests or not.
 GUESTS_SETUP = r"""
@@ -91,9 +77,10 @@ done
 START_GUARD = {
     "none": "true",
     "plimsoll": "plimsoll check-config /etc/plimsoll/plimsoll.conf && systemctl start plimsolld",
-    "earlyoom": "systemctl start earlyoom",
-    # As its manual advises for machine.slice: 50 % for 20 s.
-    "systemd-oomd": "systemctl start systemd-oomd && systemctl set-property --runtime machine.slice"
+    "earlyoom": "systemctl unmask earlyoom && systemctl start earlyoom",
+    # For all guests together, as systemd's own units have it for users: 50 % for 20 s.
+    "systemd-oomd": "systemctl unmask systemd-oomd.socket systemd-oomd.service"
+    " && systemctl start systemd-oomd && systemctl set-property --runtime machine.slice"
     " ManagedOOMMemoryPressure=kill ManagedOOMMemoryPressureLimit=50%",
 }
 
@@ -165,6 +152,8 @@ class Trial:
         passed-through device's state is lost, and what ran before them is part of the run."""
         if self.scenario.before_guests or any(it.vfio for it in self.scenario.guests):
             return None
+        if not self.scenario.guests:
+            return None
         files = run_tool(os.path.join(TOP, "tests", "guest", "build"))
         return "\n".join([*files, GUESTS_SETUP, GUESTS_START, *(it.xml() for it in self.scenario.guests)])
 
@@ -205,7 +194,7 @@ class Trial:
             self.seen.look()
 
     def script(self, text, limit=END_LIMIT, check=True):
-        return self.host.script(SHELL + text, limit, check)
+        return self.host.script(". /etc/profile.d/lab.sh\n" + text, limit, check)
 
     # ---- the run ----
 
@@ -280,12 +269,18 @@ class Trial:
             return "void"
         return "passed" if all(held for held, _, _ in self.lines) else "failed"
 
-    def run(self):
-        """The verdict; everything else is in the folder."""
+    @contextlib.contextmanager
+    def ready(self):
+        """The host, with its guests and its guard, as long as the context lasts."""
         self.prepare()
         key = self.guests_key
         with Host(self.folder, (key, self.save_guests) if key else None) as self.host:
             self.set_up()
+            yield self.host
+
+    def run(self):
+        """The verdict; everything else is in the folder."""
+        with self.ready():
             self.go()
             self.watch()
             self.conclude()
