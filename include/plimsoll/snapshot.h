@@ -194,6 +194,9 @@ struct vm_wiring {
     enum tristate kvm;    /* anon_inode:kvm-vm is open; NO is software emulation */
     enum tristate encrypted;
     enum tristate shared; /* guest RAM is a shared mapping (memfd, file, hugetlbfs share=on) */
+    /* Bit n: the kernel's node n is among those that its memory backends, all of them, are bound to
+     * (host-nodes= with policy=bind). 0: not all are, or nobody knows. */
+    uint64_t backend_nodes;
 };
 
 /* Measures in force on one VM, from the ledger. Bits. */
