@@ -71,6 +71,7 @@ START_TEST(reads_every_field)
     ck_assert_uint_eq(vm.memlock_soft, 64 * MIB);
     ck_assert_uint_eq(vm.memlock_hard, NEVER - 1);
     ck_assert_int_eq(vm.oom_score_adj, -250);
+    ck_assert_uint_eq(vm.nodes_allowed, 3);
     ck_assert(!known(vm.cgroup_current) && !known(vm.node_bytes[0]));
 }
 END_TEST

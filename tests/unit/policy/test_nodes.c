@@ -187,6 +187,130 @@ START_TEST(who_is_bound_to_a_full_node_is_stopped_when_it_grows)
 }
 END_TEST
 
+/* A node of 32 GiB that others fill but for LEFT bytes above its minimum, with a bound guest that
+ * grows, and half of the host free. */
+static struct story *story_of_a_full_node(uint64_t left, int64_t growth, unsigned *ret_bound)
+{
+    struct story *story = story_new(64 * GIB, 24 * GIB);
+    story_take_time(story, 500 * MS);
+    story_nodes(story, 2);
+    *ret_bound = story_guest_at(story, 16 * GIB, 8 * GIB, 0, NODE_0);
+    no_balloons(story);
+    story->node_other[0] = 24 * GIB - left;
+    story->node_other[1] = 0;
+    story_live(story, 10 * SEC);
+    ck_assert_uint_eq(acts(story, *ret_bound), 0);
+    ck_assert_uint_ge(story->plan->next_wake, 50 * MS);
+    story->guests[*ret_bound].growth = growth;
+    return story;
+}
+
+/* Below the high watermark nothing is available, so nothing can be seen to fill: but the guest is.
+ */
+START_TEST(growth_counts_where_nothing_is_available)
+{
+    unsigned bound;
+    struct story *story = story_of_a_full_node(60 * MIB, 50 * (int64_t)MIB, &bound);
+    ck_assert_uint_eq(story->node_least[0], 0);
+    story_live(story, 2 * SEC);
+    ck_assert(story_is_paused(story, bound));
+    /* Other nodes' memory is no room for it, neither to cross a bridge nor to run. */
+    story_live(story, 120 * SEC);
+    ck_assert(story_is_paused(story, bound));
+    ck_assert_uint_eq(story->guests[bound].thaws + story->guests[bound].resumes, 0);
+    ck_assert_uint_eq(story->guests[bound].kills, 0);
+    ck_assert_uint_eq(story->node_overrun, 0);
+    story->node_other[0] -= 10 * GIB;
+    story_live(story, 30 * SEC);
+    ck_assert_uint_ge(story->guests[bound].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
+/* What others took of the floor is no sprint: while there is time a `stop` will do. */
+START_TEST(below_a_nodes_floor_there_is_time_for_a_stop)
+{
+    unsigned bound;
+    struct story *story = story_of_a_full_node(350 * MIB, 10 * (int64_t)MIB, &bound);
+    ck_assert_int_lt(node_pool(story, 0)->headroom, 0);
+    story_live(story, 10 * SEC);
+    ck_assert_uint_eq(story->guests[bound].pauses, 1);
+    ck_assert_uint_eq(story->guests[bound].freezes, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(free_swap_is_room_on_any_node)
+{
+    unsigned bound;
+    struct story *story = story_of_a_full_node(8 * GIB, 10 * (int64_t)MIB, &bound);
+    story->snapshot->host.swap_total = story->snapshot->host.swap_free = 64 * GIB;
+    story->snapshot->host.swap_rate = GIB;
+    story->node_other[0] = 24 * GIB - 350 * MIB;
+    story_live(story, 20 * SEC);
+    ck_assert_uint_eq(acts(story, bound), 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(near_its_end_a_node_is_looked_at_often)
+{
+    unsigned bound;
+    struct story *story = story_of_a_full_node(2 * GIB, 100 * (int64_t)MIB, &bound);
+    story_live(story, 5 * SEC);
+    ck_assert_int_lt(story->plan->assessment.pools[0].band, BAND_TIGHT);
+    ck_assert_uint_le(story->plan->next_wake, 120 * MS);
+    story_free(story);
+}
+END_TEST
+
+/* A valuable guest waits for its node; a lesser one does not take what is left there meanwhile. */
+START_TEST(who_waits_for_a_node_keeps_its_place)
+{
+    struct story *story = story_new(64 * GIB, 24 * GIB);
+    story_nodes(story, 2);
+    story->node_other[1] = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned guest = story_guest_at(story, 2 * GIB, 512 * MIB, 0, NODE_0);
+        struct vm_snapshot *vm = story_vm(story, guest);
+        vm->measures.in_force = VM_MEASURE_STOPPED;
+        vm->measures.paused_since = story->snapshot->time;
+        vm->run_state = VM_RUN_PAUSED;
+    }
+    story_rules(story, 0)->priority = 900;
+    story_vm(story, 1)->maximum = 640 * MIB;
+    no_balloons(story);
+    /* Some 300 MiB above where critical is left: the lesser would take 128, the other 640. */
+    story->node_other[0] = 29760 * MIB;
+    story_live(story, 4 * SEC);
+    ck_assert_uint_eq(story->guests[0].resumes + story->guests[1].resumes, 0);
+    story->node_other[0] -= 8 * GIB;
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[0].resumes, 1);
+    ck_assert_uint_eq(story->guests[1].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
+/* Those who are bound give down to their minimum for a grower among them; who could be elsewhere is
+ * not pressed for it, though it lies there, too. */
+START_TEST(only_the_bound_are_pressed_for_a_node)
+{
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    story_take_time(story, 500 * MS);
+    story_nodes(story, 2);
+    unsigned grower = story_guest_at(story, 12 * GIB, 8 * GIB, 0, NODE_0);
+    unsigned bound = story_guest_at(story, 10 * GIB, 10 * GIB, 0, NODE_0);
+    unsigned free_to_go = story_guest_at(story, 10 * GIB, 10 * GIB, 0, 0);
+    story->guests[grower].growth = 40 * (int64_t)MIB;
+    story_live(story, 60 * SEC);
+    ck_assert_uint_gt(story->guests[bound].balloons, 0);
+    ck_assert_uint_eq(acts(story, free_to_go), 0);
+    ck_assert_uint_eq(story->node_overrun, 0);
+    story_free(story);
+}
+END_TEST
+
 /* Bound to both nodes of four: the first is full, what comes goes to the second; only when that
  * ends as well is anybody stopped. */
 START_TEST(a_set_of_nodes_ends_with_its_last)
@@ -337,6 +461,12 @@ int main(void)
     tcase_add_test(tests, a_node_holds_up_nobody_elsewhere);
     tcase_add_test(tests, a_node_full_of_what_may_spill_over_harms_nobody);
     tcase_add_test(tests, who_is_bound_to_a_full_node_is_stopped_when_it_grows);
+    tcase_add_test(tests, growth_counts_where_nothing_is_available);
+    tcase_add_test(tests, below_a_nodes_floor_there_is_time_for_a_stop);
+    tcase_add_test(tests, free_swap_is_room_on_any_node);
+    tcase_add_test(tests, near_its_end_a_node_is_looked_at_often);
+    tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
+    tcase_add_test(tests, only_the_bound_are_pressed_for_a_node);
     tcase_add_test(tests, a_set_of_nodes_ends_with_its_last);
     tcase_add_test(tests, each_node_has_its_own);
     tcase_add_test(tests, half_of_a_guest_relieves_by_half);
