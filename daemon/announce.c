@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define POOL_WORDS_SIZE 32
+
 const char *uuid_text(const uint8_t uuid[UUID_SIZE], char buffer[UUID_TEXT_SIZE])
 {
     static const char hex[] = "0123456789abcdef";
@@ -79,20 +81,34 @@ static void action_detail(
     }
 }
 
+/* "node node=8": the kernel's number, as in /sys/devices/system/node. */
+static const char *pool_words(enum pool_kind kind, uint32_t node, const struct snapshot *snapshot,
+    char buffer[POOL_WORDS_SIZE])
+{
+    if (kind == POOL_NODE && node < snapshot->host.node_count && node < NODES_MAX)
+        (void)snprintf(buffer, POOL_WORDS_SIZE, "%s node=%" PRIu32, pool_kind_name(kind),
+            snapshot->host.nodes[node].id);
+    else
+        (void)snprintf(buffer, POOL_WORDS_SIZE, "%s", pool_kind_name(kind));
+    return buffer;
+}
+
 void announce_action(const struct plan *plan, const struct action *action, const struct vm *vm,
     const struct snapshot *snapshot, int result)
 {
     char detail[160], name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE], failed[64] = "";
+    char pool[POOL_WORDS_SIZE];
     const char *event = action->kind == ACTION_ALERT ? "alert" : "action";
 
     action_detail(action, snapshot, detail, sizeof detail);
+    (void)pool_words(action->pool, action->node, snapshot, pool);
     if (result < 0)
         (void)snprintf(failed, sizeof failed, " failed=%s", strerrorname_np(-result));
     if (!vm) {
         log_alert(action_level(action, result),
             "event=%s band=%s action=%s reason=%s pool=%s deficit=%" PRIu64 "%s text=\"%s\"", event,
             band_name(plan->assessment.band), action_kind_name(action->kind),
-            reason_name(action->reason), pool_kind_name(action->pool), action->deficit, detail,
+            reason_name(action->reason), pool, action->deficit, detail,
             reason_text(action->reason));
         return;
     }
@@ -101,15 +117,15 @@ void announce_action(const struct plan *plan, const struct action *action, const
         "deficit=%" PRIu64 " mode=%s%s text=\"%s\"",
         event, log_quote(vm->figures.name, name, sizeof name),
         uuid_text(vm->figures.identity.uuid, uuid), band_name(plan->assessment.band),
-        action_kind_name(action->kind), reason_name(action->reason), action->relief, detail,
-        pool_kind_name(action->pool), action->deficit, mode_name(action->mode), failed,
-        reason_text(action->reason));
+        action_kind_name(action->kind), reason_name(action->reason), action->relief, detail, pool,
+        action->deficit, mode_name(action->mode), failed, reason_text(action->reason));
 }
 
-void announce_band(const struct assessment *assessment, enum band before)
+void announce_band(
+    const struct assessment *assessment, const struct snapshot *snapshot, enum band before)
 {
     const struct pool_view *pool = &assessment->pools[assessment->worst];
-    char exhaustion[32] = "never";
+    char exhaustion[32] = "never", words[POOL_WORDS_SIZE];
 
     if (pool->time_to_exhaustion != NEVER)
         (void)snprintf(exhaustion, sizeof exhaustion, "%" PRIu64 "ms",
@@ -117,8 +133,9 @@ void announce_band(const struct assessment *assessment, enum band before)
     log_alert(assessment->band > before ? LOG_WARNING : LOG_NOTICE,
         "event=band band=%s before=%s pool=%s headroom=%" PRId64 " fill_rate=%" PRId64
         " time_to_exhaustion=%s",
-        band_name(assessment->band), band_name(before), pool_kind_name(pool->kind), pool->headroom,
-        pool->fill_rate, exhaustion);
+        band_name(assessment->band), band_name(before),
+        pool_words(pool->kind, pool->node, snapshot, words), pool->headroom, pool->fill_rate,
+        exhaustion);
 }
 
 void announce_vm(const char *event, const struct vm *vm)

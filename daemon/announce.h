@@ -20,7 +20,8 @@ const char *uuid_text(const uint8_t uuid[UUID_SIZE], char buffer[UUID_TEXT_SIZE]
  * an alert about the host. */
 void announce_action(const struct plan *plan, const struct action *action, const struct vm *vm,
     const struct snapshot *snapshot, int result);
-void announce_band(const struct assessment *assessment, enum band before);
+void announce_band(
+    const struct assessment *assessment, const struct snapshot *snapshot, enum band before);
 void announce_vm(const char *event, const struct vm *vm);
 
 #endif

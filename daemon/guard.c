@@ -191,7 +191,7 @@ void guard_tick(struct guard *guard, uint64_t now)
 
     guard_reckon(guard, now);
     if (guard_band(guard) != before) {
-        announce_band(&guard->plan->assessment, before);
+        announce_band(&guard->plan->assessment, guard->snapshot, before);
         guard->next_notify = now;
     }
     guard_act(guard, now);

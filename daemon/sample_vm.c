@@ -11,6 +11,7 @@
 
 #include "kernel_file.h"
 #include "process.h"
+#include "sample_binding.h"
 #include "sample_cgroup.h"
 #include "sample_process.h"
 
@@ -117,7 +118,8 @@ static int vm_read_statm(const struct vm_sampler *sampler, struct vm_snapshot *v
 
 /* A kernel without one of the fields (hugetlb, VmPin) leaves it UNKNOWN; a status that says nothing
  * of anonymous memory is none. */
-static int vm_read_status(const struct vm_sampler *sampler, struct vm_snapshot *vm)
+static int vm_read_status(
+    const struct vm_sampler *sampler, const struct host_snapshot *host, struct vm_snapshot *vm)
 {
     char text[KERNEL_FILE_TEXT];
 
@@ -125,6 +127,7 @@ static int vm_read_status(const struct vm_sampler *sampler, struct vm_snapshot *
     if (length < 0)
         text[0] = '\0';
     (void)kernel_fields_parse(text, 0, status_fields, ELEMENTSOF(status_fields), vm);
+    vm->nodes_allowed = length < 0 ? 0 : binding_parse(text, vm->wiring.backend_nodes, host);
     if (length < 0)
         return length;
     return known(vm->rss_anonymous) ? 0 : -EBADMSG;
@@ -256,7 +259,7 @@ static int vm_read_full(
         vm->cgroup_current = UNKNOWN;
     vm_read_nodes(sampler, host, vm);
     if (vm->process_state != VM_PROCESS_DEAD)
-        result = first_failure(result, vm_read_status(sampler, vm));
+        result = first_failure(result, vm_read_status(sampler, host, vm));
     return result;
 }
 

@@ -205,6 +205,7 @@ static int guest_read(struct scan *scan, int process, const struct process_stat 
         (void)snprintf(found.name, sizeof(found.name), "qemu-%d", (int)entry->pid);
     found.wiring.encrypted = facts.encrypted;
     found.wiring.shared = facts.shared;
+    found.wiring.backend_nodes = facts.backend_nodes;
     *ret_found = found;
     return 0;
 }

@@ -23,7 +23,7 @@ struct scan_found {
     struct vm_identity identity; /* uuid from the command line's -uuid, else zero */
     /* What the command line says is what it said when the guest was first met: see scan.c. */
     char name[VM_NAME_MAX];  /* from -name (guest=…), cleaned; "qemu-PID" without one */
-    struct vm_wiring wiring; /* from /proc/PID/fd; encrypted and shared from the command line */
+    struct vm_wiring wiring; /* from /proc/PID/fd; those that follow `kvm` from the command line */
     uint64_t maximum;        /* from -m (bytes); UNKNOWN where it does not say */
 };
 

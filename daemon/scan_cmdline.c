@@ -158,12 +158,32 @@ static void parse_machine(const char *list, struct cmdline_facts *facts)
     }
 }
 
-/* What an object of TYPE says; SHARE unknown where it leaves that to its default. */
-static void object_seen(const char *type, enum tristate share, struct cmdline_facts *facts)
+/* What one -object says of itself. */
+struct object {
+    char type[64];
+    enum tristate share; /* unknown where it is left to its default */
+    uint64_t nodes;      /* host-nodes= */
+    bool bind;           /* policy=bind */
+    bool cut;            /* nodes beyond what `nodes` can say */
+};
+
+static void object_add_nodes(struct object *object, uint64_t first, uint64_t last)
+{
+    if (first > last || last > 63) {
+        object->cut = true;
+        return;
+    }
+    for (uint64_t node = first; node <= last; node++)
+        object->nodes |= UINT64_C(1) << node;
+}
+
+static void object_seen(const struct object *object, struct cmdline_facts *facts)
 {
     static const char *const encrypting[] = {
         "sev-guest", "sev-snp-guest", "tdx-guest", "pef-guest", "s390-pv-guest"};
     static const char backend[] = "memory-backend-";
+    const char *type = object->type;
+    enum tristate share = object->share;
 
     for (unsigned i = 0; i < ELEMENTSOF(encrypting); i++)
         if (strcmp(type, encrypting[i]) == 0)
@@ -176,6 +196,10 @@ static void object_seen(const char *type, enum tristate share, struct cmdline_fa
         share = TRISTATE_YES;
     if (share == TRISTATE_YES)
         facts->shared = TRISTATE_YES;
+    if (object->bind && object->nodes && !object->cut)
+        facts->backend_nodes |= object->nodes;
+    else
+        facts->unbound = true;
 }
 
 static enum tristate tristate_of_word(const char *word)
@@ -186,29 +210,72 @@ static enum tristate tristate_of_word(const char *word)
     return yes ? TRISTATE_YES : TRISTATE_NO;
 }
 
+static const char *json_text(struct json_object *root, const char *key)
+{
+    struct json_object *value = NULL;
+
+    return json_object_object_get_ex(root, key, &value) &&
+                   json_object_is_type(value, json_type_string)
+               ? json_object_get_string(value)
+               : "";
+}
+
+static void object_copy_type(struct object *object, const char *type)
+{
+    if (strlen(type) < sizeof(object->type))
+        memcpy(object->type, type, strlen(type) + 1);
+}
+
 static void parse_object_json(const char *text, struct cmdline_facts *facts)
 {
-    struct json_object *type = NULL, *share = NULL, *root = NULL;
+    struct json_object *share = NULL, *nodes = NULL, *root = NULL;
+    struct object object = {.share = TRISTATE_UNKNOWN};
 
     struct json_tokener *tokener = json_tokener_new_ex(OBJECT_JSON_DEPTH);
     if (!tokener)
         return;
     root = json_tokener_parse_ex(tokener, text, (int)strlen(text));
-    if (root && json_object_object_get_ex(root, "qom-type", &type)) {
-        enum tristate shared = TRISTATE_UNKNOWN;
+    if (root) {
+        object_copy_type(&object, json_text(root, "qom-type"));
+        object.bind = strcmp(json_text(root, "policy"), "bind") == 0;
         if (json_object_object_get_ex(root, "share", &share))
-            shared = json_object_get_boolean(share) ? TRISTATE_YES : TRISTATE_NO;
-        if (json_object_is_type(type, json_type_string))
-            object_seen(json_object_get_string(type), shared, facts);
+            object.share = json_object_get_boolean(share) ? TRISTATE_YES : TRISTATE_NO;
+        size_t count = json_object_object_get_ex(root, "host-nodes", &nodes) &&
+                               json_object_is_type(nodes, json_type_array)
+                           ? json_object_array_length(nodes)
+                           : 0;
+        for (size_t i = 0; i < count; i++) {
+            struct json_object *node = json_object_array_get_idx(nodes, i);
+            int64_t id =
+                json_object_is_type(node, json_type_int) ? json_object_get_int64(node) : -1;
+            object_add_nodes(&object, (uint64_t)id, (uint64_t)id);
+        }
+        object_seen(&object, facts);
     }
     (void)json_object_put(root);
     json_tokener_free(tokener);
 }
 
+/* "2" or "0-3", and given more than once for more (qapi/opts-visitor.c). */
+static void parse_host_nodes(const char *text, struct object *object)
+{
+    uint64_t first = UNKNOWN, last;
+
+    bool number = kernel_number_parse(&text, &first);
+    last = first;
+    if (number && *text == '-') {
+        text++;
+        number = kernel_number_parse(&text, &last);
+    }
+    if (number && *text == '\0')
+        object_add_nodes(object, first, last);
+    else
+        object->cut = true;
+}
+
 static void parse_object(const char *list, struct cmdline_facts *facts)
 {
-    enum tristate share = TRISTATE_UNKNOWN;
-    char type[64] = "";
+    struct object object = {.share = TRISTATE_UNKNOWN};
     struct item item;
 
     if (*list == '{') {
@@ -216,12 +283,16 @@ static void parse_object(const char *list, struct cmdline_facts *facts)
         return;
     }
     for (bool first = true; item_next(&list, &item); first = false) {
-        if (item_is(&item, "qom-type", first) && strlen(item.value) < sizeof(type))
-            memcpy(type, item.value, strlen(item.value) + 1);
+        if (item_is(&item, "qom-type", first))
+            object_copy_type(&object, item.value);
         else if (item_is(&item, "share", false))
-            share = tristate_of_word(item.value);
+            object.share = tristate_of_word(item.value);
+        else if (item_is(&item, "policy", false))
+            object.bind = strcmp(item.value, "bind") == 0;
+        else if (item_is(&item, "host-nodes", false))
+            parse_host_nodes(item.value, &object);
     }
-    object_seen(type, share, facts);
+    object_seen(&object, facts);
 }
 
 static const struct {
@@ -272,5 +343,7 @@ void cmdline_parse(const char *text, size_t length, bool cut, struct cmdline_fac
             argument = argument_next(argument, end);
         }
     }
+    if (cut || facts.unbound)
+        facts.backend_nodes = 0;
     *ret_facts = facts;
 }

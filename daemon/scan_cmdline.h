@@ -19,6 +19,8 @@ struct cmdline_facts {
     uint64_t memory; /* -m, bytes; UNKNOWN without it */
     bool probe;      /* -machine none: asks QEMU what it can do, runs no guest */
     enum tristate encrypted, shared;
+    uint64_t backend_nodes; /* struct vm_wiring; 0 as well where a number is beyond 63 */
+    bool unbound;           /* some memory backend may lie anywhere, or where we cannot tell */
 };
 
 /* Parses LENGTH bytes of NUL-separated arguments. CUT: there was more, so that what was not found

@@ -286,8 +286,25 @@ static void migration_write(struct json_writer *writer, enum vm_migration migrat
         json_writer_bool(writer, "migrating", migration != VM_MIGRATION_NONE);
 }
 
+/* The kernel's numbers of the nodes it may allocate on; NULL is a failure. */
+static struct json_object *nodes_allowed_json(
+    const struct vm_snapshot *vm, const struct host_snapshot *host)
+{
+    struct json_object *array = json_object_new_array();
+
+    for (uint32_t i = 0; i < host->node_count && i < NODES_MAX; i++) {
+        if (!(vm->nodes_allowed >> i & 1))
+            continue;
+        if (!json_array_append(array, json_object_new_uint64(host->nodes[i].id))) {
+            json_object_put(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot *vm,
-    const struct vm_rules *rules, uint32_t node_count)
+    const struct vm_rules *rules, const struct host_snapshot *host)
 {
     json_writer_u64(writer, "rss", vm->rss);
     json_writer_u64(writer, "pinned", pinned_bytes(vm));
@@ -298,11 +315,15 @@ static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot
     memlock_write(writer, vm->memlock_hard);
     json_writer_u64(writer, "hugetlb", vm->hugetlb);
     json_writer_u64(writer, "cgroup_current", vm->cgroup_current);
-    json_writer_child(writer, "node_bytes", node_bytes_json(vm, node_count));
+    json_writer_child(writer, "node_bytes", node_bytes_json(vm, host->node_count));
+    if (vm->nodes_allowed)
+        json_writer_child(writer, "nodes_allowed", nodes_allowed_json(vm, host));
+    else
+        json_writer_null(writer, "nodes_allowed");
 }
 
 static struct json_object *vm_json(
-    const struct vm_snapshot *vm, const struct rules *rules, uint32_t node_count)
+    const struct vm_snapshot *vm, const struct rules *rules, const struct host_snapshot *host)
 {
     const struct vm_rules *own = &rules->vms[vm->slot];
     enum mode mode = rules->host.mode == MODE_ENFORCE ? own->mode : MODE_DRY_RUN;
@@ -318,7 +339,7 @@ static struct json_object *vm_json(
     json_writer_text(&writer, "state", status_vm_state(vm));
     json_writer_text(&writer, "kind", vm_kind_name(vm->kind));
     json_writer_text(&writer, "kind_reason", vm_kind_reason_name(vm->kind_reason));
-    vm_memory_write(&writer, vm, own, node_count);
+    vm_memory_write(&writer, vm, own, host);
     json_writer_child(&writer, "measures",
         words_json(vm->measures.in_force, measure_names, ELEMENTSOF(measure_names)));
     json_writer_text(&writer, "mode", mode_name(mode));
@@ -340,7 +361,7 @@ static struct json_object *vms_json(const struct snapshot *snapshot, const struc
         const struct vm_snapshot *vm = &snapshot->vms[i];
 
         assert(vm->slot < rules->vm_capacity);
-        if (!json_array_append(vms, vm_json(vm, rules, snapshot->host.node_count))) {
+        if (!json_array_append(vms, vm_json(vm, rules, &snapshot->host))) {
             json_object_put(vms);
             return NULL;
         }
@@ -353,18 +374,22 @@ struct json_object *status_json(
 {
     const struct assessment *assessment = &plan->assessment;
     const struct pool_view *budget = pool_find(plan, POOL_BUDGET, 0);
-    const char *worst = NULL;
+    const struct pool_view *worst = NULL;
     struct json_writer writer;
+    uint64_t worst_node = UNKNOWN;
 
     if (assessment->worst < assessment->pool_count && assessment->worst < POOLS_MAX)
-        worst = pool_kind_name(assessment->pools[assessment->worst].kind);
+        worst = &assessment->pools[assessment->worst];
+    if (worst && worst->kind == POOL_NODE && worst->node < NODES_MAX)
+        worst_node = snapshot->host.nodes[worst->node].id;
 
     json_writer_begin(&writer);
     json_writer_text(&writer, "version", PLIMSOLL_VERSION);
     json_writer_u64(&writer, "sequence", snapshot->sequence);
     json_writer_u64(&writer, "realtime", snapshot->realtime);
     json_writer_text(&writer, "band", band_name(assessment->band));
-    json_writer_text(&writer, "worst", worst);
+    json_writer_text(&writer, "worst", worst ? pool_kind_name(worst->kind) : NULL);
+    json_writer_u64(&writer, "worst_node", worst_node);
     json_writer_bool(&writer, "sprint", assessment->sprint);
     json_writer_child(&writer, "host", host_json(snapshot, plan, rules));
     if (budget)

@@ -24,6 +24,7 @@
  */
 #include "balloon.h"
 
+#include "node.h"
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
@@ -122,7 +123,7 @@ static void judge_round(struct decision *d, uint32_t position)
     /* It is no refusal that a guest keeps what it uses: only what it called idle it owed. */
     state->marks &= (uint16_t)~MARK_REFUSED;
     if (state->round_idle >= balloon_step(vm) && fell < state->round_idle / STUCK_DIVISOR) {
-        plan_alert_vm(d, REASON_STUCK, position, d->plan->assessment.worst);
+        plan_alert_vm(d, REASON_STUCK, position, node_worst_pool(d, position));
         state->marks |= MARK_REFUSED;
         scratch->traits |= TRAIT_REFUSED;
     }
@@ -142,9 +143,11 @@ static void correct_drift(struct decision *d, uint32_t position)
         return;
     }
     bool due = !known(state->drift_next) || d->now >= state->drift_next;
-    if (!(state->marks & MARK_SETTLED) || !due || d->plan->assessment.band == BAND_CALM)
+    uint32_t worst = node_worst_pool(d, position);
+    if (!(state->marks & MARK_SETTLED) || !due ||
+        d->plan->assessment.pools[worst].band == BAND_CALM)
         return;
-    if (balloon_ask(d, position, REASON_BALLOON_DRIFT, d->plan->assessment.worst, target, 0)) {
+    if (balloon_ask(d, position, REASON_BALLOON_DRIFT, worst, target, 0)) {
         state->drift_next = add_held(d->now, state->drift_backoff);
         state->drift_backoff = min_u64(2 * state->drift_backoff, DRIFT_BACKOFF_MAX);
     }
@@ -171,6 +174,7 @@ void balloon_verify(struct decision *d)
 struct fill {
     const struct pool_view *pool;
     bool idle_only;  /* down to what is idle, else to the minimum */
+    bool bound_only; /* who could be elsewhere, too, is not pressed for a node */
     bool enforced;   /* whose targets move: enforced guests, else those in dry run */
     uint32_t spared; /* who is busy, and of more than this priority, keeps what it uses */
     uint64_t deficit;
@@ -189,8 +193,8 @@ static bool fill_moves(const struct decision *d, const struct fill *fill, uint32
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_INFLATABLE) && !!(traits & TRAIT_ENFORCED) == fill->enforced &&
            known(d->vms[position].minimum) &&
-           (fill->pool->kind != POOL_NODE ||
-               known_or(decision_vm(d, position)->node_bytes[fill->pool->node], 0) > 0);
+           (fill->pool->kind != POOL_NODE || node_held(d, position, fill->pool->node) > 0) &&
+           (!fill->bound_only || node_confines(d, fill->pool, position));
 }
 
 static uint64_t fill_target(
@@ -276,12 +280,13 @@ static void fill_apply(struct decision *d, const struct fill *fill, uint32_t poo
 
 /* The least priority among those that can be made to give or wait, or that wait already: while
  * there are such, nobody more valuable is squeezed out of what it uses. */
-static uint32_t least_priority(const struct decision *d)
+static uint32_t least_priority(const struct decision *d, const struct fill *fill)
 {
     uint32_t least = UINT32_MAX;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         const struct vm_scratch *vm = &d->vms[i];
-        if (!(vm->traits & TRAIT_ENFORCED))
+        if (!(vm->traits & TRAIT_ENFORCED) ||
+            (fill->bound_only && !node_confines(d, fill->pool, i)))
             continue;
         bool gives = (vm->traits & TRAIT_INFLATABLE) && vm->goal > vm->minimum;
         uint32_t priority = decision_rules(d, i)->priority;
@@ -302,12 +307,13 @@ static void fill_pool(struct decision *d, uint32_t index, bool enforced)
         fill_apply(d, &fill, index);
 
     /* A node alone is no reason to press guests to their minimum while what comes next can still be
-     * placed elsewhere. */
+     * placed elsewhere: only those for whom it cannot, while one of them grows. */
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    if (pool->band < BAND_SCARCE || (pool->kind == POOL_NODE && host->band < BAND_TIGHT))
+    fill.bound_only = pool->kind == POOL_NODE && host->band < BAND_TIGHT;
+    if (pool->band < BAND_SCARCE || (fill.bound_only && !(d->confined_nodes >> pool->node & 1)))
         return;
     fill.idle_only = false;
-    fill.spared = least_priority(d);
+    fill.spared = least_priority(d, &fill);
     fill.deficit = pool_deficit(d, pool, BAND_SCARCE);
     if (fill.deficit > 0)
         fill_apply(d, &fill, index);

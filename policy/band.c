@@ -8,12 +8,14 @@
  * Tight and scarce believe only the steady fill rate, because what they begin takes minutes;
  * critical believes the fast one as soon as two samples confirm it, because it has no minutes.
  *
- * A NUMA node goes by headroom alone and at most to scarce. The snapshot does not tell who is bound
- * to a node; without a binding a full node is where the kernel put things first, and what comes
- * next goes elsewhere. Stopping or killing guests for that would be our fault alone.
+ * A NUMA node goes by headroom alone and at most to scarce, but for what those take who are bound
+ * to it (node.c): their growth counts by time as well, and makes the node critical when it, and
+ * every other node they may use, is at the edge. Stopping or killing guests for anything else that
+ * fills a node would be our fault alone.
  */
 #include "band.h"
 
+#include "node.h"
 #include "pool.h"
 
 static const struct {
@@ -51,15 +53,18 @@ uint64_t pool_leave(const struct decision *d, const struct pool_view *pool, enum
 
 uint64_t pool_enter_time(const struct decision *d, const struct pool_view *pool, enum band band)
 {
-    if (pool->kind == POOL_NODE)
+    if (pool->kind == POOL_NODE && !(d->growing_nodes >> pool->node & 1))
         return 0;
     return known_or(d->rules->host.bands[band].time, band_defaults[band].time);
 }
 
-static uint64_t exhaustion(
-    const struct pool_view *pool, const struct pool_state *state, enum band band)
+static uint64_t exhaustion(const struct decision *d, const struct pool_view *pool,
+    const struct pool_state *state, enum band band)
 {
     int64_t rate = band == BAND_CRITICAL ? rate_confirmed(&state->fill) : rate_steady(&state->fill);
+    /* What fills it goes elsewhere soon, but for a lesser part. */
+    if (pool->kind == POOL_NODE && band != BAND_CRITICAL && d->node_growth[pool->node] < rate / 2)
+        rate = 0;
     return rate_exhaustion(pool->headroom, pool_worth(pool, rate));
 }
 
@@ -72,7 +77,7 @@ static bool begins(const struct decision *d, const struct pool_view *pool,
     const struct pool_state *state, enum band band)
 {
     return at_or_below(pool->headroom, pool_enter(d, pool, band)) ||
-           exhaustion(pool, state, band) <= pool_enter_time(d, pool, band);
+           exhaustion(d, pool, state, band) <= pool_enter_time(d, pool, band);
 }
 
 static bool still_holds(const struct decision *d, const struct pool_view *pool,
@@ -81,17 +86,26 @@ static bool still_holds(const struct decision *d, const struct pool_view *pool,
     uint64_t time =
         scale_u64(pool_enter_time(d, pool, band), LEAVE_TIME_NUMERATOR, LEAVE_TIME_DENOMINATOR);
     return at_or_below(pool->headroom, pool_leave(d, pool, band)) ||
-           exhaustion(pool, state, band) <= time;
+           exhaustion(d, pool, state, band) <= time;
+}
+
+bool band_is_edge(
+    const struct decision *d, const struct pool_view *pool, const struct pool_state *state)
+{
+    return begins(d, pool, state, BAND_CRITICAL) ||
+           (state->band == BAND_CRITICAL && still_holds(d, pool, state, BAND_CRITICAL));
 }
 
 void band_advance(struct decision *d, const struct pool_view *pool, struct pool_state *state)
 {
-    enum band worst = pool->kind == POOL_NODE ? BAND_SCARCE : BAND_CRITICAL;
+    bool confined = pool->kind != POOL_NODE || (d->confined_nodes >> pool->node & 1);
+    enum band worst = confined ? BAND_CRITICAL : BAND_SCARCE;
     enum band entered = BAND_CALM, held = BAND_CALM;
     for (enum band band = worst; band > BAND_CALM && entered == BAND_CALM; band--)
         if (begins(d, pool, state, band))
             entered = band;
-    for (enum band band = state->band; band > BAND_CALM && held == BAND_CALM; band--)
+    for (enum band band = state->band < worst ? state->band : worst;
+         band > BAND_CALM && held == BAND_CALM; band--)
         if (still_holds(d, pool, state, band))
             held = band;
 
@@ -117,9 +131,15 @@ bool band_sprint(
         return false;
     int64_t burst = state->fill.burst;
     int64_t rate = pool_worth(pool, burst > pool->fill_rate ? burst : pool->fill_rate);
+    int64_t has = pool->headroom;
+    if (pool->kind == POOL_NODE) {
+        /* Below a node's floor, where others may have filled it, there is time like anywhere. */
+        rate = pool_filling(d, pool) > rate ? pool_filling(d, pool) : rate;
+        has = diff_i64(pool->available, 0);
+    }
     if (rate == 0)
         return false;
-    uint64_t left = rate_exhaustion(pool->headroom, rate);
+    uint64_t left = rate_exhaustion(has, rate);
     if (left < SPRINT_TIME)
         return true;
     return at_or_below(pool->headroom, pool_enter(d, pool, BAND_CRITICAL) / 2) &&

@@ -13,6 +13,7 @@
  */
 #include "bridge.h"
 
+#include "node.h"
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
@@ -57,7 +58,10 @@ static bool may_thaw(const struct decision *d, uint32_t position, uint64_t gaps)
         since(d->now, decision_state(d, position)->bridge_at) < PAUSE_RETRY)
         return false;
     gaps = add_held(gaps, gap_of(d, position));
-    gaps = add_held(gaps, relief_reserved(d, decision_rules(d, position)->priority));
+    if (node_bridge_room(d, position) <= gaps)
+        return false;
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    gaps = add_held(gaps, relief_reserved(d, host, decision_rules(d, position)->priority));
     for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
         const struct pool_view *pool = &d->plan->assessment.pools[i];
         uint64_t least = add_held(gaps, pool_enter(d, pool, BAND_CRITICAL));
@@ -90,7 +94,6 @@ static void tell_of_overdue(struct decision *d, uint32_t position, uint32_t pool
 
 void bridge_freezes(struct decision *d)
 {
-    uint32_t pool = d->plan->assessment.worst;
     uint64_t gaps = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_ENFORCED))
@@ -104,6 +107,7 @@ void bridge_freezes(struct decision *d)
         if (!(d->vms[i].traits & TRAIT_ENFORCED) || (d->vms[i].traits & TRAIT_IN_ACTION))
             continue;
         struct vm_state *state = decision_state(d, i);
+        uint32_t pool = node_worst_pool(d, i);
         if (!d->bridged && may_thaw(d, i, gaps)) {
             if (plan_add(d, ACTION_THAW, REASON_BRIDGE_END, i, pool)) {
                 state->bridge_at = d->now;

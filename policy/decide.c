@@ -12,6 +12,7 @@
 #include "bridge.h"
 #include "grant.h"
 #include "kill.h"
+#include "node.h"
 #include "observe.h"
 #include "oom_score.h"
 #include "pause.h"
@@ -72,21 +73,34 @@ static uint64_t wake_least(const struct decision *d, const struct pool_view *poo
     return still ? WAKE_STILL : WAKE_MIN;
 }
 
+/* A full node to which somebody is bound may stay so for ever: while none of them grows, it is
+ * looked at as where nothing moves. Nodes to which nobody is bound are no hurry. */
+static bool is_watched(const struct decision *d, const struct pool_view *pool, uint64_t *ret_least)
+{
+    *ret_least = wake_least(d, pool);
+    if (pool->kind != POOL_NODE)
+        return true;
+    if (!(d->growing_nodes >> pool->node & 1))
+        *ret_least = WAKE_STILL;
+    return d->bound_nodes >> pool->node & 1;
+}
+
 /* How long nobody has to look: until the fastest fill there can be would bring a pool to its next
  * hard threshold, less what looking and acting take (limits, inequality 4). */
 static void plan_wake(struct decision *d)
 {
     const struct assessment *assessment = &d->plan->assessment;
     uint64_t wake = WAKE_MAX;
-    for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
+    for (uint32_t i = 0; i < assessment->pool_count; i++) {
         const struct pool_view *pool = &assessment->pools[i];
-        if (!known(pool->total))
+        uint64_t least;
+        if (!known(pool->total) || !is_watched(d, pool, &least))
             continue;
         uint64_t threshold = pool->band == BAND_CRITICAL ? 0 : pool_enter(d, pool, BAND_CRITICAL);
         uint64_t headroom = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
         uint64_t left = sub_or_zero(headroom, threshold);
         uint64_t time = scale_u64(left, NSEC_PER_SEC, FILL_RATE_MAX);
-        wake = min_u64(wake, max_u64(sub_or_zero(time, WAKE_OVERHEAD), wake_least(d, pool)));
+        wake = min_u64(wake, max_u64(sub_or_zero(time, WAKE_OVERHEAD), least));
     }
     if (d->bridged)
         wake = min_u64(wake, WAKE_BRIDGE);
@@ -111,6 +125,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
 
     begin_plan(ret_plan, snapshot->time);
     observe_vms(d, advance);
+    nodes_observe(d);
     pools_assess(d, advance);
     if (!advance) {
         /* Deciding again what was decided would do it twice. */

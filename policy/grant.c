@@ -17,6 +17,7 @@
 #include "grant.h"
 
 #include "balloon.h"
+#include "node.h"
 #include "order.h"
 #include "pool.h"
 #include "relief.h"
@@ -95,11 +96,11 @@ static uint64_t upper_end(const struct decision *d, uint32_t position)
     return min_u64(max_u64(before, d->vms[position].minimum), vm->maximum);
 }
 
-static bool is_on_short_node(const struct decision *d, const struct vm_snapshot *vm)
+static bool is_on_short_node(const struct decision *d, uint32_t position)
 {
     for (uint32_t i = POOL_INDEX_NODES; i < d->plan->assessment.pool_count; i++)
         if (d->plan->assessment.pools[i].band > BAND_CALM &&
-            known_or(vm->node_bytes[i - POOL_INDEX_NODES], 0) > 0)
+            node_held(d, position, i - POOL_INDEX_NODES) > 0)
             return true;
     return false;
 }
@@ -176,7 +177,7 @@ static void grant_among(struct decision *d, uint32_t wanted, uint32_t unwanted)
         d->vms[i].traits = traits;
         if ((traits & wanted) != wanted || (traits & unwanted) || !known(d->vms[i].minimum))
             continue;
-        if (upper_end(d, i) <= d->vms[i].current || is_on_short_node(d, decision_vm(d, i)))
+        if (upper_end(d, i) <= d->vms[i].current || is_on_short_node(d, i))
             continue;
         d->vms[i].traits |= TRAIT_CANDIDATE;
         any = true;
@@ -205,7 +206,7 @@ void grant_starved(struct decision *d)
     for (uint32_t i = 0; i < count && i < STARVED_GRANTS; i++) {
         uint32_t position = d->vms[i].order;
         struct vm_scratch *vm = &d->vms[position];
-        if (vm->goal < vm->current || is_on_short_node(d, decision_vm(d, position)))
+        if (vm->goal < vm->current || is_on_short_node(d, position))
             continue;
         uint64_t withheld = resume_withheld(d, decision_rules(d, position)->priority);
         uint64_t room = sub_or_zero(d->starved_room, withheld);

@@ -19,12 +19,16 @@
  * until the bytes show or the predicted time has passed twice, and a second. A circuit breaker
  * bounds them all, and who comes back from the dead under the same uuid is not killed again.
  *
+ * On a NUMA node only guests bound to it count, as growers and as victims: what else fills it ends
+ * by itself, and a node that is full is no reason as long as none of them grows.
+ *
  * Dry run: enforced guests are chosen as if the others could not be killed, because they will not
  * be. What a dry run would have killed counts as pending for other dry-run guests alone, until
  * critical is over.
  */
 #include "kill.h"
 
+#include "node.h"
 #include "pause.h"
 #include "plan_add.h"
 #include "pool.h"
@@ -162,11 +166,12 @@ static void leak_watch(struct decision *d)
 }
 
 /* What those who cannot be paused will not take within the horizon, because they end before. */
-static uint64_t unstoppable_excess(const struct decision *d)
+static uint64_t unstoppable_excess(const struct decision *d, const struct pool_view *pool)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_USABLE) && !(d->vms[i].traits & TRAIT_PAUSABLE))
+        if ((d->vms[i].traits & TRAIT_USABLE) && !(d->vms[i].traits & TRAIT_PAUSABLE) &&
+            node_confines(d, pool, i))
             sum = add_held(sum, relief_growth_excess(d, i, HORIZON));
     return sum;
 }
@@ -177,9 +182,21 @@ static uint64_t relief_of(
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & traits) == traits &&
+        if ((d->vms[i].traits & traits) == traits && node_confines(d, pool, i) &&
             (last_too || decision_rules(d, i)->sacrifice == SACRIFICE_NORMAL))
             sum = add_held(sum, relief_kill(d, pool, i));
+    return sum;
+}
+
+/* What the guests that POOL is there for hold of it. */
+static uint64_t guests_part(const struct decision *d, const struct pool_view *pool)
+{
+    uint64_t sum = 0;
+    if (pool->kind != POOL_NODE)
+        return d->plan->assessment.guests_held;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_USABLE) && node_confines(d, pool, i))
+            sum = add_held(sum, node_held(d, i, pool->node));
     return sum;
 }
 
@@ -187,7 +204,8 @@ static uint64_t dry_run_killed(const struct decision *d, const struct pool_view 
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_USABLE) && (decision_state(d, i)->marks & MARK_KILLED_DRY))
+        if ((d->vms[i].traits & TRAIT_USABLE) && (decision_state(d, i)->marks & MARK_KILLED_DRY) &&
+            node_confines(d, pool, i))
             sum = add_held(sum, relief_kill(d, pool, i));
     return sum;
 }
@@ -201,9 +219,13 @@ static bool kill_needed(
     if (!known(pool->total) || pool->band != BAND_CRITICAL)
         return false;
     int64_t remaining = pause_remaining_fill(d, pool, dry_run);
-    int64_t possible = pause_possible(d);
+    int64_t possible = pause_possible(d, pool);
+    /* What else fills a node ends there by itself. */
+    if (pool->kind == POOL_NODE && pool_filling(d, pool) > d->confined_growth[pool->node])
+        remaining =
+            rate_sum(remaining, rate_sum(d->confined_growth[pool->node], -pool_filling(d, pool)));
     int64_t unstoppable = pool_worth(pool, rate_sum(remaining, -possible));
-    if (unstoppable == 0 && (possible > 0 || pause_settling(d)))
+    if (unstoppable == 0 && (possible > 0 || pause_settling(d) || pool->kind == POOL_NODE))
         return false;
 
     uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
@@ -218,7 +240,8 @@ static bool kill_needed(
         return false;
 
     uint64_t wanted = add_held(pool_leave(d, pool, BAND_CRITICAL), below);
-    wanted = add_held(wanted, sub_or_zero(rate_bytes(unstoppable, HORIZON), unstoppable_excess(d)));
+    wanted = add_held(
+        wanted, sub_or_zero(rate_bytes(unstoppable, HORIZON), unstoppable_excess(d, pool)));
     bool leak = leak_holds(d, pool);
     if (leak)
         wanted = add_held(wanted, rate_bytes(d->state->leak_rate, LEAK_HOLD));
@@ -228,7 +251,7 @@ static bool kill_needed(
         .deficit = max_u64(sub_or_zero(wanted, add_held(has, coming)), 1),
     };
     uint64_t used = sub_or_zero(pool->total, pool->available);
-    bool minority = pool->kind == POOL_HOST && d->plan->assessment.guests_held < used / 2 &&
+    bool minority = pool->kind != POOL_BUDGET && guests_part(d, pool) < used / 2 &&
                     relief_of(d, pool, TRAIT_KILLABLE, true) < ret_case->deficit;
     ret_case->leak = leak || minority;
     return true;
@@ -306,7 +329,8 @@ static bool mark_candidates(struct decision *d, const struct kill_case *kill, bo
         uint32_t traits = d->vms[i].traits;
         if (!(traits & TRAIT_KILLABLE) || !!(traits & TRAIT_ENFORCED) != enforced)
             continue;
-        if ((decision_state(d, i)->marks & MARK_KILLED_DRY) || relief_kill(d, kill->pool, i) == 0)
+        if ((decision_state(d, i)->marks & MARK_KILLED_DRY) || !node_confines(d, kill->pool, i) ||
+            relief_kill(d, kill->pool, i) == 0)
             continue;
         if (is_restarted(d, i)) {
             if (since(d->now, d->state->alerted[REASON_RESTARTED_VICTIM]) >= ALERT_INTERVAL &&
@@ -381,8 +405,9 @@ void kill_victim(struct decision *d)
     if (d->state->kill.identity.pid != 0)
         return;
     bool done = false;
-    if (d->rules->host.mode == MODE_ENFORCE)
-        done = kill_for(d, POOL_INDEX_HOST, true) || kill_for(d, POOL_INDEX_BUDGET, true);
-    if (!done && !kill_for(d, POOL_INDEX_HOST, false))
-        (void)kill_for(d, POOL_INDEX_BUDGET, false);
+    uint32_t pools = d->plan->assessment.pool_count;
+    for (uint32_t i = 0; i < pools && !done && d->rules->host.mode == MODE_ENFORCE; i++)
+        done = kill_for(d, i, true);
+    for (uint32_t i = 0; i < pools && !done; i++)
+        done = kill_for(d, i, false);
 }

@@ -17,11 +17,15 @@
  * what the guest takes in the time a `stop` may need, or at once in a sprint, the freeze comes on
  * top of it.
  *
+ * For a NUMA node only guests bound to it are candidates, and only their growth counts as theirs
+ * (node.c).
+ *
  * Dry run: a guest that would have been paused counts as stopped for others in dry run, so that the
  * log does not march through all of them; for enforced guests it counts as what it is, running.
  */
 #include "pause.h"
 
+#include "node.h"
 #include "order.h"
 #include "plan_add.h"
 #include "pool.h"
@@ -30,9 +34,9 @@
 int64_t pause_remaining_fill(
     const struct decision *d, const struct pool_view *pool, bool dry_run_too)
 {
-    int64_t fill = pool_worth(pool, pool->fill_rate);
+    int64_t fill = pool_filling(d, pool);
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_USABLE))
+        if (!(d->vms[i].traits & TRAIT_USABLE) || !node_confines(d, pool, i))
             continue;
         const struct vm_state *state = decision_state(d, i);
         if ((d->vms[i].traits & TRAIT_ENFORCED) && state->settling > 0)
@@ -70,21 +74,22 @@ static bool may_freeze_over(const struct decision *d, uint32_t position)
 }
 
 /* Of everybody, whether they act or are only watched. */
-static int64_t pausable_growth(const struct decision *d)
+static int64_t pausable_growth(const struct decision *d, const struct pool_view *pool)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_PAUSABLE) ||
-            ((d->vms[i].traits & TRAIT_USABLE) && decision_state(d, i)->settling > 0))
+        if (((d->vms[i].traits & TRAIT_PAUSABLE) ||
+                ((d->vms[i].traits & TRAIT_USABLE) && decision_state(d, i)->settling > 0)) &&
+            node_confines(d, pool, i))
             sum = rate_sum(sum, relief_growth(d, i) > 0 ? relief_growth(d, i) : 0);
     return sum;
 }
 
-int64_t pause_possible(const struct decision *d)
+int64_t pause_possible(const struct decision *d, const struct pool_view *pool)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_ENFORCED))
+        if (!(d->vms[i].traits & TRAIT_ENFORCED) || !node_confines(d, pool, i))
             continue;
         /* What is settling is out of the fill already. */
         bool over = decision_state(d, i)->settling == 0 && may_freeze_over(d, i);
@@ -140,7 +145,7 @@ struct need {
 static uint64_t need_of_valuable(const struct decision *d, struct need *need, uint32_t priority)
 {
     if (need->valued != priority)
-        need->valuable = relief_reserved(d, priority);
+        need->valuable = relief_reserved(d, need->pool, priority);
     need->valued = priority;
     return need->valuable;
 }
@@ -150,7 +155,8 @@ static void need_bound(const struct decision *d, struct need *need)
     int64_t known_growth = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         const struct vm_state *state = decision_state(d, i);
-        if (!(d->vms[i].traits & TRAIT_USABLE) || state->settling > 0)
+        if (!(d->vms[i].traits & TRAIT_USABLE) || state->settling > 0 ||
+            !node_confines(d, need->pool, i))
             continue;
         uint64_t excess = relief_growth_excess(d, i, STOP_TIME);
         uint64_t end = relief_growth_bytes(d, i, NEVER);
@@ -228,7 +234,8 @@ static bool has_for_stop(const struct decision *d, const struct need *need, uint
 {
     int64_t fill = need->real_fill;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_STOPPING) && !(d->vms[i].traits & TRAIT_IN_ACTION))
+        if ((d->vms[i].traits & TRAIT_STOPPING) && !(d->vms[i].traits & TRAIT_IN_ACTION) &&
+            node_confines(d, need->pool, i))
             fill = rate_sum(fill, decision_state(d, i)->settling);
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     return has >= add_held(less, add_held(rate_bytes(fill, STOP_TIME), need->critical));
@@ -309,7 +316,7 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
 static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 {
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if (may_freeze_over(d, i) &&
+        if (may_freeze_over(d, i) && node_confines(d, need->pool, i) &&
             !has_for_stop(d, need, need_of_valuable(d, need, decision_rules(d, i)->priority)) &&
             !pause_one(d, i, index))
             return false;
@@ -325,14 +332,14 @@ static void pause_for(struct decision *d, uint32_t index)
     struct need need = need_of(d, pool);
     if (!freeze_over(d, index, &need))
         return;
-    int64_t fill = pool_worth(pool, pool->fill_rate), all = pausable_growth(d);
+    int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool);
     bool real_done = d->paused && !sprint, dry_done = false;
     uint32_t count = order_sort(d, TRAIT_PAUSABLE, pauses_before);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
-        if (!is_candidate(d, position) || !makes_difference(d, position, fill, all) ||
-            (enforced ? real_done : dry_done))
+        if (!is_candidate(d, position) || !node_confines(d, pool, position) ||
+            !makes_difference(d, position, fill, all) || (enforced ? real_done : dry_done))
             continue;
         if (!is_short(d, &need, position)) {
             real_done = real_done || enforced;
@@ -349,6 +356,6 @@ static void pause_for(struct decision *d, uint32_t index)
 
 void pause_growers(struct decision *d)
 {
-    pause_for(d, POOL_INDEX_HOST);
-    pause_for(d, POOL_INDEX_BUDGET);
+    for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
+        pause_for(d, i);
 }

@@ -5,7 +5,7 @@
 
 #include "state.h"
 
-/* Pauses or freezes growers for each critical pool. */
+/* Pauses or freezes growers for each critical pool; for a node, of those bound to it. */
 void pause_growers(struct decision *d);
 
 /* A pause has been decided that the rates do not show yet. */
@@ -16,7 +16,7 @@ bool pause_settling(const struct decision *d);
 int64_t pause_remaining_fill(
     const struct decision *d, const struct pool_view *pool, bool dry_run_too);
 
-/* Growth that could still be stopped by pausing enforced guests. */
-int64_t pause_possible(const struct decision *d);
+/* Growth in POOL that could still be stopped by pausing enforced guests. */
+int64_t pause_possible(const struct decision *d, const struct pool_view *pool);
 
 #endif

@@ -8,11 +8,15 @@
  * budget  the operator's figure less what all guests hold; its fill rate is the guests' growth, so
  *         that a guest that appears, or goes, is a step and no rate, and so is what a balloon of
  *         ours brings back.
- * node    the node's own available memory, with the host's floor by its share of the total.
+ * node    the node's own available memory, and swap likewise, which serves whatever node is short,
+ *         with the host's floor by its share of the total. Below
+ *         the floor its available memory may stand still while bound guests go on growing, so there
+ *         it fills by what they grow.
  */
 #include "pool.h"
 
 #include "band.h"
+#include "node.h"
 
 uint64_t pool_capacity(const struct pool_view *pool)
 {
@@ -21,7 +25,10 @@ uint64_t pool_capacity(const struct pool_view *pool)
 
 int64_t pool_worth(const struct pool_view *pool, int64_t rate)
 {
-    uint64_t ignored = max_u64(FILL_IGNORED, pool_capacity(pool) / FILL_IGNORED_DIVISOR);
+    uint64_t ignored = FILL_IGNORED;
+    /* Of a node only the fill by guests matters, and they are not noisy. */
+    if (pool->kind != POOL_NODE)
+        ignored = max_u64(ignored, pool_capacity(pool) / FILL_IGNORED_DIVISOR);
     return rate > 0 && (uint64_t)rate > ignored ? rate : 0;
 }
 
@@ -69,6 +76,22 @@ static uint64_t host_memory(const struct host_snapshot *host)
     return add_held(host->available, shrinkable);
 }
 
+/* Fills what is available with MEMORY and swap, and measures the rate. */
+static void note_memory(const struct decision *d, struct pool_state *state, struct pool_view *pool,
+    uint64_t memory, bool advance)
+{
+    const struct host_snapshot *host = &d->snapshot->host;
+    pool->available = add_held(memory, usable_swap(host, host->swap_free));
+    if (!advance)
+        return;
+    uint64_t before = known(state->memory)
+                          ? add_held(state->memory, usable_swap(host, state->swap_free))
+                          : pool->available;
+    rate_update(&state->fill, d->now, diff_i64(before, pool->available));
+    state->memory = memory;
+    state->swap_free = host->swap_free;
+}
+
 static void assess_host(struct decision *d, struct pool_view *pool, bool advance)
 {
     const struct host_snapshot *host = &d->snapshot->host;
@@ -80,15 +103,7 @@ static void assess_host(struct decision *d, struct pool_view *pool, bool advance
     uint64_t memory = host_memory(host);
     pool->total = host->total;
     pool->floor = host_floor(d);
-    pool->available = add_held(memory, usable_swap(host, host->swap_free));
-    if (advance) {
-        uint64_t before = known(state->memory)
-                              ? add_held(state->memory, usable_swap(host, state->swap_free))
-                              : pool->available;
-        rate_update(&state->fill, d->now, diff_i64(before, pool->available));
-        state->memory = memory;
-        state->swap_free = host->swap_free;
-    }
+    note_memory(d, state, pool, memory, advance);
 }
 
 static void assess_budget(struct decision *d, struct pool_view *pool, bool advance)
@@ -133,16 +148,19 @@ static void assess_node(struct decision *d, uint32_t index, struct pool_view *po
     }
     pool->total = node->total;
     pool->floor = min_u64(scale_u64(host->floor, node->total, host->total), node->total);
-    pool->available = node->available;
-    if (advance) {
-        uint64_t before = known_or(state->memory, pool->available);
-        rate_update(&state->fill, d->now, diff_i64(before, pool->available));
-        state->memory = pool->available;
-    }
+    note_memory(d, state, pool, node->available, advance);
+}
+
+int64_t pool_filling(const struct decision *d, const struct pool_view *pool)
+{
+    int64_t fill = pool_worth(pool, pool->fill_rate);
+    if (pool->kind != POOL_NODE || pool->headroom > 0 || d->confined_growth[pool->node] <= fill)
+        return fill;
+    return d->confined_growth[pool->node];
 }
 
 /* The parts of a view that follow from the others. */
-static void derive(struct decision *d, uint32_t index, bool advance)
+static void derive(struct decision *d, uint32_t index)
 {
     struct pool_view *pool = &d->plan->assessment.pools[index];
     struct pool_state *state = &d->state->pools[index];
@@ -158,9 +176,8 @@ static void derive(struct decision *d, uint32_t index, bool advance)
         pool->headroom = diff_i64(pool->total, d->budget_held);
     pool->fill_rate = rate_confirmed(&state->fill);
     pool->time_to_exhaustion = rate_exhaustion(pool->headroom, pool_worth(pool, pool->fill_rate));
-    if (advance)
-        band_advance(d, pool, state);
-    pool->band = state->band;
+    if (pool->kind == POOL_NODE && band_is_edge(d, pool, state))
+        node_mark_short(d, pool->node);
 }
 
 void pools_assess(struct decision *d, bool advance)
@@ -175,13 +192,21 @@ void pools_assess(struct decision *d, bool advance)
     for (uint32_t i = 0; i < nodes; i++)
         assess_node(d, i, &assessment->pools[POOL_INDEX_NODES + i], advance);
 
+    for (uint32_t i = 0; i < assessment->pool_count; i++)
+        derive(d, i);
+    nodes_confine(d);
     assessment->worst = POOL_INDEX_HOST;
     for (uint32_t i = 0; i < assessment->pool_count; i++) {
-        derive(d, i, advance);
-        if (assessment->pools[i].band > assessment->pools[assessment->worst].band)
+        struct pool_view *pool = &assessment->pools[i];
+        struct pool_state *state = &d->state->pools[i];
+        if (!known(pool->total))
+            continue;
+        if (advance)
+            band_advance(d, pool, state);
+        pool->band = state->band;
+        if (pool->band > assessment->pools[assessment->worst].band)
             assessment->worst = i;
-        assessment->sprint =
-            assessment->sprint || band_sprint(d, &assessment->pools[i], &d->state->pools[i]);
+        assessment->sprint = assessment->sprint || band_sprint(d, pool, state);
     }
     assessment->band = assessment->pools[assessment->worst].band;
 }

@@ -26,6 +26,9 @@ uint64_t pool_enter_time(const struct decision *d, const struct pool_view *pool,
 /* RATE where it is worth a forecast, else 0. */
 int64_t pool_worth(const struct pool_view *pool, int64_t rate);
 
+/* The rate by which POOL fills, where it is worth a forecast, else 0. */
+int64_t pool_filling(const struct decision *d, const struct pool_view *pool);
+
 /* Memory the pool has beyond where BAND is left: what may be given away without falling into it. 0
  * while unmeasured. */
 uint64_t pool_room(const struct decision *d, const struct pool_view *pool, enum band band);

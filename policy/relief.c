@@ -12,6 +12,8 @@
  */
 #include "relief.h"
 
+#include "node.h"
+
 uint64_t relief_balloon(
     const struct decision *d, const struct pool_view *pool, uint32_t position, uint64_t target)
 {
@@ -19,10 +21,9 @@ uint64_t relief_balloon(
     uint64_t relief = sub_or_zero(d->vms[position].resident, target);
     if (pool->kind != POOL_NODE)
         return relief;
-    uint64_t there = vm->node_bytes[pool->node];
-    if (!known(there) || !known(vm->rss) || vm->rss == 0)
+    if (!known(vm->rss) || vm->rss == 0)
         return 0;
-    return scale_u64(relief, min_u64(there, vm->rss), vm->rss);
+    return scale_u64(relief, node_held(d, position, pool->node), vm->rss);
 }
 
 uint64_t relief_balloons_pending(
@@ -55,7 +56,7 @@ uint64_t relief_kill(const struct decision *d, const struct pool_view *pool, uin
     case POOL_BUDGET:
         return d->vms[position].held;
     case POOL_NODE:
-        freed = min_u64(freed, known_or(vm->node_bytes[pool->node], 0));
+        freed = min_u64(freed, node_held(d, position, pool->node));
         break;
     }
     return min_u64(freed, scale_u64(kill_rate(vm), HORIZON, NSEC_PER_SEC));
@@ -91,12 +92,13 @@ uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint6
     return sub_or_zero(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
 }
 
-uint64_t relief_reserved(const struct decision *d, uint32_t priority)
+uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool, uint32_t priority)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         uint32_t traits = d->vms[i].traits;
-        if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority)
+        if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority ||
+            !node_confines(d, pool, i))
             continue;
         int64_t growth =
             traits & TRAIT_PAUSED ? decision_state(d, i)->growth_before : relief_growth(d, i);

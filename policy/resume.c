@@ -15,10 +15,14 @@
  * will, and beside what balloons keep from more valuable guests that starve; the next is not
  * resumed before the last has had time to show what it takes. Who cannot be resumed, because its
  * monitor is silent or a `stop` is on its way, reserves nothing.
+ *
+ * Who is bound to NUMA nodes needs that room there, too. While it waits for its nodes alone it
+ * holds up only lesser guests that are bound to one of them.
  */
 #include "resume.h"
 
 #include "grant.h"
+#include "node.h"
 #include "order.h"
 #include "plan_add.h"
 #include "pool.h"
@@ -84,19 +88,30 @@ static uint64_t starved_before(const struct decision *d, uint32_t position)
     return sum;
 }
 
+/* Host or budget, or the nodes it is bound to, are. */
+static bool is_critical_for(const struct decision *d, uint32_t position)
+{
+    const struct pool_view *pools = d->plan->assessment.pools;
+    return pools[POOL_INDEX_HOST].band == BAND_CRITICAL ||
+           pools[POOL_INDEX_BUDGET].band == BAND_CRITICAL ||
+           node_band(d, position) == BAND_CRITICAL;
+}
+
 /* ROOM is what the more valuable who wait have left of it. */
 static bool fits(const struct decision *d, uint32_t position, uint64_t room, bool first)
 {
     const struct vm_state *state = decision_state(d, position);
     uint64_t all = take_all(d, position);
-    if (d->plan->assessment.band < BAND_CRITICAL && known(all) && all <= room && room > 0)
+    bool critical = is_critical_for(d, position);
+    if (!critical && known(all) && all <= room && room > 0)
         return true;
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
     if (!first || !due)
         return false;
     /* With all that it can ever take the floor is still not touched. */
-    return relief_room_in(d, position) <= d->last_room ||
-           (d->plan->assessment.band < BAND_CRITICAL && room > 0 && take_soon(d, position) <= room);
+    uint64_t last = min_u64(d->last_room, node_last_room(d, position));
+    return relief_room_in(d, position) <= last ||
+           (!critical && room > 0 && take_soon(d, position) <= room);
 }
 
 /* Critical is left late; where nothing fills, who cannot reach the floor need not wait for that. */
@@ -110,8 +125,10 @@ static bool is_still(const struct decision *d, const struct pool_view *pool)
 static bool bands_allow(const struct decision *d)
 {
     const struct pool_view *pools = d->plan->assessment.pools;
+    bool critical = pools[POOL_INDEX_HOST].band == BAND_CRITICAL ||
+                    pools[POOL_INDEX_BUDGET].band == BAND_CRITICAL;
     return known(pools[POOL_INDEX_HOST].total) &&
-           (d->plan->assessment.band < BAND_CRITICAL ||
+           (!critical ||
                (is_still(d, &pools[POOL_INDEX_HOST]) && is_still(d, &pools[POOL_INDEX_BUDGET])));
 }
 
@@ -155,16 +172,29 @@ uint64_t resume_withheld(const struct decision *d, uint32_t priority)
     return sum;
 }
 
+/* On the nodes it is bound to, for what it is likely to take soon. */
+static bool nodes_have_room(const struct decision *d, uint32_t position)
+{
+    uint64_t room = node_room(d, position);
+    return room == NEVER || (room > 0 && take_soon(d, position) <= room);
+}
+
 void resume_guests(struct decision *d)
 {
     uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resumes_before);
     bool busy = since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
     uint64_t room = d->resume_room;
+    uint32_t awaited = 0; /* nodes that more valuable ones wait for */
     bool first = true, resumed = false;
     for (uint32_t i = 0; i < count && !busy && !resumed; i++) {
         uint32_t position = d->vms[i].order;
         if (!may_resume(d, position))
             continue;
+        uint32_t binding = node_binding(d, position);
+        if ((binding & awaited) || !nodes_have_room(d, position)) {
+            awaited |= binding;
+            continue;
+        }
         uint64_t left = sub_or_zero(room, starved_before(d, position));
         if (fits(d, position, left, first))
             resumed = resume_one(d, position);

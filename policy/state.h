@@ -156,12 +156,19 @@ struct decision {
     int64_t guests_fast, guests_slow; /* growth of all guests by both estimators */
     int64_t budget_fast, budget_slow; /* the same without what our balloons bring back */
     uint64_t budget_held;             /* of all guests, with last known values */
-    uint64_t room;         /* memory that calm does not need and nobody has been given yet */
-    uint64_t starved_room; /* the same above scarce, for those that starve */
-    uint64_t resume_room;  /* the same above critical, for a resume */
-    uint64_t last_room;    /* the same above the floor, for who cannot take all of it */
-    bool paused;           /* this plan pauses or freezes somebody for real */
-    bool bridged;          /* this plan thaws somebody for a `stop` */
+    uint64_t room;           /* memory that calm does not need and nobody has been given yet */
+    uint64_t starved_room;   /* the same above scarce, for those that starve */
+    uint64_t resume_room;    /* the same above critical, for a resume */
+    uint64_t last_room;      /* the same above the floor, for who cannot take all of it */
+    uint32_t all_nodes;      /* bit i: host.nodes[i], here and below */
+    uint32_t bound_nodes;    /* some guest is bound to it (node.c) */
+    uint32_t growing_nodes;  /* … and grows */
+    uint32_t short_nodes;    /* at the edge: critical, if anybody is bound to it */
+    uint32_t confined_nodes; /* some guest grows that is bound to this and other short ones */
+    int64_t node_growth[NODES_MAX];     /* of the guests bound to it */
+    int64_t confined_growth[NODES_MAX]; /* … who have no other node left */
+    bool paused;                        /* this plan pauses or freezes somebody for real */
+    bool bridged;                       /* this plan thaws somebody for a `stop` */
 };
 
 static inline const struct vm_snapshot *decision_vm(const struct decision *d, uint32_t position)

@@ -207,11 +207,13 @@ static int vms_print(struct json_object *vms, const struct status_style *style, 
 static void heading_print(struct json_object *status, const struct status_style *style, FILE *out)
 {
     struct json_object *host = field_get(status, "host");
-    char band[FIELD_MAX], mode[FIELD_MAX], worst[FIELD_MAX];
+    char band[FIELD_MAX], mode[FIELD_MAX], worst[FIELD_MAX], node[FIELD_MAX] = "";
     bool dry = field_is(host, "mode", "dry-run");
 
     (void)field_text(status, "band", band);
     (void)field_text(status, "worst", worst);
+    if (known(field_u64(status, "worst_node")))
+        (void)snprintf(node, sizeof(node), " %u", (unsigned)field_u64(status, "worst_node"));
     (void)field_text(host, "mode", mode);
     if (dry)
         fprintf(out, "%sDRY RUN: the guard decides and reports, but touches nothing.%s\n",
@@ -219,7 +221,7 @@ static void heading_print(struct json_object *status, const struct status_style 
     if (field_is(status, "band", "calm"))
         fprintf(out, "Band calm; mode %.32s.\n\n", mode);
     else
-        fprintf(out, "Band %.32s, by the %.32s; mode %.32s.\n\n", band, worst, mode);
+        fprintf(out, "Band %.32s, by the %.32s%.16s; mode %.32s.\n\n", band, worst, node, mode);
 }
 
 int status_view_print(struct json_object *status, const struct status_style *style, FILE *out)

@@ -39,8 +39,9 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  * far as guests starve for want of it, above where scarce is left; only
  * elastic guests, and self-deflating ones by free page reporting, are inflated; destructive actions
  * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
- * equal inputs give equal plans. NUMA nodes go at most to BAND_SCARCE: nobody is paused or killed
- * for a node alone, since the snapshot does not tell who is bound to it.
+ * equal inputs give equal plans. For a NUMA node nobody is asked who has no memory there, and
+ * nobody is paused or killed who is not bound to it; it goes to BAND_CRITICAL only while such a
+ * guest grows that has no other node left.
  */
 void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);

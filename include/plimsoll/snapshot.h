@@ -17,7 +17,7 @@
 
 /* NUMA nodes watched one by one. Linux allows 1024; the largest x86 hosts in service show 32 (two
  * sockets, L3 as NUMA). Memory of nodes beyond it still counts in the host's own figures. */
-#define NODES_MAX 32
+#define NODES_MAX 32 /* and no more than nodes_allowed has bits */
 /* Longest VM name kept, with its NUL; a longer one is cut. libvirt allows about 250 bytes, but no
  * decision depends on the name's tail: identity is never the name. */
 #define VM_NAME_MAX 128
@@ -194,6 +194,9 @@ struct vm_wiring {
     enum tristate kvm;    /* anon_inode:kvm-vm is open; NO is software emulation */
     enum tristate encrypted;
     enum tristate shared; /* guest RAM is a shared mapping (memfd, file, hugetlbfs share=on) */
+    /* Bit n: the kernel's node n is among those that its memory backends, all of them, are bound to
+     * (host-nodes= with policy=bind). 0: not all are, or nobody knows. */
+    uint64_t backend_nodes;
 };
 
 /* Measures in force on one VM, from the ledger. Bits. */
@@ -241,7 +244,14 @@ struct vm_snapshot {
     uint64_t locked, pinned;             /* VmLck, VmPin */
     uint64_t memlock_soft, memlock_hard; /* NEVER - 1 or more: unlimited (RLIM_INFINITY) */
     uint64_t cgroup_current;             /* memory charged to its cgroup */
-    uint64_t node_bytes[NODES_MAX];      /* by index into host.nodes; UNKNOWN where nobody says */
+    /* Of its anonymous and shared memory, by index into host.nodes (memory.numa_stat of its
+     * cgroup); UNKNOWN where nobody says. */
+    uint64_t node_bytes[NODES_MAX];
+    /* Bit i: it may allocate on host.nodes[i], by its cpuset (Mems_allowed_list of
+     * /proc/PID/status, where libvirt's numatune strict and restrictive show) and by the
+     * host-nodes= of its memory backends, where all of them have policy=bind. 0: nobody knows. A
+     * policy that only prefers nodes, and one set by numactl, are not in it. */
+    uint32_t nodes_allowed;
     int32_t oom_score_adj;
 
     uint64_t maximum; /* guest RAM with pluggable part that is plugged; the balloon's upper end */

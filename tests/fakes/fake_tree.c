@@ -172,7 +172,7 @@ static void process_write_status(struct fake_tree *tree, const struct fake_proce
         "Name:\tqemu\nState:\tS (sleeping)\nVmPeak:\t %llu kB\nVmLck:\t    1024 kB\n"
         "VmPin:\t    2048 kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t     256 kB\n"
         "RssShmem:\t     512 kB\nVmPTE:\t      48 kB\nVmSwap:\t      96 kB\n"
-        "HugetlbPages:\t    4096 kB\nThreads:\t3\n",
+        "HugetlbPages:\t    4096 kB\nThreads:\t3\nMems_allowed_list:\t0-1\n",
         rss * 2, rss, rss - 768);
     process_write(tree, process->pid, "status", text);
 }

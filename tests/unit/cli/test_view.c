@@ -105,6 +105,15 @@ START_TEST(test_none)
 }
 END_TEST
 
+START_TEST(test_node_named)
+{
+    render("{\"band\":\"critical\",\"worst\":\"node\",\"worst_node\":8,\"host\":{\"mode\":"
+           "\"enforce\"},\"vms\":[]}",
+        80, false);
+    assert_has("Band critical, by the node 8; mode enforce.\n");
+}
+END_TEST
+
 START_TEST(test_one)
 {
     char *text = document(1, "web", "dry-run", "");
@@ -249,6 +258,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, NULL, teardown);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_none);
+    tcase_add_test(tcase, test_node_named);
     tcase_add_test(tcase, test_one);
     tcase_add_test(tcase, test_widths);
     tcase_add_test(tcase, test_wide_names);

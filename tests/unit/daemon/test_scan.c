@@ -91,7 +91,7 @@ START_TEST(finds_a_guest_with_all_its_facts)
 {
     static const char *const arguments[] = {emulator, "-name", "guest=web,debug-threads=on",
         "-uuid", "01234567-89ab-cdef-0123-456789abcdef", "-m", "size=2G", "-object",
-        "memory-backend-memfd,id=m,share=on", NULL};
+        "memory-backend-memfd,id=m,share=on,host-nodes=1,policy=bind", NULL};
     static const uint8_t uuid[] = {0x01, 0x23, 0x45, 0x67};
 
     if (skip_unless_root())
@@ -116,6 +116,7 @@ START_TEST(finds_a_guest_with_all_its_facts)
     ck_assert_uint_eq(found[0].wiring.vdpa, 1);
     ck_assert_int_eq(found[0].wiring.kvm, TRISTATE_YES);
     ck_assert_int_eq(found[0].wiring.shared, TRISTATE_YES);
+    ck_assert_uint_eq(found[0].wiring.backend_nodes, 2);
     ck_assert_int_eq(found[0].wiring.encrypted, TRISTATE_NO);
 }
 END_TEST

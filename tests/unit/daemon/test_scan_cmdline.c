@@ -131,6 +131,46 @@ START_TEST(kind)
 }
 END_TEST
 
+#define RAM "qemu|-object|memory-backend-ram,id=m,size=1G,"
+#define JSON_RAM "qemu|-object|{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\","
+
+static const struct {
+    const char *arguments;
+    uint64_t nodes;
+} bindings[] = {
+    /* as libvirt 9.0 writes it for numatune strict */
+    {JSON_RAM "\"size\":1073741824,\"host-nodes\":[0],\"policy\":\"bind\"}", 1},
+    {JSON_RAM "\"host-nodes\":[1,3],\"policy\":\"bind\"}", 10},
+    {JSON_RAM "\"host-nodes\":[0],\"policy\":\"preferred\"}", 0},
+    {JSON_RAM "\"host-nodes\":[0]}", 0},
+    {JSON_RAM "\"host-nodes\":[64],\"policy\":\"bind\"}", 0},
+    {JSON_RAM "\"host-nodes\":[0,-1],\"policy\":\"bind\"}", 0},
+    {JSON_RAM "\"host-nodes\":[\"0\"],\"policy\":\"bind\"}", 0},
+    {JSON_RAM "\"host-nodes\":0,\"policy\":\"bind\"}", 0},
+    {JSON_RAM "\"host-nodes\":[0],\"policy\":[1]}", 0},
+    {RAM "host-nodes=0,policy=bind", 1},
+    {RAM "policy=bind,host-nodes=1-2", 6},
+    {RAM "policy=bind,host-nodes=0,host-nodes=63", UINT64_C(1) << 63 | 1},
+    {RAM "host-nodes=0-64,policy=bind", 0},
+    {RAM "host-nodes=0-99999999999999,policy=bind", 0},
+    {RAM "host-nodes=2-1,policy=bind", 0},
+    {RAM "host-nodes=0x,policy=bind", 0},
+    {RAM "host-nodes=,policy=bind", 0},
+    {RAM "policy=bind", 0},
+    {RAM "host-nodes=0,policy=interleave", 0},
+    {RAM "host-nodes=0,policy=bind|-object|memory-backend-ram,id=n,host-nodes=1,policy=bind", 3},
+    {RAM "host-nodes=0,policy=bind|-object|memory-backend-ram,id=n", 0},
+    {RAM "host-nodes=0,policy=bind|-object|rng-random,id=r", 1},
+    {"qemu|-m|1G", 0},
+};
+
+START_TEST(binding)
+{
+    ck_assert_uint_eq(parse(bindings[_i].arguments, false).backend_nodes, bindings[_i].nodes);
+    ck_assert_uint_eq(parse(bindings[_i].arguments, true).backend_nodes, 0);
+}
+END_TEST
+
 START_TEST(what_was_cut_off_is_unknown)
 {
     struct cmdline_facts facts = parse("qemu|-m|5", true);
@@ -215,6 +255,7 @@ int main(void)
     tcase_add_loop_test(tests, memory, 0, (int)ELEMENTSOF(memories));
     tcase_add_test(tests, uuid);
     tcase_add_loop_test(tests, kind, 0, (int)ELEMENTSOF(kinds));
+    tcase_add_loop_test(tests, binding, 0, (int)ELEMENTSOF(bindings));
     tcase_add_test(tests, what_was_cut_off_is_unknown);
     tcase_add_test(tests, noise);
     tcase_add_loop_test(tests, clean, 0, (int)ELEMENTSOF(cleaned));

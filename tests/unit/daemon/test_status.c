@@ -177,6 +177,7 @@ static void fill(void)
         .balloon_target = 5 * GIB,
         .balloon_before = 8 * GIB};
     vm->node_bytes[1] = 12;
+    vm->nodes_allowed = 2;
 }
 
 START_TEST(test_known)
@@ -215,10 +216,16 @@ START_TEST(test_known)
                                  "\"before\":8589934592}");
     assert_json("vms.2.measures", "[\"balloon\",\"oom-score\"]");
     assert_json("vms.2.node_bytes", "[null,12]");
+    assert_json("vms.2.nodes_allowed", "[8]");
+    assert_json("vms.0.nodes_allowed", "null");
+    assert_json("worst_node", "null");
     /* The guest's class may act, the host's mode forbids it. */
     assert_json("vms.2.mode", "\"dry-run\"");
     rules->host.mode = MODE_ENFORCE;
+    plan->assessment.worst = 3;
     make();
+    assert_json("worst", "\"node\"");
+    assert_json("worst_node", "8");
     assert_json("vms.2.mode", "\"enforce\"");
     /* A limit that is one; unlimited is no number. */
     snapshot->vms[2].memlock_hard = 64 * MIB;

@@ -89,6 +89,7 @@ START_TEST(calm_host_is_seen_whole)
     ck_assert_uint_eq(vm.rss, 4 * GIB);
     ck_assert_uint_eq(vm.maximum, 8 * GIB);
     ck_assert_int_eq(vm.kind, VM_KIND_RIGID);
+    ck_assert_uint_eq(vm.nodes_allowed, 3);
     ck_assert_int_eq(host.guard->plan->assessment.band, BAND_CALM);
     fake_host_end(&host);
 }

@@ -109,6 +109,15 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
     return number;
 }
 
+unsigned story_guest_at(
+    struct story *story, uint64_t maximum, uint64_t wants, uint32_t home, uint32_t bound)
+{
+    unsigned number = story_guest(story, maximum, wants);
+    story->guests[number].home = home;
+    story->guests[number].bound = bound;
+    return number;
+}
+
 /* ---- physics ---- */
 
 /* What a guest's kernel keeps for itself: growth stalls before the last page is taken. */
@@ -225,6 +234,8 @@ static void show(struct story *story, bool tiered)
     enum band band = story->plan->assessment.band;
     uint64_t interval = band == BAND_CALM ? NSEC_PER_MINUTE : (uint64_t)NSEC_PER_SEC;
     snapshot->sequence++;
+    if (story->node_count > 0)
+        story_place(story);
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         struct vm_snapshot *vm = &snapshot->vms[i];
         struct story_guest *guest = &story->guests[vm->slot];
@@ -233,6 +244,8 @@ static void show(struct story *story, bool tiered)
             guest->next_look = now + look_interval[band];
             vm->sampled = now;
             vm->rss = vm->rss_anonymous = guest->touched + guest->overhead;
+            if (story->node_count > 0)
+                story_show_nodes(story, vm);
         }
         bool answers = !tiered || !(vm->measures.in_force & VM_MEASURE_PAUSE);
         if (!tiered || (answers && now >= guest->last_statistics + interval)) {

@@ -31,6 +31,8 @@ struct story_guest {
     uint64_t finished;                   /* when it had all it wanted; 0: not yet */
     uint64_t stop_done, freeze_done, resume_done, kill_done; /* acts on their way take hold */
     uint64_t next_look, last_statistics;
+    uint32_t home, bound; /* node it fills first; bits of those it is bound to, 0: none */
+    uint64_t on_node[NODES_MAX];
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned turns; /* changes of the balloon's direction */
     int direction;
@@ -50,6 +52,9 @@ struct story {
     uint64_t next_look;     /* story_live() */
     int64_t headroom_least; /* of host and budget, at any look */
     unsigned alerts[REASON_COUNT];
+    uint32_t node_count; /* 0: where memory lies is not part of the story */
+    uint64_t node_other[NODES_MAX], node_least[NODES_MAX]; /* not the guests'; least available */
+    uint64_t node_overrun; /* bytes that bound guests took where nothing was left */
     struct story_guest guests[STORY_GUESTS];
 };
 
@@ -61,6 +66,15 @@ struct story *story_free(struct story *story);
 unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants);
 struct vm_snapshot *story_vm(struct story *story, unsigned guest);
 struct vm_rules *story_rules(struct story *story, unsigned guest);
+
+/* Splits the host evenly into COUNT nodes, and `other` with it; before any guest is added. */
+void story_nodes(struct story *story, uint32_t count);
+/* Adds a guest at home on node HOME; BOUND are the bits of the nodes it is bound to, 0: none. */
+unsigned story_guest_at(
+    struct story *story, uint64_t maximum, uint64_t wants, uint32_t home, uint32_t bound);
+/* The physics of it, for story.c: moves memory, and shows where VM's lies. */
+void story_place(struct story *story);
+void story_show_nodes(struct story *story, struct vm_snapshot *vm);
 
 /* Lets TIME pass in steps of STEP, deciding and acting after each. */
 void story_run(struct story *story, uint64_t time, uint64_t step);

@@ -12,6 +12,7 @@
 
 #include "story.h"
 #include "suite.h"
+#include "world.h"
 
 #define CAPACITY 8
 #define STEPS 6
@@ -19,195 +20,6 @@
 /* With at least so many cases every kind of action must have been seen. */
 #define CASES_TELLING 2000
 #define SEED_DEFAULT 20240229
-
-static uint64_t random_state;
-
-/* xorshift64*, Vigna 2014 */
-static uint64_t draw(void)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * UINT64_C(2685821657736338717);
-}
-
-static uint64_t draw_below(uint64_t bound)
-{
-    return draw() % bound;
-}
-
-/* Mostly sizes as they are, sometimes nothing, all, or nobody knows. */
-static uint64_t draw_size(uint64_t largest)
-{
-    switch (draw_below(24)) {
-    case 0:
-        return UNKNOWN;
-    case 1:
-        return 0;
-    case 2:
-        return UNKNOWN - 1;
-    case 3:
-        return largest;
-    case 4:
-        return draw();
-    }
-    return draw_below(largest + 1);
-}
-
-struct world {
-    struct snapshot *snapshot;
-    struct rules *rules;
-    void *state, *copy;
-    struct policy_scratch *scratch;
-    struct plan *plan, *again;
-};
-
-static void *allocate(size_t size)
-{
-    void *memory = calloc(1, size);
-    ck_assert_ptr_nonnull(memory);
-    return memory;
-}
-
-static struct world world_new(uint32_t capacity)
-{
-    struct world world = {
-        .snapshot = allocate(snapshot_size(capacity)),
-        .rules = allocate(rules_size(capacity)),
-        .state = allocate(policy_state_size(capacity)),
-        .copy = allocate(policy_state_size(capacity)),
-        .scratch = policy_scratch_init(allocate(policy_scratch_size(capacity)), capacity),
-        .plan = allocate(plan_size(capacity)),
-        .again = allocate(plan_size(capacity)),
-    };
-    world.snapshot->vm_capacity = world.rules->vm_capacity = capacity;
-    world.plan->action_capacity = world.again->action_capacity = plan_action_capacity(capacity);
-    return world;
-}
-
-static void world_free(struct world *world)
-{
-    free(world->snapshot);
-    free(world->rules);
-    free(world->state);
-    free(world->copy);
-    free(world->scratch);
-    free(world->plan);
-    free(world->again);
-}
-
-static struct amount draw_amount(uint64_t largest)
-{
-    switch (draw_below(4)) {
-    case 0:
-        return (struct amount){AMOUNT_BYTES, draw_size(largest)};
-    case 1:
-        return (struct amount){AMOUNT_SHARE, draw_below(AMOUNT_SHARE_WHOLE + 1)};
-    }
-    return (struct amount){.kind = AMOUNT_AUTO};
-}
-
-static void draw_rules(struct rules *rules, uint64_t total)
-{
-    host_rules_default(&rules->host);
-    rules->host.mode = draw_below(4) ? MODE_ENFORCE : MODE_DRY_RUN;
-    if (draw_below(4) == 0)
-        rules->host.budget = draw_amount(total);
-    if (draw_below(6) == 0)
-        rules->host.floor = draw_amount(total);
-    for (int band = BAND_TIGHT; band < BAND_COUNT; band++)
-        if (draw_below(6) == 0)
-            rules->host.bands[band] =
-                (struct threshold){draw_amount(total), draw_size(NSEC_PER_MINUTE)};
-    for (uint32_t i = 0; i < rules->vm_capacity; i++) {
-        struct vm_rules *vm = &rules->vms[i];
-        vm_rules_default(vm);
-        vm->mode = draw_below(4) ? MODE_ENFORCE : MODE_DRY_RUN;
-        vm->priority = (uint32_t)draw_below(1001);
-        vm->shares = (uint32_t)draw_below(4000);
-        vm->minimum = draw_amount(total / 4);
-        vm->rungs = draw_below(3) ? RUNG_ALL : (uint32_t)draw_below(RUNG_ALL + 1);
-        vm->sacrifice = (enum sacrifice)draw_below(SACRIFICE_COUNT);
-        vm->restart_cost = draw_size(100 * NSEC_PER_MINUTE);
-    }
-}
-
-static void draw_measures(struct vm_snapshot *vm, uint64_t maximum)
-{
-    vm->measures = (struct vm_measures){.balloon_target = UNKNOWN, .balloon_before = UNKNOWN};
-    if (draw_below(3) == 0) {
-        vm->measures.in_force |= VM_MEASURE_BALLOON;
-        vm->measures.balloon_target = draw_size(maximum);
-        vm->measures.balloon_before = draw_size(maximum);
-    }
-    if (draw_below(5) == 0) {
-        vm->measures.in_force |= (uint32_t)draw_below(1 << 8);
-        vm->measures.paused_since = draw_below(UINT64_C(1) << 50);
-    }
-}
-
-static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
-{
-    uint64_t maximum = draw_below(total / 3 + 1) + MIB;
-    vm->sampled = draw_below(10) ? now : UNKNOWN;
-    vm->process_state = draw_below(5) ? VM_PROCESS_ALIVE
-                                      : (enum vm_process_state)draw_below(VM_PROCESS_STATE_COUNT);
-    vm->run_state =
-        draw_below(4) ? VM_RUN_RUNNING : (enum vm_run_state)draw_below(VM_RUN_STATE_COUNT);
-    vm->monitor = draw_below(4) ? VM_MONITOR_READY : (enum vm_monitor)draw_below(VM_MONITOR_COUNT);
-    vm->migration =
-        draw_below(4) ? VM_MIGRATION_NONE : (enum vm_migration)draw_below(VM_MIGRATION_COUNT);
-    vm->kind = draw_below(3) ? VM_KIND_ELASTIC : (enum vm_kind)draw_below(VM_KIND_COUNT);
-    vm->kind_reason = (enum vm_kind_reason)draw_below(VM_KIND_REASON_COUNT);
-    vm->maximum = draw_below(12) ? maximum : draw_size(maximum);
-    vm->balloon.actual = draw_size(maximum);
-    vm->rss = draw_size(maximum);
-    vm->rss_anonymous = known(vm->rss) ? vm->rss : draw_size(maximum);
-    vm->rss_shmem = draw_below(4) ? 0 : draw_size(maximum);
-    vm->hugetlb = draw_below(4) ? 0 : draw_size(maximum);
-    vm->swap = draw_size(maximum);
-    vm->page_tables = draw_size(maximum / 100);
-    vm->locked = draw_size(maximum);
-    vm->oom_score_adj = (int32_t)draw_below(2001) - 1000;
-    vm->statistics.updated = draw_below(3) ? now : draw_size(now);
-    vm->statistics.free = draw_size(maximum);
-    vm->statistics.disk_caches = draw_size(maximum);
-    for (int node = 0; node < NODES_MAX; node++)
-        vm->node_bytes[node] = draw_size(maximum);
-    draw_measures(vm, maximum);
-}
-
-static void draw_snapshot(struct snapshot *snapshot, uint64_t total, bool anew)
-{
-    struct host_snapshot *host = &snapshot->host;
-    snapshot->time +=
-        draw_below(4) ? draw_below(2 * NSEC_PER_SEC) + 1 : draw_below(NSEC_PER_MINUTE);
-    host->total = draw_below(30) ? total : draw_size(total);
-    /* Near the edge more often than not. */
-    host->available = draw_below(3) ? draw_below(total / 8 + 1) : draw_size(total);
-    host->swap_total = draw_size(total);
-    host->swap_free = draw_below(2) ? 0 : draw_size(total);
-    host->swap_rate = draw_size(GIB);
-    host->watermark_high = draw_below(total / 100 + 1);
-    host->arc_size = draw_below(2) ? UNKNOWN : draw_size(total);
-    host->arc_minimum = draw_size(total);
-    host->node_count = (uint32_t)draw_below(4) ? (uint32_t)draw_below(5) : NODES_MAX;
-    for (uint32_t i = 0; i < host->node_count; i++) {
-        host->nodes[i].total = draw_size(total / 2);
-        host->nodes[i].available = draw_size(total / 2);
-    }
-    if (anew)
-        snapshot->vm_count = (uint32_t)draw_below((uint64_t)snapshot->vm_capacity + 1);
-    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
-        struct vm_snapshot *vm = &snapshot->vms[i];
-        vm->slot = i;
-        if (anew || draw_below(20) == 0) {
-            vm->identity = (struct vm_identity){(pid_t)(draw_below(9) + 1), draw_below(9), {0}};
-            vm->identity.uuid[0] = (uint8_t)draw_below(4);
-        }
-        draw_vm(vm, total, snapshot->time);
-    }
-}
 
 /* ---- what must hold ---- */
 
@@ -224,6 +36,43 @@ static const struct vm_snapshot *vm_of(const struct world *world, const struct a
     /* Here slot and position are the same. */
     ck_assert_uint_lt(action->slot, world->snapshot->vm_count);
     return &world->snapshot->vms[action->slot];
+}
+
+static uint32_t binding_of(const struct world *world, const struct vm_snapshot *vm)
+{
+    uint32_t all = (uint32_t)((UINT64_C(1) << world->snapshot->host.node_count) - 1);
+    uint32_t allowed = vm->nodes_allowed & all;
+    return allowed == all ? 0 : allowed;
+}
+
+static unsigned node_acts_seen[ACTION_KIND_COUNT];
+
+/* Nobody is asked for a node who has no memory there, nobody stopped who is not bound to it, nor
+ * while another of the nodes it is bound to is far from its end. */
+static void check_node(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct pool_view *nodes = &world->plan->assessment.pools[2];
+    uint32_t binding = binding_of(world, vm), bit = UINT32_C(1) << action->node;
+    ck_assert_uint_lt(action->node, world->snapshot->host.node_count);
+    node_acts_seen[action->kind]++;
+    if (action->kind == ACTION_BALLOON)
+        ck_assert(action->reason == REASON_BALLOON_RETURN || (binding & bit) ||
+                  (known(vm->node_bytes[action->node]) && vm->node_bytes[action->node] > 0));
+    if (action->kind != ACTION_PAUSE && action->kind != ACTION_FREEZE &&
+        action->kind != ACTION_KILL)
+        return;
+    if (action->reason == REASON_BRIDGE_END)
+        return; /* an earlier freeze's other half, whatever that was for */
+    ck_assert_uint_ne(binding & bit, 0);
+    ck_assert_int_eq(nodes[action->node].band, BAND_CRITICAL);
+    /* Thresholds as they were drawn may begin critical above scarce. */
+    bool ordered = world->rules->host.bands[BAND_CRITICAL].headroom.kind == AMOUNT_AUTO;
+    for (uint32_t node = 0; ordered && node < world->snapshot->host.node_count; node++)
+        if (binding >> node & 1)
+            ck_assert(nodes[node].band >= BAND_SCARCE || nodes[node].time_to_exhaustion != NEVER);
+    if (action->kind == ACTION_KILL)
+        ck_assert(vm->node_bytes[action->node] > 0);
 }
 
 static void check_balloon(const struct world *world, const struct action *action, struct seen *seen)
@@ -248,6 +97,28 @@ static void check_balloon(const struct world *world, const struct action *action
             sub_or_zero(action->target, min_u64(vm->measures.balloon_target, vm->maximum)));
 }
 
+/* In critical, of the host, the budget or all nodes it is bound to, only with room for all that the
+ * guest can ever take. */
+static void check_resume(const struct world *world, const struct vm_snapshot *vm)
+{
+    const struct pool_view *pools = world->plan->assessment.pools;
+    uint64_t all = sub_or_zero(vm->maximum, known_or(vm_held(vm), 0)), room = 0;
+    uint32_t binding = binding_of(world, vm);
+    bool node_critical = binding != 0;
+    if (!known(vm->sampled) || !known(vm_held(vm)))
+        return;
+    if (pools[0].band == BAND_CRITICAL || pools[1].band == BAND_CRITICAL)
+        ck_assert_uint_le(all, (uint64_t)pools[0].headroom);
+    for (uint32_t node = 0; node < world->snapshot->host.node_count; node++) {
+        if (!(binding >> node & 1))
+            continue;
+        node_critical = node_critical && pools[2 + node].band == BAND_CRITICAL;
+        room =
+            add_held(room, pools[2 + node].headroom > 0 ? (uint64_t)pools[2 + node].headroom : 0);
+    }
+    ck_assert(!node_critical || all <= room);
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -263,6 +134,8 @@ static void check_action(const struct world *world, const struct action *action,
         ck_assert_int_eq(world->rules->host.mode, MODE_ENFORCE);
         ck_assert_int_eq(rules->mode, MODE_ENFORCE);
     }
+    if (action->pool == POOL_NODE)
+        check_node(world, action);
     switch (action->kind) {
     case ACTION_BALLOON:
         check_balloon(world, action, seen);
@@ -288,10 +161,7 @@ static void check_action(const struct world *world, const struct action *action,
         break;
     case ACTION_RESUME:
         ck_assert(vm->measures.in_force & VM_MEASURE_PAUSE);
-        /* In critical only with room for all that the guest can ever take. */
-        if (plan->assessment.band == BAND_CRITICAL && known(vm->sampled) && known(vm_held(vm)))
-            ck_assert_uint_le(sub_or_zero(vm->maximum, known_or(vm_held(vm), 0)),
-                (uint64_t)plan->assessment.pools[0].headroom);
+        check_resume(world, vm);
         break;
     case ACTION_OOM_SCORE:
         ck_assert_int_ge(action->oom_score_adj, -999);
@@ -359,6 +229,11 @@ START_TEST(whatever_is_seen_the_guarantees_hold)
     for (int kind = 0; kind < ACTION_KIND_COUNT && cases >= CASES_TELLING; kind++)
         ck_assert_msg(
             actions_seen[kind] > 0, "never seen: %s", action_kind_name((enum action_kind)kind));
+    static const enum action_kind for_nodes[] = {
+        ACTION_BALLOON, ACTION_PAUSE, ACTION_FREEZE, ACTION_KILL};
+    for (int i = 0; i < 4 && cases >= CASES_TELLING; i++)
+        ck_assert_msg(node_acts_seen[for_nodes[i]] > 0, "never seen for a node: %s",
+            action_kind_name(for_nodes[i]));
 }
 END_TEST
 
@@ -448,10 +323,11 @@ END_TEST
 int main(void)
 {
     const char *seed = getenv("PLIMSOLL_TEST_SEED");
-    random_state = seed ? strtoull(seed, NULL, 10) : 0;
-    if (random_state == 0) /* where xorshift would stay */
-        random_state = SEED_DEFAULT;
-    printf("PLIMSOLL_TEST_SEED=%llu\n", (unsigned long long)random_state);
+    uint64_t number = seed ? strtoull(seed, NULL, 10) : 0;
+    if (number == 0) /* where xorshift would stay */
+        number = SEED_DEFAULT;
+    draw_seed(number);
+    printf("PLIMSOLL_TEST_SEED=%llu\n", (unsigned long long)number);
     TCase *tests = tcase_create("properties");
     tcase_add_test(tests, whatever_is_seen_the_guarantees_hold);
     tcase_add_test(tests, a_host_for_no_guest_and_for_one);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who is bound to which NUMA nodes, and what a node's shortage means to them. */
+#ifndef PLIMSOLL_POLICY_NODE_H
+#define PLIMSOLL_POLICY_NODE_H
+
+#include "state.h"
+
+/* Fills the decision's masks of nodes but `short_nodes` and `confined_nodes`, and node_growth.
+ * After observe_vms(). */
+void nodes_observe(struct decision *d);
+
+/* NODE (an index) is at the edge; to be called for each before nodes_confine(). */
+void node_mark_short(struct decision *d, uint32_t node);
+/* Fills confined_nodes and confined_growth. */
+void nodes_confine(struct decision *d);
+
+/* The nodes the guest is bound to, by index: those it may allocate on, if that is not everywhere.
+ * 0: it is not bound, or nobody knows. */
+uint32_t node_binding(const struct decision *d, uint32_t position);
+
+/* Bytes of the guest that lie on NODE. What nobody measured is all it has if it is bound to that
+ * node alone, else 0. */
+uint64_t node_held(const struct decision *d, uint32_t position, uint32_t node);
+
+/* The shortage of POOL can be met, or made, by this guest alone where it is. Of host and budget:
+ * always. Of a node: it is bound, that node is among its own, and all of them are at the edge, so
+ * that nothing it takes can go elsewhere. */
+bool node_confines(const struct decision *d, const struct pool_view *pool, uint32_t position);
+
+/* What the nodes the guest is bound to have above where critical is left, above their floors, and
+ * above critical's threshold with the floor given up: what others take who are not bound goes below
+ * the floor, too. NEVER: it is not bound. */
+uint64_t node_room(const struct decision *d, uint32_t position);
+uint64_t node_last_room(const struct decision *d, uint32_t position);
+uint64_t node_bridge_room(const struct decision *d, uint32_t position);
+
+/* The least band of the nodes it is bound to: the next thing it takes can go there. */
+enum band node_band(const struct decision *d, uint32_t position);
+
+/* The worst pool that the guest has memory in or takes from. */
+uint32_t node_worst_pool(const struct decision *d, uint32_t position);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The lines that tell of a decision, as scripts read them. */
+#include "announce.h"
+#include "suite.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_MS 10000
+
+static FILE *said; /* what comes out of stderr */
+static struct snapshot snapshot;
+static struct assessment assessment;
+
+/* Puts a pipe in the place of stderr, and has alerts come out there. */
+static void setup(void)
+{
+    int pair[2];
+
+    ck_assert_int_eq(pipe2(pair, O_CLOEXEC), 0);
+    ck_assert_int_eq(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
+    close(pair[1]);
+    said = fdopen(pair[0], "r");
+    ck_assert_ptr_nonnull(said);
+    setvbuf(said, NULL, _IONBF, 0);
+    ck_assert_int_gt(log_start(), 0);
+    log_set_echo(true);
+    snapshot = (struct snapshot){.host = {.node_count = 2, .nodes = {{.id = 0}, {.id = 8}}}};
+    assessment = (struct assessment){.band = BAND_CRITICAL,
+        .pool_count = 4,
+        .pools = {{.kind = POOL_HOST}, {.kind = POOL_BUDGET}, {.kind = POOL_NODE},
+            {.kind = POOL_NODE, .node = 1, .headroom = -5, .time_to_exhaustion = 0}}};
+}
+
+static void teardown(void)
+{
+    log_stop();
+    fclose(said);
+}
+
+static void expect_line(const char *expected)
+{
+    char line[LOG_LINE_MAX + 16];
+    struct pollfd wait = {.fd = fileno(said), .events = POLLIN};
+
+    ck_assert_msg(poll(&wait, 1, WAIT_MS) == 1, "nothing was said, expected %s", expected);
+    ck_assert_ptr_nonnull(fgets(line, sizeof(line), said));
+    line[strcspn(line, "\n")] = '\0';
+    ck_assert_str_eq(line, expected);
+}
+
+START_TEST(a_node_has_its_number)
+{
+    static struct plan plan;
+    static struct vm vm;
+    struct action action = {.kind = ACTION_PAUSE,
+        .reason = REASON_PAUSE_GROWTH,
+        .pool = POOL_NODE,
+        .node = 1,
+        .mode = MODE_ENFORCE,
+        .relief = 3,
+        .deficit = 4};
+
+    plan.assessment = assessment;
+    (void)snprintf(vm.figures.name, sizeof(vm.figures.name), "web");
+    announce_action(&plan, &action, &vm, &snapshot, 0);
+    expect_line("<4>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+                "action=pause reason=pause-growth bytes=3 pool=node node=8 deficit=4 mode=enforce "
+                "text=\"memory is about to run out and this guest's growth is what takes it\"");
+    action.pool = POOL_HOST;
+    announce_action(&plan, &action, &vm, &snapshot, -EPERM);
+    expect_line("<3>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+                "action=pause reason=pause-growth bytes=3 pool=host deficit=4 mode=enforce "
+                "failed=EPERM "
+                "text=\"memory is about to run out and this guest's growth is what takes it\"");
+    action = (struct action){.kind = ACTION_ALERT,
+        .reason = REASON_NO_VICTIM,
+        .slot = ACTION_SLOT_HOST,
+        .pool = POOL_NODE,
+        .deficit = 7};
+    announce_action(&plan, &action, NULL, &snapshot, 0);
+    expect_line("<4>event=alert band=critical action=alert reason=no-victim pool=node node=0 "
+                "deficit=7 text=\"rules and facts leave no guest that could give memory\"");
+}
+END_TEST
+
+START_TEST(a_band_names_its_pool)
+{
+    assessment.worst = 3;
+    announce_band(&assessment, &snapshot, BAND_SCARCE);
+    expect_line("<4>event=band band=critical before=scarce pool=node node=8 headroom=-5 "
+                "fill_rate=0 time_to_exhaustion=0ms");
+    assessment.worst = 1;
+    assessment.band = BAND_CALM;
+    assessment.pools[1].time_to_exhaustion = NEVER;
+    announce_band(&assessment, &snapshot, BAND_SCARCE);
+    expect_line("<5>event=band band=calm before=scarce pool=budget headroom=0 fill_rate=0 "
+                "time_to_exhaustion=never");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("announce");
+    TCase *tests = tcase_create("announce");
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_node_has_its_number);
+    tcase_add_test(tests, a_band_names_its_pool);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}
