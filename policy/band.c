@@ -122,8 +122,8 @@ void band_advance(struct decision *d, const struct pool_view *pool, struct pool_
     }
 }
 
-/* Here alone the last two samples are believed as they are: the estimators lag a ramp by half a
- * second, and a freeze where `stop` would have done costs little. */
+/* Here alone the quickest estimate is believed: the others lag a ramp by half a second, and a
+ * freeze where `stop` would have done costs little. */
 bool band_sprint(
     const struct decision *d, const struct pool_view *pool, const struct pool_state *state)
 {

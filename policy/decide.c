@@ -29,10 +29,11 @@ static void begin_plan(struct plan *plan, uint64_t time)
     plan->next_wake = WAKE_MAX;
 }
 
-/* What a dry run counted as pending is void once critical is over: the next one is a new story. */
+/* What a dry run counted as pending is void once nobody is paused any more: the next time is a new
+ * story. */
 static void forget_dry_run(struct decision *d)
 {
-    if (d->plan->assessment.band == BAND_CRITICAL)
+    if (d->plan->assessment.band >= BAND_SCARCE)
         return;
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (d->vms[i].traits & TRAIT_USABLE)

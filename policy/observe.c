@@ -227,7 +227,7 @@ static uint64_t guest_resident(const struct vm_snapshot *vm)
 /* What the guest says of its need, as far as it was said with the balloon at rest. Who lies wins no
  * more than a stay of what it had. */
 static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
-    const struct vm_state *state, struct vm_scratch *scratch)
+    struct vm_state *state, struct vm_scratch *scratch)
 {
     const struct vm_statistics *statistics = &vm->statistics;
     /* A balloon that has not reached its target in so long is at rest, too: against what is used.
@@ -236,8 +236,9 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
                    (since(d->now, statistics->updated) <= STATISTICS_STALE &&
                        since(d->now, state->asked_time) > STUCK_AFTER);
     if (!known(statistics->free) || !resting) {
-        /* Just resumed, it has not been able to say. */
-        if (since(d->now, state->resumed_at) <= STATISTICS_STALE)
+        /* While its balloon moves it is what it was; just resumed, it has not been able to say. */
+        if ((known(statistics->free) && (state->marks & MARK_BUSY)) ||
+            since(d->now, state->resumed_at) <= STATISTICS_STALE)
             scratch->traits |= TRAIT_BUSY;
         return;
     }
@@ -246,8 +247,11 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     uint64_t reserve = idle_reserve(vm);
     uint64_t ahead = add_held(reserve, idle_ahead(d, state));
     /* The host's figures must agree: what was never resident is not in use. */
-    if (known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor)
+    state->marks &= (uint16_t)~MARK_BUSY;
+    if (known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor) {
         scratch->traits |= TRAIT_BUSY;
+        state->marks |= MARK_BUSY;
+    }
     if ((scratch->traits & (TRAIT_DEFLATABLE | TRAIT_ENFORCED)) ==
             (TRAIT_DEFLATABLE | TRAIT_ENFORCED) &&
         (vm->measures.in_force & VM_MEASURE_BALLOON) && idle <= reserve / STARVED_DIVISOR)

@@ -4,7 +4,8 @@
  * by, and no guest grows beyond its maximum. So only growers are candidates, and only while the
  * pool fills, and only as far as balloons already under way do not bring headroom back above
  * critical within the horizon. Of a lesser guest more is asked: to leave room for what more
- * valuable ones that grow may still take, so that they get through.
+ * valuable ones that grow may still take, so that they get through. For that it is paused from
+ * scarce on: in critical the room would be gone, and for a valuable guest scarce is critical.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then the
  * who refused, then the fastest. One a decision, then the estimators must show it: a pause just
@@ -138,15 +139,18 @@ struct need {
                                        * guests end at their maximum */
     uint64_t real_pending, all_pending;
     uint64_t real_end, all_end; /* the most that everybody who grows can ever take */
-    uint32_t valued;            /* `valuable` is for those of more priority than this */
-    uint64_t valuable;          /* relief_reserved() */
+    bool for_valuable;          /* only to leave room for more valuable guests */
+    uint64_t valuable;          /* relief_reserved() for guests of this priority and binding */
+    uint32_t valued, valued_nodes;
 };
 
-static uint64_t need_of_valuable(const struct decision *d, struct need *need, uint32_t priority)
+static uint64_t need_of_valuable(const struct decision *d, struct need *need, uint32_t position)
 {
-    if (need->valued != priority)
-        need->valuable = relief_reserved(d, need->pool, priority);
+    uint32_t priority = decision_rules(d, position)->priority, nodes = node_binding(d, position);
+    if (need->valued != priority || need->valued_nodes != nodes)
+        need->valuable = relief_reserved(d, need->pool, position);
     need->valued = priority;
+    need->valued_nodes = nodes;
     return need->valuable;
 }
 
@@ -217,6 +221,8 @@ static bool is_short(const struct decision *d, struct need *need, uint32_t posit
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
+    if (need->for_valuable && need_of_valuable(d, need, position) == 0)
+        return false;
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     if (d->plan->assessment.sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
@@ -225,8 +231,7 @@ static bool is_short(const struct decision *d, struct need *need, uint32_t posit
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
     uint64_t excess = enforced ? need->real_excess : need->all_excess;
     uint64_t wanted = add_held(sub_or_zero(rate_bytes(fill, STOP_TIME), excess), need->critical);
-    return has < wanted ||
-           has < add_held(wanted, need_of_valuable(d, need, decision_rules(d, position)->priority));
+    return has < wanted || has < add_held(wanted, need_of_valuable(d, need, position));
 }
 
 /* Headroom above critical, and LESS, lasts for a `stop`, with all whose own may yet hang. */
@@ -317,8 +322,7 @@ static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 {
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (may_freeze_over(d, i) && node_confines(d, need->pool, i) &&
-            !has_for_stop(d, need, need_of_valuable(d, need, decision_rules(d, i)->priority)) &&
-            !pause_one(d, i, index))
+            !has_for_stop(d, need, need_of_valuable(d, need, i)) && !pause_one(d, i, index))
             return false;
     return true;
 }
@@ -326,10 +330,11 @@ static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 static void pause_for(struct decision *d, uint32_t index)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
-    if (!known(pool->total) || pool->band != BAND_CRITICAL)
+    if (!known(pool->total) || pool->band < BAND_SCARCE)
         return;
     bool sprint = d->plan->assessment.sprint;
     struct need need = need_of(d, pool);
+    need.for_valuable = pool->band < BAND_CRITICAL;
     if (!freeze_over(d, index, &need))
         return;
     int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the rate estimators. Two exponential averages of one rate of change, with time constants of
- * half a second and five seconds. Samples come at irregular times, 1 ms to 1 s apart, so the weight
- * of each is its share of time: new = (old × tau + change) / (tau + elapsed), the implicit Euler
- * form of the low-pass. It needs no exponential, cannot overshoot and becomes the plain average for
- * a gap much longer than tau.
+ * Owns the rate estimators. Exponential averages of one rate of change, with time constants of
+ * half a second and five seconds, and of 50 ms for sprints alone. Samples come at irregular times,
+ * 1 ms to 1 s apart, so the weight of each is its share of time: new = (old × tau + change) / (tau
+ * + elapsed), the implicit Euler form of the low-pass. It needs no exponential, cannot overshoot
+ * and becomes the plain average for a gap much longer than tau.
  */
 #include "rate.h"
 
@@ -44,9 +44,7 @@ void rate_update(struct rate *rate, uint64_t now, int64_t delta)
     if (now <= rate->time)
         return;
     uint64_t elapsed = now - rate->time;
-    int64_t last = fold(0, delta, elapsed, 0);
-    rate->burst = last < rate->last ? last : rate->last;
-    rate->last = last;
+    rate->burst = fold(rate->burst, delta, elapsed, RATE_BURST_TAU);
     rate->fast = fold(rate->fast, delta, elapsed, RATE_FAST_TAU);
     rate->slow = fold(rate->slow, delta, elapsed, RATE_SLOW_TAU);
     rate->time = now;

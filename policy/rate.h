@@ -9,8 +9,7 @@
 struct rate {
     uint64_t time; /* of the last sample; UNKNOWN: none */
     int64_t fast, slow;
-    int64_t last;     /* of the last sample alone */
-    int64_t burst;    /* the lesser of the last two samples: no estimator's delay, much noise */
+    int64_t burst;    /* follows within 50 ms: little delay, some noise */
     uint32_t growing; /* samples in a row that grew, held at RATE_CONFIRM_SAMPLES */
 };
 

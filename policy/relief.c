@@ -92,18 +92,25 @@ uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint6
     return sub_or_zero(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
 }
 
-uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool, uint32_t priority)
+static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
 {
+    uint32_t nodes_a = node_binding(d, a), nodes_b = node_binding(d, b);
+    return nodes_a && nodes_b && !(nodes_a & nodes_b);
+}
+
+uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    uint32_t priority = decision_rules(d, position)->priority;
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         uint32_t traits = d->vms[i].traits;
         if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority ||
-            !node_confines(d, pool, i))
+            !node_confines(d, pool, i) || is_elsewhere(d, i, position))
             continue;
         int64_t growth =
             traits & TRAIT_PAUSED ? decision_state(d, i)->growth_before : relief_growth(d, i);
         if (growth >= (int64_t)GROWTH_MEASURABLE)
-            sum = add_held(sum, min_u64(rate_bytes(growth, GROWTH_AHEAD), relief_room_in(d, i)));
+            sum = add_held(sum, min_u64(rate_bytes(growth, RESERVED_AHEAD), relief_room_in(d, i)));
     }
     return sum;
 }

@@ -12,9 +12,10 @@
  *
  * The most valuable of those that can be resumed at all goes first. While it waits, for room or for
  * its back-off, a lesser one runs only with room for all that it can take beside what the first
- * will, and beside what balloons keep from more valuable guests that starve; the next is not
- * resumed before the last has had time to show what it takes. Who cannot be resumed, because its
- * monitor is silent or a `stop` is on its way, reserves nothing.
+ * will, beside what more valuable guests that run are growing by, and beside what balloons keep
+ * from those that starve; the next is not resumed before the last has had time to show what it
+ * takes. Who cannot be resumed, because its monitor is silent or a `stop` is on its way, reserves
+ * nothing.
  *
  * Who is bound to NUMA nodes needs that room there, too. While it waits for its nodes alone it
  * holds up only lesser guests that are bound to one of them.
@@ -196,6 +197,8 @@ void resume_guests(struct decision *d)
             continue;
         }
         uint64_t left = sub_or_zero(room, starved_before(d, position));
+        left = sub_or_zero(
+            left, relief_reserved(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
         if (fits(d, position, left, first))
             resumed = resume_one(d, position);
         else

@@ -58,6 +58,7 @@ enum vm_mark {
     MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
     MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
     MARK_REFUSED = 1 << 8,     /* stuck while it had idle memory by its own word */
+    MARK_BUSY = 1 << 9,        /* was busy when its balloon last rested */
     MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
 };
 

@@ -77,6 +77,7 @@ class Observation:
         }
         self.told = dict.fromkeys(self.by_name, 0)  # steps of growth told to it
         self.ready, self.left = set(), set()
+        self.wanted = dict.fromkeys(self.by_name, 0)  # bytes of growth told to it
         self.done = dict.fromkeys(self.by_name, 0)  # steps of growth it has done
         self.held = dict.fromkeys(self.by_name, 0)
         self.told_by_guests = []  # (time, name, event), at the time it was read
@@ -98,7 +99,8 @@ class Observation:
         for name, tail in self.serial.items():
             for line in tail.lines():
                 self.add_serial(name, line)
-            self.told[name] += sum(line.count("grow:") for line in self.orders[name].lines())
+            for line in self.orders[name].lines():
+                self.add_order(name, line)
 
     def add_record(self, line):
         try:
@@ -128,6 +130,12 @@ class Observation:
         self.log.append((time, who, text))
         if who == "plimsolld" and text.startswith("event="):
             self.events.append({**fields_of(text), "time": time})
+
+    def add_order(self, name, line):
+        """Steps that it was told; sizes are in M there."""
+        sizes = re.findall(r"grow:(\d+)M", line)
+        self.told[name] += len(sizes)
+        self.wanted[name] += sum(map(int, sizes)) * MiB
 
     def add_serial(self, name, line):
         match = re.search(r"plimsoll-guest: \d+ (\w+)(.*)", line)
@@ -256,6 +264,10 @@ class Observation:
         """Those whose QEMU still holds all that the guest says it holds."""
         return {name for name in self.alive if self.rss(name) >= self.held[name]}
 
+    def missing(self, name):
+        """What it has yet to grow by."""
+        return self.wanted[name] - self.held[name]
+
     @property
     def floor(self):
         return self.status["host"]["floor"] if self.status else 0
@@ -269,6 +281,10 @@ class Observation:
         return self.least_available - self.floor
 
     @property
+    def last_headroom(self):
+        return self.last["memory"]["available"] - self.floor
+
+    @property
     def psi_peak(self):
         return max(it["psi"]["some"] for it in self.during)
 
@@ -280,6 +296,10 @@ class Observation:
         if not times:
             return 0
         return None if self.is_pressed(self.last) else round(times[-1] - times[0], 1)
+
+    @property
+    def pressed_now(self):
+        return self.last["psi"]["some"] > PRESSED_PSI
 
     @staticmethod
     def is_pressed(sample):
