@@ -246,8 +246,8 @@ static bool has_for_stop(const struct decision *d, const struct need *need, uint
     return has >= add_held(less, add_held(rate_bytes(fill, STOP_TIME), need->critical));
 }
 
-static void choose_means(const struct decision *d, uint32_t position, enum action_kind *ret_kind,
-    enum reason *ret_reason)
+static void choose_means(const struct decision *d, uint32_t position, uint32_t pool,
+    enum action_kind *ret_kind, enum reason *ret_reason)
 {
     *ret_kind = ACTION_FREEZE;
     if (d->vms[position].traits & TRAIT_STOPPING) {
@@ -271,7 +271,8 @@ static void choose_means(const struct decision *d, uint32_t position, enum actio
         return;
     }
     *ret_kind = ACTION_PAUSE;
-    *ret_reason = REASON_PAUSE_GROWTH;
+    *ret_reason = d->plan->assessment.pools[pool].band < BAND_CRITICAL ? REASON_PAUSE_FOR_VALUABLE
+                                                                       : REASON_PAUSE_GROWTH;
 }
 
 static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
@@ -279,7 +280,7 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
     struct vm_state *state = decision_state(d, position);
     enum action_kind kind;
     enum reason reason;
-    choose_means(d, position, &kind, &reason);
+    choose_means(d, position, pool, &kind, &reason);
     struct action *action = plan_add(d, kind, reason, position, pool);
     if (!action)
         return false;

@@ -101,7 +101,8 @@ static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
 uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
     uint32_t priority = decision_rules(d, position)->priority;
-    uint64_t sum = 0;
+    uint64_t room = 0;
+    int64_t rate = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         uint32_t traits = d->vms[i].traits;
         if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority ||
@@ -109,10 +110,15 @@ uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool,
             continue;
         int64_t growth =
             traits & TRAIT_PAUSED ? decision_state(d, i)->growth_before : relief_growth(d, i);
-        if (growth >= (int64_t)GROWTH_MEASURABLE)
-            sum = add_held(sum, min_u64(rate_bytes(growth, RESERVED_AHEAD), relief_room_in(d, i)));
+        if (growth < (int64_t)GROWTH_MEASURABLE)
+            continue;
+        room = add_held(room, relief_room_in(d, i));
+        rate = rate_sum(rate, growth);
     }
-    return sum;
+    /* Those who are in each other's way grow as fast together as each would alone: without the
+     * lesser, the valuable take over the whole fill. */
+    rate = rate > pool->fill_rate ? rate : pool->fill_rate;
+    return min_u64(room, rate_bytes(rate, RESERVED_AHEAD));
 }
 
 uint64_t loss_pause(const struct vm_rules *rules)

@@ -29,25 +29,26 @@ enum action_kind {
 /* Why an action was decided. The words are reason_name() and reason_text(). */
 enum reason {
     REASON_NONE,
-    REASON_BALLOON_IDLE,      /* tight: takes memory the guest does not use */
-    REASON_BALLOON_SHARE,     /* scarce: down towards the minimum, by shares */
-    REASON_BALLOON_RETURN,    /* room again: given back */
-    REASON_BALLOON_DRIFT,     /* `actual` left the target by itself: asked again */
-    REASON_PAUSE_GROWTH,      /* critical: its growth is what exhausts the memory */
-    REASON_FREEZE_SPRINT,     /* no time for `stop` */
-    REASON_FREEZE_SILENT,     /* its monitor does not answer */
-    REASON_FREEZE_NO_MONITOR, /* it has none */
-    REASON_BRIDGE_END,        /* a freeze is a bridge of seconds: make it a proper pause */
-    REASON_RESUME_ROOM,       /* there is room for it again */
-    REASON_KILL_FLOOR,        /* nothing milder keeps the floor */
-    REASON_OOM_ORDER,         /* the kernel shall take the same victim first */
-    REASON_LEAK_OUTSIDE,      /* alert: what fills the host is not the guests */
-    REASON_BREAKER,           /* alert: too many destructive actions in the window */
-    REASON_NO_VICTIM,         /* alert: rules and facts leave nobody who could give */
-    REASON_RESTARTED_VICTIM,  /* alert: something restarts a guest that was killed */
-    REASON_STUCK,             /* alert: asked by balloon, the host sees nothing come back */
-    REASON_FREEZE_STANDS,     /* alert: a freeze that no `stop` could take the place of */
-    REASON_PAUSE_STANDS,      /* alert: a valuable guest is paused, and nothing can be done */
+    REASON_BALLOON_IDLE,       /* tight: takes memory the guest does not use */
+    REASON_BALLOON_SHARE,      /* scarce: down towards the minimum, by shares */
+    REASON_BALLOON_RETURN,     /* room again: given back */
+    REASON_BALLOON_DRIFT,      /* `actual` left the target by itself: asked again */
+    REASON_PAUSE_GROWTH,       /* critical: its growth is what exhausts the memory */
+    REASON_PAUSE_FOR_VALUABLE, /* scarce: what is left is for more valuable guests that grow */
+    REASON_FREEZE_SPRINT,      /* no time for `stop` */
+    REASON_FREEZE_SILENT,      /* its monitor does not answer */
+    REASON_FREEZE_NO_MONITOR,  /* it has none */
+    REASON_BRIDGE_END,         /* a freeze is a bridge of seconds: make it a proper pause */
+    REASON_RESUME_ROOM,        /* there is room for it again */
+    REASON_KILL_FLOOR,         /* nothing milder keeps the floor */
+    REASON_OOM_ORDER,          /* the kernel shall take the same victim first */
+    REASON_LEAK_OUTSIDE,       /* alert: what fills the host is not the guests */
+    REASON_BREAKER,            /* alert: too many destructive actions in the window */
+    REASON_NO_VICTIM,          /* alert: rules and facts leave nobody who could give */
+    REASON_RESTARTED_VICTIM,   /* alert: something restarts a guest that was killed */
+    REASON_STUCK,              /* alert: asked by balloon, the host sees nothing come back */
+    REASON_FREEZE_STANDS,      /* alert: a freeze that no `stop` could take the place of */
+    REASON_PAUSE_STANDS,       /* alert: a valuable guest is paused, and nothing can be done */
     REASON_COUNT,
 };
 

@@ -61,6 +61,8 @@ systemd-tmpfiles --create 2>/dev/null || true
 mkdir -p /etc/plimsoll
 cp /lab/plimsoll.conf /etc/plimsoll/plimsoll.conf
 systemctl daemon-reload
+# All of the log to the host of this host as it comes, past the disk: a run can die at any moment.
+echo '*.* action(type="omfile" file="/dev/virtio-ports/lab.syslog" template="RSYSLOG_FileFormat" flushOnTXEnd="on")' >/etc/rsyslog.d/lab.conf
 systemctl restart rsyslog
 systemd-run --quiet --unit=lab-recorder --slice=-.slice -p OOMScoreAdjust=-1000 /usr/libexec/recorder /dev/virtio-ports/lab.record
 echo $(date +%s.%N) $(cut -d ' ' -f 1 /proc/uptime)

@@ -112,6 +112,27 @@ START_TEST(the_standard_storm)
 }
 END_TEST
 
+/* Processors are short, too: in the crowd the valuable one grows slowly, and takes over the whole
+ * fill once the lesser stand still. What it is left must not be reckoned by how fast it was. */
+START_TEST(a_valuable_guest_held_up_by_the_crowd)
+{
+    struct story *story = story_of_storm(16, latencies[_i]);
+    struct story_guest *valuable = &story->guests[VALUABLE];
+    uint64_t begin = story->snapshot->time + 2 * SEC;
+    for (unsigned i = 0; i < 600; i++) {
+        valuable->growth = (count_paused(story) < COUNT - 1 ? 4 : 33) * (int64_t)MIB;
+        story_live(story, 200 * MS);
+    }
+    char name[64];
+    snprintf(name, sizeof(name), "storm in a crowd, stop %.2f s", seconds(latencies[_i]));
+    tell(story, name, begin);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    ck_assert_uint_ne(valuable->finished, 0);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_budget_storm)
 {
     uint64_t latency = latencies[_i];
@@ -147,6 +168,8 @@ int main(void)
 {
     TCase *tests = tcase_create("storms");
     tcase_add_loop_test(tests, the_standard_storm, 0, STORMS);
+    tcase_add_loop_test(
+        tests, a_valuable_guest_held_up_by_the_crowd, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(tests, a_budget_storm, 0, (int)ELEMENTSOF(latencies));
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("storms");
