@@ -19,9 +19,10 @@ KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 STILL = 2 * MiB
 HOST_STILL = 16 * MiB  # likewise, what is available on the host
 
-# Pressure, for runs with and without a guard alike: what is left is not worth naming, or somebody
-# waits for memory more than a moment of the last ten seconds.
-PRESSED_AVAILABLE = 0.05
+# Pressure, for runs with and without a guard alike, in words of the kernel's alone: it begins when
+# this part of memory is left, and is over when nobody waits for memory (stalled for this part of the
+# last ten seconds, in per cent) and what is left has come to rest.
+PRESSED_AVAILABLE = 0.15
 PRESSED_PSI = 5.0
 
 LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP|rcu: INFO: rcu_\w+ (self-)?detected stall")
@@ -290,24 +291,22 @@ class Observation:
 
     @property
     def pressed(self):
-        """Seconds from the first pressure (PRESSED_AVAILABLE of memory left or PRESSED_PSI) to its end;
-        None if it stood at the end of the run, 0 if there was none."""
-        times = [it["time"] for it in self.during if self.is_pressed(it)]
-        if not times:
+        """Seconds from the first pressure to calm; 0: there was none, None: it was not over."""
+        begin = [
+            it["time"]
+            for it in self.during
+            if it["memory"]["available"] < PRESSED_AVAILABLE * it["memory"]["total"]
+        ]
+        if not begin:
             return 0
-        return None if self.is_pressed(self.last) else round(times[-1] - times[0], 1)
+        if self.pressed_now:
+            return None
+        stalls = [it["time"] for it in self.during if it["psi"]["some"] > PRESSED_PSI]
+        return round(max([begin[0], self.moved[None][0], *stalls]) - begin[0], 1)
 
     @property
     def pressed_now(self):
         return self.last["psi"]["some"] > PRESSED_PSI
-
-    @staticmethod
-    def is_pressed(sample):
-        memory = sample["memory"]
-        return (
-            memory["available"] < PRESSED_AVAILABLE * memory["total"]
-            or sample["psi"]["some"] > PRESSED_PSI
-        )
 
     @property
     def locked_up(self):
