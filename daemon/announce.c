@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A quoted mount point and some figures; half of what a line may have. */
+#define DETAIL_MAX 448
 #define POOL_WORDS_SIZE 32
 
 const char *uuid_text(const uint8_t uuid[UUID_SIZE], char buffer[UUID_TEXT_SIZE])
@@ -48,13 +50,31 @@ static int action_level(const struct action *action, int result)
     return LOG_INFO;
 }
 
-/* What the figures of this action are about. */
-static void action_detail(
-    const struct action *action, const struct snapshot *snapshot, char *buffer, size_t size)
+/* What fills the host. GROWTH is the process's own where one is named. */
+static void culprit_detail(
+    const struct culprit *culprit, const struct host_snapshot *host, char *buffer, size_t size)
 {
-    const struct process_snapshot *culprit = &snapshot->host.largest_process;
-    char name[2 * PROCESS_NAME_MAX + 8];
+    const struct process_snapshot *process = &host->largest_process;
+    char name[2 * TMPFS_PATH_MAX + 8], bytes[32] = "";
 
+    if (known(culprit->bytes))
+        (void)snprintf(bytes, sizeof bytes, " bytes=%" PRIu64, culprit->bytes);
+    if (culprit->kind == CULPRIT_PROCESS && process->pid > 0)
+        (void)snprintf(buffer, size,
+            " culprit=%s%s process=%s pid=%d rss=%" PRIu64 " growth=%" PRId64,
+            culprit_kind_name(culprit->kind), bytes, log_quote(process->name, name, sizeof name),
+            (int)process->pid, process->rss, process->growth);
+    else
+        (void)snprintf(buffer, size, " culprit=%s%s growth=%" PRId64 "%s%s",
+            culprit_kind_name(culprit->kind), bytes, culprit->growth,
+            culprit->mounted ? " mount=" : "",
+            culprit->mounted ? log_quote(host->largest_tmpfs.path, name, sizeof name) : "");
+}
+
+/* What the figures of this action are about. */
+static void action_detail(const struct plan *plan, const struct action *action,
+    const struct snapshot *snapshot, char *buffer, size_t size)
+{
     buffer[0] = '\0';
     switch (action->kind) {
     case ACTION_BALLOON:
@@ -67,10 +87,8 @@ static void action_detail(
         (void)snprintf(buffer, size, " loss=%" PRIu64, action->loss);
         break;
     case ACTION_ALERT:
-        if (action->reason == REASON_LEAK_OUTSIDE && culprit->pid > 0)
-            (void)snprintf(buffer, size, " process=%s pid=%d rss=%" PRIu64 " growth=%" PRId64,
-                log_quote(culprit->name, name, sizeof name), (int)culprit->pid, culprit->rss,
-                culprit->growth);
+        if (action->reason == REASON_LEAK_OUTSIDE)
+            culprit_detail(&plan->assessment.culprit, &snapshot->host, buffer, size);
         break;
     case ACTION_PAUSE:
     case ACTION_FREEZE:
@@ -96,11 +114,11 @@ static const char *pool_words(enum pool_kind kind, uint32_t node, const struct s
 void announce_action(const struct plan *plan, const struct action *action, const struct vm *vm,
     const struct snapshot *snapshot, int result)
 {
-    char detail[160], name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE], failed[64] = "";
+    char detail[DETAIL_MAX], name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE], failed[64] = "";
     char pool[POOL_WORDS_SIZE];
     const char *event = action->kind == ACTION_ALERT ? "alert" : "action";
 
-    action_detail(action, snapshot, detail, sizeof detail);
+    action_detail(plan, action, snapshot, detail, sizeof detail);
     (void)pool_words(action->pool, action->node, snapshot, pool);
     if (result < 0)
         (void)snprintf(failed, sizeof failed, " failed=%s", strerrorname_np(-result));

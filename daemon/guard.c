@@ -104,6 +104,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
         guard->next_host_full = now + HOST_FULL_INTERVAL;
     host_sampler_read(guard->host_sampler, full ? SAMPLE_FULL : SAMPLE_EDGE, now, &snapshot->host);
     inventory_largest_process(guard->inventory, &snapshot->host.largest_process);
+    tmpfs_sampler_largest(guard->tmpfs_sampler, &snapshot->host.largest_tmpfs);
     snapshot->time = now;
     snapshot->realtime = realtime_now();
     snapshot->sequence++;
@@ -256,6 +257,8 @@ int guard_run(struct guard *guard)
         if (now >= guard->next_tick)
             guard_tick(guard, now);
         inventory_advance(guard->inventory, guard_band(guard), now);
+        if (!guard->plan->assessment.sprint)
+            tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         control_server_expire(guard->control, now);
         guard_notify(guard, now);
         if (guard->reload)

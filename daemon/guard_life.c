@@ -346,7 +346,9 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     result = host_sampler_new(&guard->roots, &guard->host_sampler, ret_error);
     if (result < 0)
         return result;
-    result = inventory_open(guard);
+    result = tmpfs_sampler_new(&guard->roots, &guard->tmpfs_sampler);
+    if (result == 0)
+        result = inventory_open(guard);
     if (result < 0)
         return error_set(ret_error, result, "cannot look for guests: %s", strerror(-result));
     return control_open(guard, ret_error);
@@ -416,6 +418,7 @@ struct guard *guard_free(struct guard *guard)
             close(signals_fd);
     }
     host_sampler_free(guard->host_sampler);
+    tmpfs_sampler_free(guard->tmpfs_sampler);
     notify_free(guard->notify);
     ledger_free(guard->ledger);
     loop_free(guard->loop);

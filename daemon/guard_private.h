@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "notify.h"
 #include "sample_host.h"
+#include "sample_tmpfs.h"
 
 #include <plimsoll/policy.h>
 
@@ -24,6 +25,7 @@ struct guard {
     struct config *config;
     struct ledger *ledger;
     struct host_sampler *host_sampler;
+    struct tmpfs_sampler *tmpfs_sampler;
     struct inventory *inventory;
     struct control_server *control;
     struct notify *notify;

@@ -162,6 +162,22 @@ unsigned kernel_fields_parse(const char *text, unsigned skip, const struct kerne
     return found;
 }
 
+void kernel_octal_unescape(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from; to++) {
+        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
+            from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
+            *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+            from += 4;
+        } else {
+            *to = *from++;
+        }
+    }
+    *to = '\0';
+}
+
 void kernel_lines_begin(struct kernel_lines *lines, int fd)
 {
     lines->fd = fd;

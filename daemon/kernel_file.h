@@ -52,6 +52,9 @@ struct kernel_field {
 unsigned kernel_fields_parse(const char *text, unsigned skip, const struct kernel_field *fields,
     unsigned count, void *target);
 
+/* mountinfo writes blank, tab, newline and backslash as \ooo: puts them back, in place. */
+void kernel_octal_unescape(char *text);
+
 /* Walks the lines of a file of any size, for those that the kernel shows record by record. */
 struct kernel_lines {
     int fd;

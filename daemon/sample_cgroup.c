@@ -39,23 +39,6 @@ struct cgroup_mounts {
     struct cgroup_mount mounts[CGROUP_MOUNTS_MAX];
 };
 
-/* mountinfo writes blank, tab, newline and backslash as \ooo. */
-static void unescape_octal(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from; to++) {
-        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
-            from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
-            *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
-            from += 4;
-        } else {
-            *to = *from++;
-        }
-    }
-    *to = '\0';
-}
-
 /* Is NAME one of the comma-separated words of LIST? */
 static bool list_has(const char *list, const char *name)
 {
@@ -91,8 +74,8 @@ static int mounts_add(struct cgroup_mounts *mounts, char *line)
         hierarchy = CGROUP_MEMORY_V1;
     else
         return 0;
-    unescape_octal(words[3]);
-    unescape_octal(words[4]);
+    kernel_octal_unescape(words[3]);
+    kernel_octal_unescape(words[4]);
     struct cgroup_mount *mount = &mounts->mounts[mounts->count++];
     mount->hierarchy = hierarchy;
     mount->root = strdup(strcmp(words[3], "/") == 0 ? "" : words[3]);

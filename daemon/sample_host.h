@@ -26,7 +26,7 @@ enum sample_depth {
 };
 
 /* Fills HOST in place; what this depth does not read keeps its last value. No allocation.
- * largest_process is not touched (the scan knows it). */
+ * largest_process and largest_tmpfs are not touched (scan.h and sample_tmpfs.h know them). */
 void host_sampler_read(struct host_sampler *sampler, enum sample_depth depth, uint64_t now,
     struct host_snapshot *host);
 

@@ -153,6 +153,19 @@ static struct json_object *process_json(const struct process_snapshot *process)
     return json_writer_end(&writer);
 }
 
+static struct json_object *culprit_json(
+    const struct culprit *culprit, const struct host_snapshot *host)
+{
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    json_writer_text(&writer, "kind", culprit_kind_name(culprit->kind));
+    json_writer_u64(&writer, "bytes", culprit->bytes);
+    json_writer_i64(&writer, "growth", culprit->growth);
+    json_writer_text(&writer, "mount", culprit->mounted ? host->largest_tmpfs.path : NULL);
+    return json_writer_end(&writer);
+}
+
 static struct json_object *host_json(
     const struct snapshot *snapshot, const struct plan *plan, const struct rules *rules)
 {
@@ -183,6 +196,10 @@ static struct json_object *host_json(
         json_writer_child(&writer, "largest_process", process_json(&host->largest_process));
     else
         json_writer_null(&writer, "largest_process");
+    if (plan->assessment.culprit.kind != CULPRIT_NONE)
+        json_writer_child(&writer, "culprit", culprit_json(&plan->assessment.culprit, host));
+    else
+        json_writer_null(&writer, "culprit");
     json_writer_child(&writer, "nodes", nodes_json(host, plan));
     return json_writer_end(&writer);
 }

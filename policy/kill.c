@@ -11,8 +11,8 @@
  * Guests do not die for others' leaks: where most of the fill is not guests' growth, or most of
  * what is used is not the guests' and all of them together would not suffice, a kill must cover the
  * whole deficit and what the leak takes in ten minutes, and there is one such kill in ten minutes;
- * else nobody dies. An alert names the fact as soon as critical begins. A leak that has reached the
- * wall fills no more, so it is remembered for a while.
+ * else nobody dies. An alert names the fact, and what it is (culprit.c), from scarce on. A leak
+ * that has reached the wall fills no more, so it is remembered for a while.
  *
  * The victim is the least loss among those that cover alone; if none does, the best loss per byte.
  * SACRIFICE_LAST joins only when the others together do not cover. One at a time: the next waits
@@ -28,6 +28,7 @@
  */
 #include "kill.h"
 
+#include "culprit.h"
 #include "node.h"
 #include "pause.h"
 #include "plan_add.h"
@@ -150,19 +151,31 @@ static bool leak_holds(const struct decision *d, const struct pool_view *pool)
 static void leak_watch(struct decision *d)
 {
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    if (!known(host->total) || host->band != BAND_CRITICAL)
+    if (!known(host->total) || host->band < BAND_SCARCE) {
+        d->state->leak_since = UNKNOWN;
         return;
-    if (leak_holds(d, host) && pool_worth(host, host->fill_rate) == 0)
+    }
+    bool critical = host->band == BAND_CRITICAL;
+    if (critical && leak_holds(d, host) && pool_worth(host, host->fill_rate) == 0)
         d->state->leak_at = d->now; /* at the wall, and nothing has come back */
     int64_t outside = outside_fill(d, host);
-    if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2)
+    if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2) {
+        d->state->leak_since = UNKNOWN;
+        return;
+    }
+    if (!known(d->state->leak_since))
+        d->state->leak_since = d->now;
+    if (!critical && since(d->now, d->state->leak_since) < LEAK_CONFIRM)
+        return;
+    culprit_seen(d, outside);
+    plan_alert_host(
+        d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL, pool_deficit(d, host, host->band));
+    if (!critical)
         return;
     /* Near the wall it slows down without ending. */
     if (!leak_holds(d, host) || outside > d->state->leak_rate)
         d->state->leak_rate = outside;
     d->state->leak_at = d->now;
-    plan_alert_host(d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL,
-        pool_deficit(d, host, BAND_CRITICAL));
 }
 
 /* What those who cannot be paused will not take within the horizon, because they end before. */
@@ -385,10 +398,12 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
     bool again = kill.leak && since(d->now, d->state->leak_killed_at) < LEAK_HOLD;
     uint32_t victim = any && !again ? choose(d, &kill) : UINT32_MAX;
     if (victim == UINT32_MAX) {
-        if (kill.leak)
+        if (kill.leak) {
+            culprit_recall(d);
             plan_alert_host(d, REASON_LEAK_OUTSIDE, index, ALERT_INTERVAL, kill.deficit);
-        else if (enforced || d->rules->host.mode == MODE_DRY_RUN)
+        } else if (enforced || d->rules->host.mode == MODE_DRY_RUN) {
             plan_alert_host(d, REASON_NO_VICTIM, index, ALERT_INTERVAL, kill.deficit);
+        }
         return false;
     }
     if (enforced && breaker_open(d)) {
@@ -401,6 +416,7 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
 
 void kill_victim(struct decision *d)
 {
+    culprit_observe(d);
     leak_watch(d);
     if (d->state->kill.identity.pid != 0)
         return;

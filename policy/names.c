@@ -92,6 +92,21 @@ const char *pool_kind_name(enum pool_kind kind)
     return LOOKUP(pool_kind_names, kind);
 }
 
+static const char *const culprit_kind_names[] = {
+    [CULPRIT_NONE] = "none",
+    [CULPRIT_UNKNOWN] = "unknown",
+    [CULPRIT_PROCESS] = "process",
+    [CULPRIT_TMPFS] = "tmpfs",
+    [CULPRIT_SLAB] = "slab",
+    [CULPRIT_PAGE_TABLES] = "page-tables",
+};
+static_assert(ELEMENTSOF(culprit_kind_names) == CULPRIT_KIND_COUNT, "a culprit has no name");
+
+const char *culprit_kind_name(enum culprit_kind kind)
+{
+    return LOOKUP(culprit_kind_names, kind);
+}
+
 static const char *const reason_names[] = {
     [REASON_NONE] = "none",
     [REASON_BALLOON_IDLE] = "balloon-idle",

@@ -50,9 +50,14 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->vm_capacity = vm_capacity;
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
-    state->leak_at = state->leak_killed_at = UNKNOWN;
+    state->leak_at = state->leak_since = state->leak_killed_at = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
+    state->culprit.time = state->culprit.seen = UNKNOWN;
+    for (int kind = 0; kind < CULPRIT_KIND_COUNT; kind++) {
+        state->culprit.bytes[kind] = UNKNOWN;
+        rate_reset(&state->culprit.growth[kind]);
+    }
     for (int i = 0; i < POOLS_MAX; i++)
         pool_state_reset(&state->pools[i]);
     static const struct vm_identity nobody;

@@ -87,6 +87,16 @@ struct destruction {
     uint8_t uuid[UUID_SIZE];
 };
 
+/* What is used outside the guests, by kind, and how fast each grows. */
+struct culprit_watch {
+    uint64_t time;                      /* of the last look; UNKNOWN: none */
+    uint64_t guests;                    /* stands for the set of guests that were subtracted then */
+    uint64_t bytes[CULPRIT_KIND_COUNT]; /* UNKNOWN for a kind that could not be told */
+    struct rate growth[CULPRIT_KIND_COUNT];
+    uint64_t seen; /* when a leak was last seen, in scarce or critical; UNKNOWN: never */
+    struct culprit last;
+};
+
 struct policy_state {
     uint32_t vm_capacity;
     uint32_t destruction_next; /* ring */
@@ -100,9 +110,11 @@ struct policy_state {
     uint64_t oom_scored_at;
     uint64_t leak_at;        /* what fills was last seen not to be the guests; UNKNOWN: never */
     int64_t leak_rate;       /* how fast, then */
+    uint64_t leak_since;     /* it has been seen without a break since; UNKNOWN: it is not */
     uint64_t leak_killed_at; /* somebody was killed for it */
-    bool oom_critical;       /* the last look was in critical */
-    uint64_t inflated_at;    /* targets were last worked out */
+    struct culprit_watch culprit;
+    bool oom_critical;    /* the last look was in critical */
+    uint64_t inflated_at; /* targets were last worked out */
     enum band inflated_band;
     struct vm_state vms[];
 };

@@ -167,8 +167,17 @@
 /* A kill for a leak outside the guests must hold for so long, and no second one follows within it:
  * the first did not help. */
 #define LEAK_HOLD (10 * NSEC_PER_MINUTE)
+/* In scarce there is time to tell a leak from a guest that has begun to grow, which the guard sees
+ * up to a second later than the host's fill. */
+#define LEAK_CONFIRM (2 * NSEC_PER_SEC)
 /* A leak that has reached the wall no longer fills; it is remembered for so long. */
 #define LEAK_MEMORY NSEC_PER_MINUTE
+
+/* Guests are looked at so often in scarce, and no more often where it is not as bad: a shorter
+ * interval would show their growth as that of somebody else. */
+#define CULPRIT_INTERVAL (250 * NSEC_PER_MSEC)
+/* Slower growth names nobody, as in the scan: any busy process moves that much for a while. */
+#define CULPRIT_GROWTH_MIN ((int64_t)MIB)
 
 /* ---- the kernel's order ---- */
 

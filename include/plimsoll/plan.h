@@ -75,6 +75,24 @@ struct pool_view {
 /* POOL_HOST, POOL_BUDGET, then the nodes. */
 #define POOLS_MAX (2 + NODES_MAX)
 
+/* What, outside the guests, fills the host. */
+enum culprit_kind {
+    CULPRIT_NONE,    /* nothing that is told of */
+    CULPRIT_UNKNOWN, /* something that meminfo does not show as any of the following */
+    CULPRIT_PROCESS, /* anonymous memory, or shared memory of no mounted tmpfs */
+    CULPRIT_TMPFS,
+    CULPRIT_SLAB, /* the unreclaimable part */
+    CULPRIT_PAGE_TABLES,
+    CULPRIT_KIND_COUNT,
+};
+
+struct culprit {
+    enum culprit_kind kind;
+    bool mounted;   /* CULPRIT_TMPFS: host.largest_tmpfs is most of it */
+    uint64_t bytes; /* all of this kind outside the guests; UNKNOWN with CULPRIT_UNKNOWN */
+    int64_t growth; /* bytes per second */
+};
+
 struct assessment {
     enum band band; /* worst of all pools */
     uint32_t worst; /* index into pools[] of the pool that made it so */
@@ -83,6 +101,7 @@ struct assessment {
     struct pool_view pools[POOLS_MAX];
     uint64_t guests_held;  /* bytes held by all guests whose RSS is known */
     int64_t guests_growth; /* bytes/s, all guests together */
+    struct culprit culprit;
 };
 
 struct action {
@@ -130,6 +149,7 @@ const char *rung_name(enum rung rung);
 const char *sacrifice_name(enum sacrifice sacrifice);
 const char *action_kind_name(enum action_kind kind);
 const char *pool_kind_name(enum pool_kind kind);
+const char *culprit_kind_name(enum culprit_kind kind);
 const char *reason_name(enum reason reason);
 /* One sentence for a person, without a full stop. */
 const char *reason_text(enum reason reason);

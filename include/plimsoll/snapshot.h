@@ -45,6 +45,16 @@ struct process_snapshot {
     int64_t growth; /* bytes per second since the scan before */
 };
 
+/* Longest mount point kept, with its NUL; a longer one is cut: it is for people only. */
+#define TMPFS_PATH_MAX 128
+
+/* The mounted tmpfs that an alert should name. An empty path: none known. */
+struct tmpfs_snapshot {
+    char path[TMPFS_PATH_MAX]; /* as the init process sees it; any bytes */
+    uint64_t used;             /* what of it is swapped included */
+    int64_t growth;            /* bytes per second since the look before */
+};
+
 enum overcommit_mode {
     OVERCOMMIT_UNKNOWN,
     OVERCOMMIT_HEURISTIC, /* vm.overcommit_memory 0 */
@@ -67,6 +77,7 @@ struct host_snapshot {
     uint64_t swapped_in, swapped_out;                      /* vmstat pswpin/pswpout, bytes */
     struct psi_totals memory_pressure;
     struct process_snapshot largest_process;
+    struct tmpfs_snapshot largest_tmpfs;
     bool scores_raise_only; /* no right to set an oom_score_adj below 0 (CAP_SYS_RESOURCE) */
     uint32_t node_count;    /* entries used in nodes[] */
     struct node_snapshot nodes[NODES_MAX];

@@ -109,9 +109,9 @@ START_TEST(test_unknown)
 {
     static const char *const nulls[] = {"host.total", "host.available", "host.headroom",
         "host.floor", "host.fill_rate", "host.time_to_exhaustion", "host.band", "host.swap_total",
-        "host.pressure.some", "host.largest_process", "host.guests_held", "budget", "worst",
-        "vms.0.uuid", "vms.0.rss", "vms.0.pinned", "vms.0.swap", "vms.0.minimum", "vms.0.maximum",
-        "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
+        "host.pressure.some", "host.largest_process", "host.culprit", "host.guests_held", "budget",
+        "worst", "vms.0.uuid", "vms.0.rss", "vms.0.pinned", "vms.0.swap", "vms.0.minimum",
+        "vms.0.maximum", "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
         "vms.0.memlock_unlimited", "vms.0.migrating", "vms.0.oom_score_adj", "realtime"};
 
     snapshot->vm_count = 1;
@@ -136,6 +136,7 @@ static void fill(void)
         .pool_count = 4,
         .guests_held = 5 * GIB,
         .guests_growth = -7,
+        .culprit = {CULPRIT_TMPFS, .mounted = true, .bytes = GIB, .growth = 9},
         .pools = {{.kind = POOL_HOST,
                       .total = 64 * GIB,
                       .available = 10 * GIB,
@@ -159,6 +160,8 @@ static void fill(void)
     snapshot->host.nodes[1] = (struct node_snapshot){.id = 8, .total = 32 * GIB};
     snapshot->host.largest_process = (struct process_snapshot){.pid = 77, .rss = 5, .growth = 6};
     memset(snapshot->host.largest_process.name, '\xe4', PROCESS_NAME_MAX);
+
+    (void)snprintf(snapshot->host.largest_tmpfs.path, TMPFS_PATH_MAX, "/srv/a b\xff");
 
     snapshot->vm_count = 3;
     vm->identity = (struct vm_identity){.pid = 4711, .uuid = {0xde, 0xad, 0xbe, 0xef, [15] = 1}};
@@ -193,6 +196,8 @@ START_TEST(test_known)
     assert_json("host.band", "\"calm\"");
     assert_json("host.guests_growth", "-7");
     assert_json("host.largest_process.name", "\"????????????????\"");
+    assert_json("host.culprit",
+        "{\"kind\":\"tmpfs\",\"bytes\":1073741824,\"growth\":9,\"mount\":\"\\/srv\\/a b?\"}");
     assert_json("host.nodes.0.total", "null");
     assert_json("host.nodes.0.available", "1");
     assert_json("host.nodes.0.band", "null");

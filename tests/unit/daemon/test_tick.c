@@ -239,6 +239,49 @@ START_TEST(bad_reload_keeps_what_was)
 }
 END_TEST
 
+/* A host that loses 40 MiB a second to anonymous memory of processes, or to shared memory, until
+ * the alert; then the first is seen as the process that has grown by it. */
+START_TEST(what_fills_the_host_is_named)
+{
+    const enum culprit_kind kind = _i == 0 ? CULPRIT_PROCESS : CULPRIT_TMPFS;
+    const pid_t leaking = 4000000; /* no child of ours: nothing is done to it */
+    const struct plan *plan;
+    struct fake_host host;
+    uint64_t leaked = 0;
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2, enforcing);
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+    fake_host_start_guard(&host);
+    plan = host.guard->plan;
+    for (; leaked < 10 * GIB && plan->assessment.culprit.kind == CULPRIT_NONE; leaked += 4 * MIB) {
+        const uint64_t used = 5 * GIB + leaked;
+        fake_tree_process(host.tree, &(struct fake_process){.pid = leaking,
+                                         .name = "leaker",
+                                         .start_time = FAKE_HOST_START_TIME,
+                                         .rss_kib = (kind == CULPRIT_PROCESS ? leaked : 0) / KIB,
+                                         .executable = "/usr/bin/leaker"});
+        fake_tree_write(host.tree, "proc/meminfo",
+            "MemTotal: 16777216 kB\nMemFree: %llu kB\nMemAvailable: %llu kB\nSwapTotal: 0 kB\n"
+            "SwapFree: 0 kB\nAnonPages: %llu kB\nShmem: %llu kB\nSUnreclaim: 65536 kB\n"
+            "PageTables: 20480 kB\n",
+            (unsigned long long)((FAKE_HOST_TOTAL - used) / KIB),
+            (unsigned long long)((FAKE_HOST_TOTAL - used) / KIB),
+            (unsigned long long)((4 * GIB + (kind == CULPRIT_PROCESS ? leaked : 0)) / KIB),
+            (unsigned long long)((kind == CULPRIT_TMPFS ? leaked : 0) / KIB));
+        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
+        inventory_advance(host.guard->inventory, plan->assessment.band, host.now);
+    }
+    ck_assert_int_eq(plan->assessment.culprit.kind, kind);
+    ck_assert_int_eq(plan->assessment.band, BAND_SCARCE);
+    ck_assert_int_gt(plan->assessment.culprit.growth, 30 * (int64_t)MIB);
+    ck_assert_int_lt(plan->assessment.culprit.growth, 50 * (int64_t)MIB);
+    if (kind == CULPRIT_PROCESS)
+        ck_assert_int_eq(host.guard->snapshot->host.largest_process.pid, leaking);
+    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    fake_host_end(&host);
+}
+END_TEST
+
 int main(void)
 {
     if (!suite_has_pidfd())
@@ -255,6 +298,7 @@ int main(void)
     tcase_add_test(whole, what_cannot_be_read_is_unknown_and_the_tick_goes_on);
     tcase_add_test(whole, second_guard_is_refused_and_told_who);
     tcase_add_test(whole, bad_reload_keeps_what_was);
+    tcase_add_loop_test(whole, what_fills_the_host_is_named, 0, 2);
     suite_add_tcase(suite, whole);
     return suite_run(suite);
 }

@@ -88,7 +88,7 @@ static void tick_counted(struct fake_host *host)
     check_nothing_taken(before, "tick");
 }
 
-/* One turn of the guard's loop but for the wait: a tick, and the inventory's share. */
+/* One turn of the guard's loop but for the wait: a tick, the inventory's share and the mounts'. */
 static void turn_counted(struct fake_host *host)
 {
     struct taken before;
@@ -97,6 +97,10 @@ static void turn_counted(struct fake_host *host)
     before = taken_now();
     inventory_advance(host->guard->inventory, host->guard->plan->assessment.band, host->now);
     check_nothing_taken(before, "inventory");
+    before = taken_now();
+    tmpfs_sampler_advance(
+        host->guard->tmpfs_sampler, host->guard->plan->assessment.band, host->now);
+    check_nothing_taken(before, "tmpfs");
 }
 
 /* After a while of calm the guest takes SPEED bytes a tick from the host, until the guard does what
@@ -147,11 +151,19 @@ END_TEST
 static const char signals_only[] = "[guard]\nmode=enforce\nqmp-directory=/\nmax-vms=8\n"
                                    "[class default]\nmode=enforce\n";
 
+/* The machine's own mounts, for the guard to look at. */
+static void show_mounts(struct fake_host *host)
+{
+    fake_tree_link(host->tree, "proc/1/root", "/");
+    fake_tree_link(host->tree, "proc/1/mountinfo", "/proc/self/mountinfo");
+}
+
 START_TEST(freeze_takes_nothing)
 {
     struct fake_host host;
 
     fake_host_begin(&host, (enum fake_cgroups)_i, signals_only);
+    show_mounts(&host);
     pid_t pid = fake_host_guest(&host, "one", GUEST_RSS);
     fake_host_start_guard(&host);
     storm(&host, pid, 400 * MIB, ACTION_FREEZE, turn_counted);
@@ -165,6 +177,7 @@ START_TEST(kill_takes_nothing)
     struct fake_host host;
 
     fake_host_begin(&host, (enum fake_cgroups)_i, signals_only);
+    show_mounts(&host);
     pid_t pid = fake_host_guest(&host, "one", 5 * GIB);
     fake_host_start_guard(&host);
     fake_host_set_available(&host, 100 * MIB);

@@ -42,6 +42,7 @@ struct story *story_new(uint64_t total, uint64_t other)
     host->swap_total = host->swap_free = 0;
     host->node_count = 0;
     host->largest_process.pid = 0;
+    host->largest_tmpfs.path[0] = '\0';
     host->scores_raise_only = false;
     return story;
 }
@@ -226,6 +227,29 @@ static void show_statistics(const struct story_guest *guest, struct vm_snapshot 
             reports ? sub_or_zero(guest->free, vm->maximum - vm->balloon.actual) : UNKNOWN;
 }
 
+/* meminfo's account of what is used; all UNKNOWN in a story that does not say what `other` is. */
+static void show_parts(struct story *story)
+{
+    struct host_snapshot *host = &story->snapshot->host;
+    uint64_t *const parts[CULPRIT_KIND_COUNT] = {
+        [CULPRIT_PROCESS] = &host->anonymous,
+        [CULPRIT_TMPFS] = &host->shmem,
+        [CULPRIT_SLAB] = &host->slab_unreclaimable,
+        [CULPRIT_PAGE_TABLES] = &host->page_tables,
+    };
+    if (story->other_is == CULPRIT_NONE)
+        return;
+    for (int kind = 0; kind < CULPRIT_KIND_COUNT; kind++)
+        if (parts[kind])
+            *parts[kind] = story->other_is == (enum culprit_kind)kind ? story->other : 0;
+    for (uint32_t i = 0; i < story->snapshot->vm_count; i++) {
+        const struct vm_snapshot *vm = &story->snapshot->vms[i];
+        const struct story_guest *guest = &story->guests[vm->slot];
+        bool shared = vm->wiring.shared == TRISTATE_YES;
+        *(shared ? &host->shmem : &host->anonymous) += guest->touched + guest->overhead;
+    }
+}
+
 /* What the guard would see now. TIERED: guests only when their next look is due. */
 static void show(struct story *story, bool tiered)
 {
@@ -243,7 +267,9 @@ static void show(struct story *story, bool tiered)
         if (!tiered || now >= guest->next_look) {
             guest->next_look = now + look_interval[band];
             vm->sampled = now;
-            vm->rss = vm->rss_anonymous = guest->touched + guest->overhead;
+            vm->rss = guest->touched + guest->overhead;
+            vm->rss_anonymous = vm->wiring.shared == TRISTATE_YES ? 0 : vm->rss;
+            vm->rss_shmem = vm->rss - vm->rss_anonymous;
             if (story->node_count > 0)
                 story_show_nodes(story, vm);
         }
@@ -254,6 +280,7 @@ static void show(struct story *story, bool tiered)
         }
     }
     snapshot->host.available = snapshot->host.free = sub_or_zero(snapshot->host.total, used);
+    show_parts(story);
 }
 
 /* ---- acting ---- */
@@ -324,8 +351,9 @@ static void act(struct story *story)
 {
     for (uint32_t i = 0; i < story->plan->action_count; i++) {
         const struct action *action = &story->plan->actions[i];
-        if (action->kind == ACTION_ALERT)
-            story->alerts[action->reason]++;
+        if (action->kind == ACTION_ALERT && story->alerts[action->reason]++ == 0)
+            story->first_alert[action->reason] =
+                (struct story_alert){story->plan->assessment.band, story->plan->assessment.culprit};
         struct vm_snapshot *vm = story_vm(story, action->slot);
         if (vm && action->mode == MODE_ENFORCE) {
             act_on(story, vm, action);

@@ -38,15 +38,22 @@ struct story_guest {
     int direction;
 };
 
+/* What was so when an alert was given. */
+struct story_alert {
+    enum band band;
+    struct culprit culprit;
+};
+
 struct story {
     struct snapshot *snapshot;
     struct rules *rules;
     struct policy_state *state;
     struct policy_scratch *scratch;
     struct plan *plan;
-    uint64_t other;       /* used by everything but the guests */
-    int64_t other_growth; /* bytes per second */
-    bool kills_take_hold; /* false: victims stay, as in a storage stall */
+    uint64_t other;             /* used by everything but the guests */
+    int64_t other_growth;       /* bytes per second */
+    enum culprit_kind other_is; /* as what meminfo shows it; CULPRIT_UNKNOWN: as nothing */
+    bool kills_take_hold;       /* false: victims stay, as in a storage stall */
     /* How long an act takes to take hold; 0: it does at once. */
     uint64_t stop_latency, freeze_latency, resume_latency, kill_latency;
     uint64_t next_look;     /* story_live() */
@@ -55,6 +62,7 @@ struct story {
     uint32_t node_count; /* 0: where memory lies is not part of the story */
     uint64_t node_other[NODES_MAX], node_least[NODES_MAX]; /* not the guests'; least available */
     uint64_t node_overrun; /* bytes that bound guests took where nothing was left */
+    struct story_alert first_alert[REASON_COUNT];
     struct story_guest guests[STORY_GUESTS];
 };
 
