@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns resuming. A guest is resumed when no pool is critical, and none would be with what the guest
- * is likely to take soon: whoever may run in scarce may be resumed in it, for only critical stops
- * anybody. What it is likely to take is the lesser of all it still can (maximum - held) and some
+ * is likely to take soon: whoever may run in scarce may be resumed in it, for scarce stops only those
+ * who grow into what a more valuable guest is growing into. What it is likely to take is the lesser
+ * of all it still can (maximum - held) and some
  * seconds of its growth before the pause, by when the guard has seen whether it grows again.
  *
  * That guess can be wrong, so it waits for a back-off that doubles with each pause soon after a

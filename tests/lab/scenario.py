@@ -145,7 +145,7 @@ class Scenario:
         self.title = head["title"]
         self.guards = head.get("guards", "plimsoll").split()
         self.limit = int(head.get("limit", "300"))
-        self.settle = int(head.get("settle", "12"))
+        self.settle = int(head.get("settle", "15"))
         self.before_guests = parser.get("before", "guests", fallback="")
         self.before = parser.get("before", "script", fallback="")
         self.configuration = parser.get("configuration", "text", fallback="").lstrip()
