@@ -158,7 +158,8 @@ static void leak_watch(struct decision *d)
     bool critical = host->band == BAND_CRITICAL;
     if (critical && leak_holds(d, host) && pool_worth(host, host->fill_rate) == 0)
         d->state->leak_at = d->now; /* at the wall, and nothing has come back */
-    int64_t outside = outside_fill(d, host);
+    /* Who was just stopped grows no more, but the fill still remembers what it took. */
+    int64_t outside = pause_settling(d) ? 0 : outside_fill(d, host);
     if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2) {
         d->state->leak_since = UNKNOWN;
         return;
