@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns resuming. A guest is resumed when no pool is critical, and none would be with what the guest
- * is likely to take soon: whoever may run in scarce may be resumed in it, for scarce stops only those
- * who grow into what a more valuable guest is growing into. What it is likely to take is the lesser
- * of all it still can (maximum - held) and some
- * seconds of its growth before the pause, by when the guard has seen whether it grows again.
+ * is likely to take soon: whoever may run in scarce may be resumed in it, for scarce stops only
+ * those who grow into what a more valuable guest is growing into. What it is likely to take is the
+ * lesser of all it still can (maximum - held) and some seconds of its growth before the pause, by
+ * when the guard has seen whether it grows again.
  *
  * That guess can be wrong, so it waits for a back-off that doubles with each pause soon after a
  * resume: 10 s to 10 min. It can also be too high, for a burst was taken for growth, so it halves
@@ -105,9 +105,11 @@ static bool fits(const struct decision *d, uint32_t position, uint64_t room, boo
     const struct vm_state *state = decision_state(d, position);
     uint64_t all = take_all(d, position);
     bool critical = is_critical_for(d, position);
-    if (!critical && known(all) && all <= room && room > 0)
-        return true;
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
+    /* In scarce not at once even then: it may be a more valuable guest's that has drawn breath. */
+    bool at_once = due || d->plan->assessment.band < BAND_SCARCE;
+    if (!critical && at_once && known(all) && all <= room && room > 0)
+        return true;
     if (!first || !due)
         return false;
     /* With all that it can ever take the floor is still not touched. */

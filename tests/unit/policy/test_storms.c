@@ -133,6 +133,26 @@ START_TEST(a_valuable_guest_held_up_by_the_crowd)
 }
 END_TEST
 
+/* It stands still for a moment, and the room it leaves is not yet anybody's: who was just paused
+ * for it is not resumed into it, to be paused again. */
+START_TEST(a_valuable_guest_draws_breath)
+{
+    struct story *story = story_of_storm(16, latencies[_i]);
+    unsigned first = COUNT;
+    while (first == COUNT) {
+        story_live(story, 10 * MS);
+        ck_assert_uint_lt(story->snapshot->time, 1000 * SEC + 60 * SEC);
+        for (unsigned i = 0; i < COUNT; i++)
+            first = story->guests[i].pauses > 0 ? i : first;
+    }
+    ck_assert_int_lt(story->plan->assessment.band, BAND_CRITICAL);
+    story->guests[VALUABLE].growth = 0;
+    story_live(story, 3 * SEC);
+    ck_assert_uint_eq(story->guests[first].resumes, 0);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_budget_storm)
 {
     uint64_t latency = latencies[_i];
@@ -170,6 +190,7 @@ int main(void)
     tcase_add_loop_test(tests, the_standard_storm, 0, STORMS);
     tcase_add_loop_test(
         tests, a_valuable_guest_held_up_by_the_crowd, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_loop_test(tests, a_valuable_guest_draws_breath, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(tests, a_budget_storm, 0, (int)ELEMENTSOF(latencies));
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("storms");
