@@ -203,11 +203,11 @@ class Observation:
         return [match.group(1) for _, text in self.kernel for match in [CONSTRAINT.search(text)] if match]
 
     def said(self, **wanted):
-        """The guard's lines with these values; a value may be a pattern."""
+        """The guard's lines that have these keys with these values; a value may be a pattern."""
         return [
             event
             for event in self.events
-            if all(fnmatch.fnmatchcase(event.get(key, ""), value) for key, value in wanted.items())
+            if all(key in event and fnmatch.fnmatchcase(event[key], value) for key, value in wanted.items())
         ]
 
     def did(self, action, **wanted):
