@@ -27,6 +27,8 @@
 
 /* Time constant with which an unconfirmed peak of the swap rate fades. */
 #define SWAP_RATE_MEMORY (10 * NSEC_PER_MINUTE)
+/* Somebody waited for memory this part of the time: what went to swap is all that could. */
+#define SWAP_LIMITED_DIVISOR 5
 /* The kernel folds its per-CPU vmstat counters once a second (vm.stat_interval), so a rate over
  * less would be a jump of the counter divided by almost nothing. */
 #define SWAP_RATE_INTERVAL NSEC_PER_SEC
@@ -39,6 +41,7 @@ struct host_sampler {
     struct zone_sample zones;
     bool zones_known;
     uint64_t swap_rate, swap_time, swap_bytes; /* UNKNOWN before the first */
+    uint64_t swap_stalled;                     /* PSI's total at swap_time */
 };
 
 /* In the file's order. */
@@ -99,25 +102,37 @@ static void host_read_vmstat(const struct host_sampler *sampler, struct host_sna
     }
 }
 
+/* What the device can do shows only while somebody waits for it. Before that the kernel swaps as
+ * little as it has to: a few kilobytes a second say nothing against the device. */
+static bool swap_is_limited(const struct host_sampler *sampler, uint64_t stalled, uint64_t elapsed)
+{
+    return known(stalled) && known(sampler->swap_stalled) &&
+           sub_or_zero(stalled, sampler->swap_stalled) >= elapsed / SWAP_LIMITED_DIVISOR;
+}
+
 static void host_update_swap_rate(
     struct host_sampler *sampler, uint64_t now, struct host_snapshot *host)
 {
-    uint64_t bytes = host->swapped_out;
+    uint64_t bytes = host->swapped_out, stalled = host->memory_pressure.some;
 
     if (known(bytes) && !known(sampler->swap_time)) {
         sampler->swap_time = now;
         sampler->swap_bytes = bytes;
+        sampler->swap_stalled = stalled;
     }
     uint64_t elapsed = known(sampler->swap_time) ? sub_or_zero(now, sampler->swap_time) : 0;
     if (known(bytes) && elapsed >= SWAP_RATE_INTERVAL) {
         uint64_t rate = scale_u64(sub_or_zero(bytes, sampler->swap_bytes), NSEC_PER_SEC, elapsed);
-        if (known(sampler->swap_rate))
+        bool limited = swap_is_limited(sampler, stalled, elapsed);
+        if (limited && known(sampler->swap_rate))
             sampler->swap_rate -=
                 scale_u64(sampler->swap_rate, min_u64(elapsed, SWAP_RATE_MEMORY), SWAP_RATE_MEMORY);
-        if (rate > known_or(sampler->swap_rate, 0))
+        if (limited ? rate > known_or(sampler->swap_rate, 0)
+                    : known(sampler->swap_rate) && rate > sampler->swap_rate)
             sampler->swap_rate = rate;
         sampler->swap_time = now;
         sampler->swap_bytes = bytes;
+        sampler->swap_stalled = stalled;
     }
     host->swap_rate = sampler->swap_rate;
 }
@@ -250,6 +265,7 @@ int host_sampler_new(
     if (!sampler)
         return error_set(ret_error, -ENOMEM, "out of memory");
     sampler->swap_rate = sampler->swap_time = sampler->swap_bytes = UNKNOWN;
+    sampler->swap_stalled = UNKNOWN;
     sampler->meminfo_fd = kernel_file_open_format("%s/meminfo", roots->proc);
     sampler->vmstat_fd = kernel_file_open_format("%s/vmstat", roots->proc);
     sampler->zoneinfo_fd = kernel_file_open_format("%s/zoneinfo", roots->proc);

@@ -68,7 +68,8 @@ struct host_snapshot {
     uint64_t commit_limit, committed; /* CommitLimit, Committed_AS */
     enum overcommit_mode overcommit;
     uint64_t swap_total, swap_free;
-    uint64_t swap_rate; /* highest recent rate of writing to swap, bytes/s; UNKNOWN before any */
+    uint64_t swap_rate; /* highest recent rate of writing to swap while somebody waited, bytes/s;
+                         * UNKNOWN before any */
     uint64_t watermark_min, watermark_low, watermark_high; /* sums over all zones */
     uint64_t arc_size, arc_minimum;                        /* ZFS; UNKNOWN without it */
     uint64_t hugepages_total, hugepages_free;              /* bytes, all sizes together */

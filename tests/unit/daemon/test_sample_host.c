@@ -207,24 +207,62 @@ START_TEST(node_without_memory_is_left_out)
 }
 END_TEST
 
+static void swap_and_write(uint64_t pages, uint64_t stalled)
+{
+    fake_tree_write(tree, "proc/vmstat", "pswpout %llu\n", (unsigned long long)pages);
+    fake_tree_write(tree, "proc/pressure/memory",
+        "some avg10=0.00 avg60=0.00 avg300=0.00 total=%llu\n"
+        "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+        (unsigned long long)(stalled / NSEC_PER_USEC));
+}
+
+static void swap_and_open(uint64_t pages, uint64_t stalled)
+{
+    swap_and_write(pages, stalled);
+    open_and_read();
+}
+
+static void swap_and_read(uint64_t pages, uint64_t stalled, uint64_t now)
+{
+    swap_and_write(pages, stalled);
+    host_sampler_read(sampler, SAMPLE_FULL, now, &host);
+}
+
 START_TEST(swap_rate_is_a_fading_peak)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t stalled = NSEC_PER_SEC;
 
-    open_and_read();
+    swap_and_open(1000, stalled);
     ck_assert(!known(host.swap_rate));
-    host_sampler_read(sampler, SAMPLE_FULL, 2 * NSEC_PER_SEC, &host);
+    swap_and_read(1000, stalled, 2 * NSEC_PER_SEC);
     ck_assert(!known(host.swap_rate));
-    fake_tree_write(tree, "proc/vmstat", "pswpout 61000\n");
-    host_sampler_read(sampler, SAMPLE_FULL, 4 * NSEC_PER_SEC, &host);
+    swap_and_read(61000, stalled + NSEC_PER_SEC, 4 * NSEC_PER_SEC);
     ck_assert_uint_eq(host.swap_rate, 30000 * page);
     /* The counter is folded once a second: less than that says nothing. */
-    fake_tree_write(tree, "proc/vmstat", "pswpout 99000\n");
-    host_sampler_read(sampler, SAMPLE_FULL, 4 * NSEC_PER_SEC + NSEC_PER_MSEC, &host);
+    swap_and_read(99000, stalled + NSEC_PER_SEC, 4 * NSEC_PER_SEC + NSEC_PER_MSEC);
     ck_assert_uint_eq(host.swap_rate, 30000 * page);
-    fake_tree_write(tree, "proc/vmstat", "pswpout 61000\n");
-    host_sampler_read(sampler, SAMPLE_FULL, 304 * NSEC_PER_SEC, &host);
+    /* Everybody waits, and less goes out. */
+    swap_and_read(61000, stalled + 300 * NSEC_PER_SEC, 304 * NSEC_PER_SEC);
     ck_assert_uint_eq(host.swap_rate, 15000 * page);
+}
+END_TEST
+
+/* The lab's storm beside 4 GiB of idle swap: a dozen kilobytes had gone there, the device was taken
+ * to be as slow as that, and a guest was killed. */
+START_TEST(swap_that_nobody_waits_for_says_nothing)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    swap_and_open(1000, 0);
+    swap_and_read(1003, 0, 2 * NSEC_PER_SEC);
+    ck_assert(!known(host.swap_rate));
+    swap_and_read(61003, NSEC_PER_SEC, 4 * NSEC_PER_SEC);
+    ck_assert_uint_eq(host.swap_rate, 30000 * page);
+    swap_and_read(61003, NSEC_PER_SEC, 604 * NSEC_PER_SEC);
+    ck_assert_uint_eq(host.swap_rate, 30000 * page);
+    swap_and_read(141003, NSEC_PER_SEC, 606 * NSEC_PER_SEC);
+    ck_assert_uint_eq(host.swap_rate, 40000 * page);
 }
 END_TEST
 
@@ -304,6 +342,7 @@ int main(void)
     tcase_add_test(tests, node_vanishes_and_returns);
     tcase_add_test(tests, node_without_memory_is_left_out);
     tcase_add_test(tests, swap_rate_is_a_fading_peak);
+    tcase_add_test(tests, swap_that_nobody_waits_for_says_nothing);
     tcase_add_test(tests, many_cpus_make_a_long_zoneinfo);
     tcase_add_test(tests, this_machine);
     suite_add_tcase(suite, tests);
