@@ -325,6 +325,14 @@ class Host:
             shutil.rmtree(self.sockets, ignore_errors=True)
             self.sockets = None
 
+    def last_words(self):
+        """The kernel's panic on the console, or None: emulated processors have faults of their own."""
+        with open(os.path.join(self.folder, "console.log"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if "Kernel panic" in line or "BUG: " in line:
+                    return "the emulated host's kernel died: " + line.strip()
+        return None
+
     # ---- what runs in it ----
 
     def send(self, command):

@@ -16,7 +16,7 @@ SETUP_LIMIT = 60
 READY_LIMIT = 300
 END_LIMIT = 60
 # No record for so long means a host that has stopped, not one that is slow.
-SILENCE = 45
+SILENCE = 30
 
 # Once for each host, saved with its guests or not.
 GUESTS_SETUP = r"""
@@ -219,7 +219,7 @@ class Trial:
             if self.seen.now != last:
                 heard, last = time.monotonic(), self.seen.now
             elif time.monotonic() - heard > SILENCE:
-                self.void = f"the host was silent for {SILENCE} s"
+                self.void = self.host.last_words() or f"the host was silent for {SILENCE} s"
                 return
             self.take_steps()
             if not self.pending and self.seen.rested >= self.scenario.settle:
