@@ -37,10 +37,10 @@ COMMAND_LIMIT = 60
 END_LIMIT = 10
 
 # mitigations=off: the emulated host's own are dear under emulation and protect nothing here.
-# apparmor=0: its profiles are not installed.
+# apparmor=0: its profiles are not installed. panic=1: it ends, instead of standing there.
 KERNEL_LINE = (
     "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt psi=1"
-    " systemd.unified_cgroup_hierarchy=1 mitigations=off apparmor=0 quiet loglevel=4"
+    " systemd.unified_cgroup_hierarchy=1 mitigations=off apparmor=0 quiet loglevel=4 panic=1"
 )
 
 # In the saved host, what a host that has run for a while has done once: libvirt has looked at its
@@ -57,7 +57,11 @@ MOUNT = "mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 lab /lab"
 
 
 class LabError(Exception):
-    """Something of the lab itself failed: neither the guard nor a scenario is to blame."""
+    """Something of the lab or of a scenario failed: what was asked for could not be done."""
+
+
+class HostLost(LabError):
+    """The emulated host is gone or does not answer: nobody is to blame, and the run proves nothing."""
 
 
 def cache_folder():
@@ -142,7 +146,7 @@ class Monitor:
                 raise LabError(f"QMP {command}: {answer['error']['desc']}")
             if "return" in answer:
                 return answer["return"]
-        raise LabError(f"QMP {command}: no answer")
+        raise HostLost(f"QMP {command}: no answer")
 
     def wait(self, command, condition, limit):
         """Asks until CONDITION holds of the answer."""
@@ -281,7 +285,7 @@ class Host:
         end = time.monotonic() + BOOT_LIMIT
         while self.line.receive(max(0, end - time.monotonic())) != "agent ready":
             if time.monotonic() > end or self.process.poll() is not None:
-                raise LabError(f"the host did not boot; see {self.folder}/console.log")
+                raise HostLost(f"the host did not boot; see {self.folder}/console.log")
 
     def restore(self, image, state, share, snapshot=True):
         disk = os.path.join(state, "root.ext4")
@@ -358,7 +362,7 @@ class Host:
         """Runs one line of shell to its end, which has to be a good one."""
         status = self.await_status(self.send(command), limit)
         if status is None:
-            raise LabError(f"no answer within {limit} s: {command}")
+            raise HostLost(f"no answer within {limit} s: {command}")
         if status != 0:
             raise LabError(f"status {status}: {command}")
 
@@ -374,10 +378,11 @@ class Host:
         if os.path.exists(output):
             with open(output, encoding="utf-8", errors="replace") as file:
                 printed = file.read()
+        where = os.path.join(self.share, name)
         if status is None:
-            raise LabError(f"no answer within {limit} s: {text}\n{printed}")
+            raise HostLost(f"no answer within {limit} s: {where}\n{printed}")
         if status != 0 and check:
-            raise LabError(f"status {status}: {text}\n{printed}")
+            raise LabError(f"status {status}: {where}\n{printed}")
         return printed
 
 

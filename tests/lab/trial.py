@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 
-from host import BOOT_LIMIT, HERE, TOP, Host, LabError, run_tool, say
+from host import TOP, Host, HostLost, LabError, run_tool, say
 from observation import Observation
 
 # Limits in seconds; a guest boots in some 12 s, two at once in 20.
@@ -118,6 +118,7 @@ class Trial:
         self.share = os.path.join(folder, "share")
         self.host = None
         self.seen = None
+        self.failure = None  # why it could not be done at all
         self.pending = [it for it in scenario.steps if it.guard in (None, guard)]
         self.lines = []  # (held, words, what was seen)
         self.void = None  # why the run proves nothing
@@ -215,7 +216,7 @@ class Trial:
             time.sleep(0.2)
             self.seen.look()
             if self.host.process.poll() is not None:
-                raise LabError("the emulated host ended")
+                raise HostLost(self.host.last_words() or "the emulated host ended")
             if self.seen.now != last:
                 heard, last = time.monotonic(), self.seen.now
             elif time.monotonic() - heard > SILENCE:
@@ -253,7 +254,7 @@ class Trial:
     def conclude(self):
         try:
             states = self.script(AT_THE_END, END_LIMIT)
-        except LabError as error:
+        except HostLost as error:
             self.void = self.void or str(error).split("\n", maxsplit=1)[0]
             states = ""
         self.seen.look()
@@ -282,6 +283,8 @@ class Trial:
     def verdict(self):
         if self.void:
             return "void"
+        if self.failure:
+            return "failed"
         return "passed" if all(held for held, _, _ in self.lines) else "failed"
 
     @contextlib.contextmanager
@@ -295,10 +298,15 @@ class Trial:
 
     def run(self):
         """The verdict; everything else is in the folder."""
-        with self.ready():
-            self.go()
-            self.watch_to_the_end()
-        self.judge()
+        try:
+            with self.ready():
+                self.go()
+                self.watch_to_the_end()
+            self.judge()
+        except HostLost as error:
+            self.void = str(error)
+        except LabError as error:
+            self.failure = str(error)
         return self.verdict
 
     # ---- what is left ----
@@ -314,7 +322,7 @@ class Trial:
             ],
             "verdict": verdict,
             "lines": [f"{'held' if held else 'NOT'}: {words}" for held, words, _ in self.lines]
-            + ([self.void] if self.void else []),
+            + [it for it in (self.void, self.failure) if it],
         })
         if self.seen and self.seen.samples:
             self.leave_json("result.json", {"verdict": verdict, "seconds": round(seconds), **self.measures()})
