@@ -461,11 +461,15 @@ def copy_sparse(source, target):
 
 
 def end_by_signal():
-    """A signal ends this process as an error would: by way of every `finally`."""
+    """The first signal ends this process as an error would, by way of every `finally`; further ones do not
+    disturb that."""
+    ending = False
 
-    def interrupted(number, _):
-        signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def interrupted(*_):
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, interrupted)
