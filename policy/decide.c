@@ -29,15 +29,19 @@ static void begin_plan(struct plan *plan, uint64_t time)
     plan->next_wake = WAKE_MAX;
 }
 
-/* What a dry run counted as pending is void once nobody is paused any more: the next time is a new
- * story. */
+/* What a dry run counted as pending is void once nobody would be killed, or paused, any more: the
+ * next time is a new story. */
 static void forget_dry_run(struct decision *d)
 {
-    if (d->plan->assessment.band >= BAND_SCARCE)
-        return;
+    enum band band = d->plan->assessment.band;
+    uint16_t marks = 0;
+    if (band < BAND_CRITICAL)
+        marks |= MARK_KILLED_DRY;
+    if (band < BAND_SCARCE)
+        marks |= MARK_PAUSED_DRY;
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (d->vms[i].traits & TRAIT_USABLE)
-            decision_state(d, i)->marks &= (uint16_t) ~(MARK_PAUSED_DRY | MARK_KILLED_DRY);
+            decision_state(d, i)->marks &= (uint16_t)~marks;
 }
 
 static void relieve(struct decision *d)

@@ -237,7 +237,8 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
                        since(d->now, state->asked_time) > STUCK_AFTER);
     if (!known(statistics->free) || !resting) {
         /* While its balloon moves it is what it was; just resumed, it has not been able to say. */
-        if ((known(statistics->free) && (state->marks & MARK_BUSY)) ||
+        bool fresh = since(d->now, statistics->updated) <= STATISTICS_STALE;
+        if ((known(statistics->free) && fresh && (state->marks & MARK_BUSY)) ||
             since(d->now, state->resumed_at) <= STATISTICS_STALE)
             scratch->traits |= TRAIT_BUSY;
         return;

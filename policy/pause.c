@@ -26,6 +26,7 @@
  */
 #include "pause.h"
 
+#include "balloon.h"
 #include "node.h"
 #include "order.h"
 #include "plan_add.h"
@@ -188,7 +189,7 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
     };
     need_bound(d, &need);
     /* In a sprint balloons are too slow to be counted. */
-    if (!d->plan->assessment.sprint) {
+    if (!pool->sprint) {
         need.real_pending = relief_balloons_pending(d, pool, false);
         need.all_pending = relief_balloons_pending(d, pool, true);
     }
@@ -212,6 +213,14 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
 }
 
+/* Its own balloon can still take from it. */
+static bool balloon_gives(const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    const struct vm_scratch *vm = &d->vms[position];
+    return (vm->traits & TRAIT_INFLATABLE) && known(vm->minimum) &&
+           relief_balloon(d, pool, position, vm->minimum) >= balloon_step(decision_vm(d, position));
+}
+
 /* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
  * headroom above critical and pending balloons can give. Once somebody is being stopped in a
  * sprint, what counts is to get out of the sprint; the next look sees to the rest. */
@@ -221,10 +230,12 @@ static bool is_short(const struct decision *d, struct need *need, uint32_t posit
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
-    if (need->for_valuable && need_of_valuable(d, need, position) == 0)
+    /* A guest that is paused inflates nothing: its balloon comes first. */
+    if (need->for_valuable &&
+        (balloon_gives(d, need->pool, position) || need_of_valuable(d, need, position) == 0))
         return false;
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
-    if (d->plan->assessment.sprint && d->paused)
+    if (need->pool->sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
     if (has >= (enforced ? need->real_end : need->all_end))
         return false; /* all of them can come to their end without the floor being touched */
@@ -266,7 +277,7 @@ static void choose_means(const struct decision *d, uint32_t position, uint32_t p
     case VM_MONITOR_READY:
         break;
     }
-    if (d->plan->assessment.sprint) {
+    if (d->plan->assessment.pools[pool].sprint) {
         *ret_reason = REASON_FREEZE_SPRINT;
         return;
     }
@@ -333,7 +344,7 @@ static void pause_for(struct decision *d, uint32_t index)
     const struct pool_view *pool = &d->plan->assessment.pools[index];
     if (!known(pool->total) || pool->band < BAND_SCARCE)
         return;
-    bool sprint = d->plan->assessment.sprint;
+    bool sprint = pool->sprint;
     struct need need = need_of(d, pool);
     need.for_valuable = pool->band < BAND_CRITICAL;
     if (!freeze_over(d, index, &need))

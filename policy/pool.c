@@ -206,7 +206,8 @@ void pools_assess(struct decision *d, bool advance)
         pool->band = state->band;
         if (pool->band > assessment->pools[assessment->worst].band)
             assessment->worst = i;
-        assessment->sprint = assessment->sprint || band_sprint(d, pool, state);
+        pool->sprint = band_sprint(d, pool, state);
+        assessment->sprint = assessment->sprint || pool->sprint;
     }
     assessment->band = assessment->pools[assessment->worst].band;
 }

@@ -116,9 +116,15 @@ uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool,
         rate = rate_sum(rate, growth);
     }
     /* Those who are in each other's way grow as fast together as each would alone: without the
-     * lesser, the valuable take over the whole fill. */
-    rate = rate > pool->fill_rate ? rate : pool->fill_rate;
-    return min_u64(room, rate_bytes(rate, RESERVED_AHEAD));
+     * lesser, the valuable take over the fill, as far as it is not another kind of growth. What
+     * this guest takes, or took until it was paused, is part of it: else it would be paused for a
+     * room into which it is resumed. */
+    int64_t fill = pool->fill_rate, before = decision_state(d, position)->growth_before;
+    if ((d->vms[position].traits & TRAIT_PAUSED) && before > 0)
+        fill = rate_sum(fill, before);
+    uint64_t reserved = min_u64(
+        rate_bytes(fill, RESERVED_AHEAD), rate_bytes(rate, RESERVED_AHEAD * RESERVED_SPEEDUP));
+    return min_u64(room, max_u64(reserved, rate_bytes(rate, RESERVED_AHEAD)));
 }
 
 uint64_t loss_pause(const struct vm_rules *rules)

@@ -70,6 +70,7 @@ struct pool_view {
     int64_t fill_rate;           /* bytes/s by which headroom shrinks; negative: it grows */
     uint64_t time_to_exhaustion; /* ns; 0 at or below the floor; NEVER when not filling */
     enum band band;
+    bool sprint; /* less time left than a `stop` may need */
 };
 
 /* POOL_HOST, POOL_BUDGET, then the nodes. */
@@ -96,7 +97,7 @@ struct culprit {
 struct assessment {
     enum band band; /* worst of all pools */
     uint32_t worst; /* index into pools[] of the pool that made it so */
-    bool sprint;    /* less time left than a `stop` may need */
+    bool sprint;    /* one of the pools is in a sprint */
     uint32_t pool_count;
     struct pool_view pools[POOLS_MAX];
     uint64_t guests_held;  /* bytes held by all guests whose RSS is known */

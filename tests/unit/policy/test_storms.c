@@ -153,6 +153,60 @@ START_TEST(a_valuable_guest_draws_breath)
 }
 END_TEST
 
+/* A valuable guest that grows by little is no reason to stop a lesser one beside gigabytes: what is
+ * reserved is not the whole fill, least of all the part of it that is the lesser one's own. */
+START_TEST(a_slow_valuable_guest_beside_a_fast_one)
+{
+    struct story *story = story_new(64 * GIB, 20 * GIB);
+    story_take_time(story, latencies[_i]);
+    unsigned gold = story_guest(story, 32 * GIB, GIB), bronze = story_guest(story, 60 * GIB, GIB);
+    story_rules(story, gold)->priority = 900;
+    story_rules(story, bronze)->priority = 10;
+    story->guests[gold].goal = 32 * GIB;
+    story->guests[gold].growth = 2 * (int64_t)MIB;
+    story->guests[bronze].goal = 37 * GIB;
+    story->guests[bronze].growth = 300 * (int64_t)MIB;
+    story->guests[gold].grows_after = story->guests[bronze].grows_after = story->snapshot->time;
+    story_live(story, 300 * SEC);
+    ck_assert_uint_eq(story->guests[bronze].pauses, 0);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
+/* A paused guest inflates nothing: while its balloon can give, that comes first. */
+START_TEST(a_balloon_comes_before_a_pause_for_the_valuable)
+{
+    struct story *story = story_new(16 * GIB, 9 * GIB);
+    story_take_time(story, latencies[_i]);
+    unsigned gold = story_guest(story, 6 * GIB, GIB), bronze = story_guest(story, 4 * GIB, 3 * GIB);
+    story_rules(story, gold)->priority = 900;
+    story_rules(story, bronze)->priority = 10;
+    for (unsigned i = 0; i < 2; i++) {
+        story->guests[i].honest = true;
+        story->guests[i].grows_after = story->snapshot->time;
+    }
+    story->guests[gold].goal = 3 * GIB;
+    story->guests[gold].growth = 30 * (int64_t)MIB;
+    story->guests[bronze].goal = 4 * GIB;
+    story->guests[bronze].growth = 5 * (int64_t)MIB;
+    unsigned early = 0;
+    for (unsigned i = 0, pauses = 0; i < 10000; i++) {
+        story_live(story, 10 * MS);
+        const struct vm_snapshot *vm = story_vm(story, bronze);
+        if (story->guests[bronze].pauses > pauses && story->plan->assessment.band < BAND_CRITICAL &&
+            vm->balloon.actual > vm->maximum / 2 + 64 * MIB)
+            early++;
+        pauses = story->guests[bronze].pauses;
+    }
+    ck_assert_uint_eq(early, 0);
+    ck_assert_uint_ge(story->guests[bronze].balloons, 1);
+    ck_assert_int_ge(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_budget_storm)
 {
     uint64_t latency = latencies[_i];
@@ -191,6 +245,10 @@ int main(void)
     tcase_add_loop_test(
         tests, a_valuable_guest_held_up_by_the_crowd, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(tests, a_valuable_guest_draws_breath, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_loop_test(
+        tests, a_slow_valuable_guest_beside_a_fast_one, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_loop_test(
+        tests, a_balloon_comes_before_a_pause_for_the_valuable, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(tests, a_budget_storm, 0, (int)ELEMENTSOF(latencies));
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("storms");
