@@ -7,7 +7,9 @@
  * something may have been mounted over it since, and both would hold up the guard for good. So it
  * is opened only as far as the kernel's lookup cache goes (RESOLVE_CACHED, Linux 5.12; a mount
  * point is always in it), as a path alone, and asked for its size only when it is the very mount of
- * the line, by its mount id, whose kind the line has told. Of older kernels no mount is known.
+ * the line, by its mount id, whose kind the line has told. Where openat2() is not to be had (older
+ * kernels; systemd's RestrictSUIDSGID=, which cannot look into its argument) only those mounts are
+ * opened that lie on the root file system or on one another.
  *
  * What statfs() tells of a tmpfs without a limit (size=0) is nothing; such a one is not seen.
  */
@@ -54,18 +56,19 @@ struct tmpfs_sampler {
     int root, mountinfo;
     enum band band;
     uint64_t next;
+    uint64_t root_mount; /* id of the mount at "/" */
     struct tmpfs_look last, current;
     struct tmpfs_snapshot largest;
 };
 
 /* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS…] - TYPE SOURCE SUPEROPTIONS": true for a tmpfs,
  * with its id and, in LINE, its mount point. */
-static bool line_parse(char *line, uint64_t *ret_id, char **ret_point)
+static bool line_parse(char *line, uint64_t *ret_id, uint64_t *ret_parent, char **ret_point)
 {
     const char *cursor = line;
     const char *type = strstr(line, " - ");
 
-    if (!type || !kernel_number_parse(&cursor, ret_id))
+    if (!type || !kernel_number_parse(&cursor, ret_id) || !kernel_number_parse(&cursor, ret_parent))
         return false;
     type += strlen(" - ");
     /* /dev, where a mistyped device name becomes a file, is a tmpfs in all but its name. */
@@ -85,21 +88,43 @@ static bool line_parse(char *line, uint64_t *ret_id, char **ret_point)
     return point[0] == '/';
 }
 
-/* What the tmpfs mounted as ID at POINT holds. */
-static int mount_used(int root, uint64_t id, const char *point, uint64_t *ret_used)
+/* On the root file system, or on a tmpfs that was reached already: nothing on the way can hang. */
+static bool is_near(const struct tmpfs_sampler *sampler, uint64_t parent)
+{
+    if (parent == sampler->root_mount)
+        return true;
+    for (unsigned i = 0; i < sampler->current.count; i++)
+        if (sampler->current.mounts[i].id == parent)
+            return true;
+    return false;
+}
+
+static int mount_open(const struct tmpfs_sampler *sampler, uint64_t parent, const char *point)
 {
     struct open_how how = {
         .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
         .resolve = RESOLVE_CACHED | RESOLVE_NO_SYMLINKS,
     };
-    CLEANUP(kernel_file_close_at) int fd = -1;
+
+    point += strspn(point, "/");
+    if (*point == '\0')
+        point = ".";
+    int fd = (int)syscall(SYS_openat2, sampler->root, point, &how, sizeof(how));
+    if (fd < 0 && errno == ENOSYS && is_near(sampler, parent))
+        fd = openat(sampler->root, point, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* What the tmpfs mounted as ID on the mount PARENT at POINT holds. */
+static int mount_used(const struct tmpfs_sampler *sampler, uint64_t id, uint64_t parent,
+    const char *point, uint64_t *ret_used)
+{
+    CLEANUP(kernel_file_close_at) int fd = mount_open(sampler, parent, point);
     struct statx status;
     struct statfs figures;
 
-    point += strspn(point, "/");
-    fd = (int)syscall(SYS_openat2, root, *point ? point : ".", &how, sizeof(how));
     if (fd < 0)
-        return -errno;
+        return fd;
     if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &status) < 0)
         return -errno;
     if (!(status.stx_mask & STATX_MNT_ID) || status.stx_mnt_id != id)
@@ -139,14 +164,25 @@ static bool is_before(const struct tmpfs_snapshot *a, const struct tmpfs_snapsho
     return a->used > b->used;
 }
 
+/* Its line has "/" for what is mounted and for where; the last one covers those before it. */
+static void root_note(struct tmpfs_sampler *sampler, const char *line)
+{
+    uint64_t id;
+    if (kernel_number_parse(&line, &id))
+        sampler->root_mount = id;
+}
+
 static void mount_note(struct tmpfs_sampler *sampler, char *line)
 {
     struct tmpfs_look *look = &sampler->current;
     struct tmpfs_mount mount;
+    uint64_t parent;
     char *point;
 
-    if (!line_parse(line, &mount.id, &point) ||
-        mount_used(sampler->root, mount.id, point, &mount.used) < 0)
+    if (strstr(line, " / / "))
+        root_note(sampler, line);
+    if (!line_parse(line, &mount.id, &parent, &point) ||
+        mount_used(sampler, mount.id, parent, point, &mount.used) < 0)
         return;
     look->mounts[look->count++] = mount;
     struct tmpfs_snapshot seen = {.used = mount.used, .growth = growth_of(sampler, &mount)};
