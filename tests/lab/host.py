@@ -78,11 +78,20 @@ def say(text):
 
 
 def run_tool(*command):
-    """Runs one of the tests' own scripts; the lines that it prints."""
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if result.returncode != 0:
-        raise LabError(f"{command[0]} failed with status {result.returncode}")
-    return result.stdout.split("\n")[:-1]
+    """Runs one of the tests' own scripts; the lines that it prints. Interrupted, it is asked to end, with all
+    that it started, and cleans up after itself."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            printed = process.communicate()[0]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
+    if process.returncode != 0:
+        raise LabError(f"{command[0]} failed with status {process.returncode}")
+    return printed.split("\n")[:-1]
 
 
 class Line:
@@ -217,6 +226,7 @@ class Host:
         self.sockets = None
         self.restored = False
         self.has_guests = False
+        self.process_began = False
 
     # ---- life ----
 
@@ -274,6 +284,7 @@ class Host:
                 stdout=log,
                 stderr=log,
             )
+        self.process_began = True
         self.monitor = Monitor(os.path.join(self.sockets, "qmp"))
         self.line = Line(os.path.join(self.sockets, "command"))
 

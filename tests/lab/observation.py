@@ -271,7 +271,9 @@ class Observation:
 
     @property
     def floor(self):
-        return self.status["host"]["floor"] if self.status else 0
+        if not self.status:
+            raise LookupError("the guard gave no status at the end")
+        return self.status["host"]["floor"]
 
     @property
     def least_available(self):
@@ -303,6 +305,12 @@ class Observation:
             return None
         stalls = [it["time"] for it in self.during if it["psi"]["some"] > PRESSED_PSI]
         return round(max([begin[0], self.moved[None][0], *stalls]) - begin[0], 1)
+
+    @property
+    def died_alone(self):
+        """Whose QEMU is gone though neither the kernel nor the guard killed it."""
+        asked = {event["vm"] for event in self.said(action="kill")}
+        return self.lost - set(self.kernel_kills) - asked
 
     @property
     def pressed_now(self):

@@ -4,7 +4,8 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
 
     [scenario]      title; guards: those it is meant for (of none, plimsoll, earlyoom, systemd-oomd);
                     limit and settle in seconds: it ends when no guest's memory has moved for
-                    `settle`, no step is to come and nobody waits, at the latest after `limit`
+                    `settle`, no step is to come and nobody waits, and has to before `limit`;
+                    guard-dies=yes: it is meant to, else it has to live through it
     [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
     [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
@@ -33,7 +34,7 @@ GUEST_LINE = (
 )
 
 KEYS = {
-    "scenario": {"title", "guards", "limit", "settle"},
+    "scenario": {"title", "guards", "limit", "settle", "guard-dies"},
     "before": {"script", "guests"},
     "configuration": {"text"},
     "guest": {
@@ -145,6 +146,7 @@ class Scenario:
         self.title = head["title"]
         self.guards = head.get("guards", "plimsoll").split()
         self.limit = int(head.get("limit", "300"))
+        self.guard_dies = head.get("guard-dies", "no") == "yes"
         self.settle = int(head.get("settle", "15"))
         self.before_guests = parser.get("before", "guests", fallback="")
         self.before = parser.get("before", "script", fallback="")

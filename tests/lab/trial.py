@@ -119,9 +119,11 @@ class Trial:
         self.host = None
         self.seen = None
         self.failure = None  # why it could not be done at all
+        self.rested = False  # it came to its end before its limit
         self.pending = [it for it in scenario.steps if it.guard in (None, guard)]
         self.lines = []  # (held, words, what was seen)
         self.void = None  # why the run proves nothing
+        self.silent = None  # how the host was lost
 
     # ---- before ----
 
@@ -220,12 +222,12 @@ class Trial:
             if self.seen.now != last:
                 heard, last = time.monotonic(), self.seen.now
             elif time.monotonic() - heard > SILENCE:
-                self.void = self.host.last_words() or f"the host was silent for {SILENCE} s"
-                return
+                raise HostLost(f"the host was silent for {SILENCE} s")
             self.take_steps()
             if not self.pending and self.seen.rested >= self.scenario.settle:
                 # One that thrashes stands still, too, until the kernel's OOM killer makes up its mind.
                 if not self.seen.pressed_now:
+                    self.rested = True
                     return
 
     def watch_to_the_end(self):
@@ -233,10 +235,11 @@ class Trial:
         was not the end."""
         end = time.monotonic() + self.scenario.limit
         while True:
+            self.rested = False
             self.watch(end)
             before = len(self.seen.events)
             self.conclude()
-            if self.void or len(self.seen.events) == before or time.monotonic() >= end:
+            if self.silent or len(self.seen.events) == before or time.monotonic() >= end:
                 return
 
     def take_steps(self):
@@ -255,7 +258,7 @@ class Trial:
         try:
             states = self.script(AT_THE_END, END_LIMIT)
         except HostLost as error:
-            self.void = self.void or str(error).split("\n", maxsplit=1)[0]
+            self.silent = str(error).split("\n", maxsplit=1)[0]
             states = ""
         self.seen.look()
         self.seen.states = dict(line.split(" ", 1) for line in states.splitlines() if " " in line)
@@ -264,12 +267,26 @@ class Trial:
                 self.seen.status = json.load(file)
         except (OSError, ValueError):
             pass  # no guard, or none that answers
-        if self.seen.locked_up:
-            self.void = "the emulated host locked a processor up: " + self.seen.locked_up[0]
 
     # ---- after ----
 
+    def fault_of_the_host(self):
+        """What the emulated host's own faults did, or None. Silence alone is none: a host that thrashes to
+        death is silent, too."""
+        words = self.host.last_words() if self.host and self.host.process_began else None
+        if self.seen and self.seen.locked_up:
+            words = "the emulated host locked a processor up: " + self.seen.locked_up[0]
+        if self.seen and self.seen.samples and self.guard in ("none", "plimsoll") and self.seen.died_alone:
+            words = "died by itself, in nested virtualization: " + ", ".join(sorted(self.seen.died_alone))
+        if self.guard != "plimsoll":
+            words = words or self.silent
+        return words
+
     def judge(self):
+        if self.guard == "plimsoll" and not self.scenario.guard_dies:
+            lived = len(self.seen.said(event="start")) == 1 and all(it["guard"] for it in self.seen.during)
+            self.lines.append((lived, "the guard lived through it", "" if lived else "it was gone, or began anew"))
+        self.lines.append((self.rested, "it came to rest", "" if self.rested else f"not within {self.scenario.limit} s"))
         for expression, words in self.scenario.holds.get(self.guard, ()):
             try:
                 held, why = self.seen.holds(expression), ""
@@ -304,9 +321,13 @@ class Trial:
                 self.watch_to_the_end()
             self.judge()
         except HostLost as error:
-            self.void = str(error)
-        except LabError as error:
+            self.silent = str(error)
+        except (LabError, OSError, subprocess.SubprocessError) as error:
             self.failure = str(error)
+        if self.seen:
+            self.seen.look()
+        self.void = self.fault_of_the_host()
+        self.failure = self.failure or self.silent
         return self.verdict
 
     # ---- what is left ----
