@@ -78,14 +78,14 @@ static uint64_t wake_least(const struct decision *d, const struct pool_view *poo
     return still ? WAKE_STILL : WAKE_MIN;
 }
 
-/* A full node to which somebody is bound may stay so for ever: while none of them grows, it is
- * looked at as where nothing moves. Nodes to which nobody is bound are no hurry. */
+/* A full node to which somebody is bound may stay so for ever: while nobody grows who has no other
+ * left, it is looked at as where nothing moves. Nodes to which nobody is bound are no hurry. */
 static bool is_watched(const struct decision *d, const struct pool_view *pool, uint64_t *ret_least)
 {
     *ret_least = wake_least(d, pool);
     if (pool->kind != POOL_NODE)
         return true;
-    if (!(d->growing_nodes >> pool->node & 1))
+    if (!(d->confined_nodes >> pool->node & 1))
         *ret_least = WAKE_STILL;
     return d->bound_nodes >> pool->node & 1;
 }

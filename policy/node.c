@@ -94,13 +94,16 @@ static uint64_t room_sum(const struct decision *d, uint32_t position,
     uint64_t (*room)(const struct decision *, const struct pool_view *))
 {
     uint32_t binding = node_binding(d, position);
+    bool measured = false;
     uint64_t sum = 0;
     for (uint32_t node = 0; node < NODES_MAX; node++) {
         const struct pool_view *pool = &d->plan->assessment.pools[POOL_INDEX_NODES + node];
-        if ((binding & NODE_BIT(node)) && known(pool->total))
-            sum = add_held(sum, room(d, pool));
+        if (!(binding & NODE_BIT(node)) || !known(pool->total))
+            continue;
+        measured = true;
+        sum = add_held(sum, room(d, pool));
     }
-    return binding == 0 ? NEVER : sum;
+    return measured ? sum : NEVER;
 }
 
 static uint64_t room_out_of_critical(const struct decision *d, const struct pool_view *pool)

@@ -29,7 +29,7 @@ bool node_confines(const struct decision *d, const struct pool_view *pool, uint3
 
 /* What the nodes the guest is bound to have above where critical is left, above their floors, and
  * above critical's threshold with the floor given up: what others take who are not bound goes below
- * the floor, too. NEVER: it is not bound. */
+ * the floor, too. NEVER: it is not bound, or none of its nodes could be measured. */
 uint64_t node_room(const struct decision *d, uint32_t position);
 uint64_t node_last_room(const struct decision *d, uint32_t position);
 uint64_t node_bridge_room(const struct decision *d, uint32_t position);

@@ -176,11 +176,12 @@ uint64_t resume_withheld(const struct decision *d, uint32_t priority)
     return sum;
 }
 
-/* On the nodes it is bound to, for what it is likely to take soon. */
+/* On the nodes it is bound to, for what it is likely to take soon, or for all it ever can. */
 static bool nodes_have_room(const struct decision *d, uint32_t position)
 {
     uint64_t room = node_room(d, position);
-    return room == NEVER || (room > 0 && take_soon(d, position) <= room);
+    return room == NEVER || (room > 0 && take_soon(d, position) <= room) ||
+           relief_room_in(d, position) <= node_last_room(d, position);
 }
 
 void resume_guests(struct decision *d)
@@ -195,10 +196,10 @@ void resume_guests(struct decision *d)
         if (!may_resume(d, position))
             continue;
         uint32_t binding = node_binding(d, position);
-        if ((binding & awaited) || !nodes_have_room(d, position)) {
+        if (!nodes_have_room(d, position))
             awaited |= binding;
+        if (binding & awaited)
             continue;
-        }
         uint64_t left = sub_or_zero(room, starved_before(d, position));
         left = sub_or_zero(
             left, relief_reserved(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));

@@ -265,6 +265,45 @@ START_TEST(near_its_end_a_node_is_looked_at_often)
 END_TEST
 
 /* A valuable guest waits for its node; a lesser one does not take what is left there meanwhile. */
+/* Beside a full node that will stay so: with all that it can ever take it does not touch the floor.
+ */
+START_TEST(who_is_near_its_end_runs_on_a_full_node)
+{
+    struct story *story = story_new(64 * GIB, 24 * GIB);
+    story_nodes(story, 2);
+    unsigned guest = story_guest_at(story, 640 * MIB, 600 * MIB, 0, NODE_0);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_STOPPED;
+    vm->measures.paused_since = story->snapshot->time;
+    vm->run_state = VM_RUN_PAUSED;
+    no_balloons(story);
+    /* Some 200 MiB above the floor, and in critical's hysteresis. */
+    story->node_other[0] = 31140 * MIB;
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[guest].resumes, 1);
+    ck_assert_uint_eq(story->node_overrun, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Its other node has gigabytes, so that its full one is no emergency and not looked at as one. */
+START_TEST(a_full_node_beside_a_free_one_is_no_hurry)
+{
+    struct story *story = story_new(64 * GIB, 8 * GIB);
+    story_nodes(story, 4);
+    /* 174 MiB above the floor of its node. */
+    story->node_other[0] = 15 * GIB + 533 * MIB;
+    story->other = story->node_other[0] + 6 * GIB;
+    unsigned guest = story_guest_at(story, 12 * GIB, GIB, 1, NODE_0 | NODE_1);
+    story->guests[guest].honest = true;
+    story->guests[guest].goal = 10 * GIB;
+    story->guests[guest].growth = 5 * (int64_t)MIB;
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_uint_ge(story->plan->next_wake, 50 * MS);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(who_waits_for_a_node_keeps_its_place)
 {
     struct story *story = story_new(64 * GIB, 24 * GIB);
@@ -465,6 +504,8 @@ int main(void)
     tcase_add_test(tests, below_a_nodes_floor_there_is_time_for_a_stop);
     tcase_add_test(tests, free_swap_is_room_on_any_node);
     tcase_add_test(tests, near_its_end_a_node_is_looked_at_often);
+    tcase_add_test(tests, who_is_near_its_end_runs_on_a_full_node);
+    tcase_add_test(tests, a_full_node_beside_a_free_one_is_no_hurry);
     tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
     tcase_add_test(tests, only_the_bound_are_pressed_for_a_node);
     tcase_add_test(tests, a_set_of_nodes_ends_with_its_last);
