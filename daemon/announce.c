@@ -59,16 +59,17 @@ static void culprit_detail(
 
     if (known(culprit->bytes))
         (void)snprintf(bytes, sizeof bytes, " bytes=%" PRIu64, culprit->bytes);
-    if (culprit->kind == CULPRIT_PROCESS && process->pid > 0)
+    /* It is remembered for longer than what it was may live: nobody else is named in its place. */
+    bool mounted = culprit->mounted && host->largest_tmpfs.path[0] != '\0';
+    if (culprit->kind == CULPRIT_PROCESS && culprit->pid > 0 && process->pid == culprit->pid)
         (void)snprintf(buffer, size,
             " culprit=%s%s process=%s pid=%d rss=%" PRIu64 " growth=%" PRId64,
             culprit_kind_name(culprit->kind), bytes, log_quote(process->name, name, sizeof name),
             (int)process->pid, process->rss, process->growth);
     else
         (void)snprintf(buffer, size, " culprit=%s%s growth=%" PRId64 "%s%s",
-            culprit_kind_name(culprit->kind), bytes, culprit->growth,
-            culprit->mounted ? " mount=" : "",
-            culprit->mounted ? log_quote(host->largest_tmpfs.path, name, sizeof name) : "");
+            culprit_kind_name(culprit->kind), bytes, culprit->growth, mounted ? " mount=" : "",
+            mounted ? log_quote(host->largest_tmpfs.path, name, sizeof name) : "");
 }
 
 /* What the figures of this action are about. */

@@ -162,7 +162,8 @@ static struct json_object *culprit_json(
     json_writer_text(&writer, "kind", culprit_kind_name(culprit->kind));
     json_writer_u64(&writer, "bytes", culprit->bytes);
     json_writer_i64(&writer, "growth", culprit->growth);
-    json_writer_text(&writer, "mount", culprit->mounted ? host->largest_tmpfs.path : NULL);
+    bool mounted = culprit->mounted && host->largest_tmpfs.path[0] != '\0';
+    json_writer_text(&writer, "mount", mounted ? host->largest_tmpfs.path : NULL);
     return json_writer_end(&writer);
 }
 

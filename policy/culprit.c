@@ -88,6 +88,16 @@ static bool is_mounted(const struct tmpfs_snapshot *tmpfs, uint64_t bytes, int64
     return grows || (known(bytes) && tmpfs->used >= bytes / 2);
 }
 
+/* Whether the largest process is most of BYTES, or of what they grow by: a fork bomb is no fault of
+ * the biggest. */
+static bool is_process(const struct process_snapshot *process, uint64_t bytes, int64_t growth)
+{
+    if (process->pid <= 0)
+        return false;
+    bool grows = growth >= CULPRIT_GROWTH_MIN && process->growth >= growth / 2;
+    return grows || (known(bytes) && known(process->rss) && process->rss >= bytes / 2);
+}
+
 static void name(struct decision *d, enum culprit_kind kind, int64_t growth)
 {
     const struct host_snapshot *host = &d->snapshot->host;
@@ -99,6 +109,9 @@ static void name(struct decision *d, enum culprit_kind kind, int64_t growth)
     bool mapped = kind == CULPRIT_TMPFS && !culprit->mounted && growth >= CULPRIT_GROWTH_MIN &&
                   host->largest_process.pid > 0 && host->largest_process.growth >= growth / 2;
     culprit->kind = mapped ? CULPRIT_PROCESS : kind;
+    bool named = culprit->kind == CULPRIT_PROCESS &&
+                 is_process(&host->largest_process, culprit->bytes, growth);
+    culprit->pid = named ? (int32_t)host->largest_process.pid : 0;
 }
 
 /* What has grown most, UNKNOWN when that is less than what OUTSIDE leaves unexplained. */

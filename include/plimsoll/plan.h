@@ -90,6 +90,7 @@ enum culprit_kind {
 struct culprit {
     enum culprit_kind kind;
     bool mounted;   /* CULPRIT_TMPFS: host.largest_tmpfs is most of it */
+    int32_t pid;    /* CULPRIT_PROCESS: that which was most of it when it was seen; 0: none was */
     uint64_t bytes; /* all of this kind outside the guests; UNKNOWN with CULPRIT_UNKNOWN */
     int64_t growth; /* bytes per second */
 };

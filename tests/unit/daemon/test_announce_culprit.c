@@ -60,8 +60,11 @@ static void expect(const struct culprit *culprit, const char *expected)
 
 START_TEST(a_process_is_named)
 {
-    expect(&(struct culprit){CULPRIT_PROCESS, .bytes = GIB, .growth = 7},
+    expect(&(struct culprit){CULPRIT_PROCESS, .pid = 77, .bytes = GIB, .growth = 7},
         "culprit=process bytes=1073741824 process=\"leak er\" pid=77 rss=5242880 growth=6");
+    /* Who was seen is gone, and the next is innocent. */
+    expect(&(struct culprit){CULPRIT_PROCESS, .pid = 76, .bytes = GIB, .growth = 7},
+        "culprit=process bytes=1073741824 growth=7");
     snapshot->host.largest_process.pid = 0;
     expect(&(struct culprit){CULPRIT_PROCESS, .bytes = GIB, .growth = 7},
         "culprit=process bytes=1073741824 growth=7");
@@ -91,7 +94,7 @@ START_TEST(the_longest_mount_point_leaves_the_line_whole)
     (void)snprintf(expected, sizeof expected, "culprit=tmpfs bytes=%llu growth=%lld mount=%s",
         (unsigned long long)(UNKNOWN - 1), (long long)INT64_MIN,
         log_quote(tmpfs->path, quoted, sizeof quoted));
-    expect(&(struct culprit){CULPRIT_TMPFS, true, UNKNOWN - 1, INT64_MIN}, expected);
+    expect(&(struct culprit){CULPRIT_TMPFS, true, 0, UNKNOWN - 1, INT64_MIN}, expected);
 }
 END_TEST
 
