@@ -46,11 +46,23 @@ start_guest() {
     return 1
 }
 export -f start_guest
-ls /lab/domains/*.xml | xargs -P 2 -I {} bash -c 'start_guest {}'
+missing() {
+    for file in /lab/domains/*.xml; do
+        [ -e "/run/libvirt/qemu/$(basename "$file" .xml).pid" ] || echo "$file"
+    done
+}
+# One that has come up can die while the next do.
+for round in 1 2 3; do
+    missing | xargs -r -P 2 -I {} bash -c 'start_guest {}'
+done
+[ -z "$(missing)" ]
 """
 
 # Saved at rest: no processor of theirs is in the middle of anything.
-GUESTS_SUSPEND = "virsh list --name | xargs -r -n 1 virsh --quiet suspend\n"
+GUESTS_SUSPEND = r"""
+virsh list --name | xargs -r -n 1 virsh --quiet suspend
+[ "$(virsh list --name --state-paused | grep -c .)" = "$(ls /lab/domains | wc -l)" ]
+"""
 GUESTS_RESUME = "virsh list --name | xargs -r -n 1 virsh --quiet resume\n"
 
 SETUP = r"""
