@@ -107,7 +107,9 @@ static bool fits(const struct decision *d, uint32_t position, uint64_t room, boo
     bool critical = is_critical_for(d, position);
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
     /* In scarce not at once even then: it may be a more valuable guest's that has drawn breath. */
-    bool at_once = due || d->plan->assessment.band < BAND_SCARCE;
+    bool adopted =
+        state->growth_before < 0; /* paused before this guard began: nothing is known yet */
+    bool at_once = due || (d->plan->assessment.band < BAND_SCARCE && !adopted);
     if (!critical && at_once && known(all) && all <= room && room > 0)
         return true;
     if (!first || !due)
@@ -195,6 +197,9 @@ void resume_guests(struct decision *d)
         uint32_t position = d->vms[i].order;
         if (!may_resume(d, position))
             continue;
+        /* A guard that has just begun sees no fill, and would resume into it. */
+        if (!known(decision_state(d, position)->resume_after))
+            decision_state(d, position)->resume_after = add_held(d->now, RESUME_BACKOFF);
         uint32_t binding = node_binding(d, position);
         if (!nodes_have_room(d, position))
             awaited |= binding;

@@ -207,6 +207,24 @@ START_TEST(a_balloon_comes_before_a_pause_for_the_valuable)
 }
 END_TEST
 
+/* A guard that was shot in the storm and began anew sees a host at rest: it has measured nothing
+ * yet. */
+START_TEST(a_new_guard_resumes_nobody_before_it_knows)
+{
+    struct story *story = story_new(16 * GIB, 4 * GIB);
+    unsigned guest = story_guest(story, 2 * GIB, GIB);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_STOPPED;
+    vm->measures.paused_since = story->snapshot->time;
+    vm->run_state = VM_RUN_PAUSED;
+    story_live(story, 5 * SEC);
+    ck_assert_uint_eq(story->guests[guest].resumes, 0);
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[guest].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_budget_storm)
 {
     uint64_t latency = latencies[_i];
@@ -249,6 +267,7 @@ int main(void)
         tests, a_slow_valuable_guest_beside_a_fast_one, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(
         tests, a_balloon_comes_before_a_pause_for_the_valuable, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_test(tests, a_new_guard_resumes_nobody_before_it_knows);
     tcase_add_loop_test(tests, a_budget_storm, 0, (int)ELEMENTSOF(latencies));
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("storms");
