@@ -2,8 +2,8 @@
 """The emulated KVM host: a QEMU under software emulation, in which all that a host has is real.
 
 It is booted once; its state is then saved beside its image, and each run starts from that in under
-a second; and so it is with the guests of a scenario. Two memory files, one for each NUMA node, are mapped shared while saving and private
-while restoring, so that the migration stream holds the devices alone (x-ignore-shared) and the
+a second; and so it is with the guests of a scenario. Two memory files, one for each NUMA node, are
+mapped shared while saving and private while restoring, so that the migration stream holds the devices alone (x-ignore-shared) and the
 files stay as they were. The disk of the saved host is a copy of the image, because the restored
 kernel remembers what it wrote there; each run writes into a snapshot that QEMU discards. Where no
 state can be saved or restored, the host boots.

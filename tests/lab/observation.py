@@ -27,7 +27,6 @@ PRESSED_PSI = 5.0
 
 LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP|rcu: INFO: rcu_\w+ (self-)?detected stall")
 KILLED = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (\d+) \(([^)]*)\)")
-CONSTRAINT = re.compile(r"oom-kill:constraint=(\w+)")
 SYSLOG = re.compile(r"^(\S+) \S+ ([^:\[\s]+)(?:\[\d+\])?: ?(.*)$")
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
@@ -197,10 +196,6 @@ class Observation:
             if match:
                 kills.append(self.pids.get(int(match.group(1)), match.group(2)))
         return kills
-
-    @property
-    def constraints(self):
-        return [match.group(1) for _, text in self.kernel for match in [CONSTRAINT.search(text)] if match]
 
     def said(self, **wanted):
         """The guard's lines that have these keys with these values; a value may be a pattern."""

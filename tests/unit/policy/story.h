@@ -80,6 +80,8 @@ void story_nodes(struct story *story, uint32_t count);
 /* Adds a guest at home on node HOME; BOUND are the bits of the nodes it is bound to, 0: none. */
 unsigned story_guest_at(
     struct story *story, uint64_t maximum, uint64_t wants, uint32_t home, uint32_t bound);
+/* Nobody's balloon may be used. */
+void story_no_balloons(struct story *story);
 /* The physics of it, for story.c: moves memory, and shows where VM's lies. */
 void story_place(struct story *story);
 void story_show_nodes(struct story *story, struct vm_snapshot *vm);

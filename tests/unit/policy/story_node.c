@@ -86,3 +86,9 @@ void story_show_nodes(struct story *story, struct vm_snapshot *vm)
     for (uint32_t node = 0; node < story->node_count; node++)
         vm->node_bytes[node] = guest->on_node[node];
 }
+
+void story_no_balloons(struct story *story)
+{
+    for (unsigned i = 0; i < STORY_GUESTS; i++)
+        story_rules(story, i)->rungs &= ~RUNG_BIT(RUNG_BALLOON);
+}

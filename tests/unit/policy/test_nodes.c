@@ -24,12 +24,6 @@ static unsigned acts(const struct story *story, unsigned guest)
     return it->balloons + it->pauses + it->freezes + it->kills;
 }
 
-static void no_balloons(struct story *story)
-{
-    for (unsigned i = 0; i < STORY_GUESTS; i++)
-        story_rules(story, i)->rungs &= ~RUNG_BIT(RUNG_BALLOON);
-}
-
 /* The story of the lab: two nodes of 2 GiB, growers bound to the first. */
 static struct story *story_of_growers(unsigned growers, int64_t growth, bool balloons)
 {
@@ -46,7 +40,7 @@ static struct story *story_of_growers(unsigned growers, int64_t growth, bool bal
     story->guests[bystander].honest = true;
     story->guests[bystander].overhead = story->guests[0].overhead;
     if (!balloons)
-        no_balloons(story);
+        story_no_balloons(story);
     return story;
 }
 
@@ -152,7 +146,7 @@ START_TEST(a_node_full_of_what_may_spill_over_harms_nobody)
         story->guests[guest].growth = i == 0 ? 0 : 300 * (int64_t)MIB;
         story->guests[guest].goal = 15 * GIB;
     }
-    no_balloons(story);
+    story_no_balloons(story);
     story->node_other[0] = 6 * GIB;
     story_live(story, 60 * SEC);
     ck_assert_uint_eq(story->node_least[0], 0);
@@ -173,7 +167,7 @@ START_TEST(who_is_bound_to_a_full_node_is_stopped_when_it_grows)
     unsigned bound = story_guest_at(story, 16 * GIB, 8 * GIB, 0, NODE_0);
     unsigned other = story_guest_at(story, 30 * GIB, 23 * GIB, 0, 0);
     story->guests[other].growth = 20 * (int64_t)MIB;
-    no_balloons(story);
+    story_no_balloons(story);
     story->node_other[0] = 300 * MIB;
     story_live(story, 20 * SEC);
     ck_assert_uint_eq(acts(story, bound), 0);
@@ -195,7 +189,7 @@ static struct story *story_of_a_full_node(uint64_t left, int64_t growth, unsigne
     story_take_time(story, 500 * MS);
     story_nodes(story, 2);
     *ret_bound = story_guest_at(story, 16 * GIB, 8 * GIB, 0, NODE_0);
-    no_balloons(story);
+    story_no_balloons(story);
     story->node_other[0] = 24 * GIB - left;
     story->node_other[1] = 0;
     story_live(story, 10 * SEC);
@@ -264,73 +258,6 @@ START_TEST(near_its_end_a_node_is_looked_at_often)
 }
 END_TEST
 
-/* A valuable guest waits for its node; a lesser one does not take what is left there meanwhile. */
-/* Beside a full node that will stay so: with all that it can ever take it does not touch the floor.
- */
-START_TEST(who_is_near_its_end_runs_on_a_full_node)
-{
-    struct story *story = story_new(64 * GIB, 24 * GIB);
-    story_nodes(story, 2);
-    unsigned guest = story_guest_at(story, 640 * MIB, 600 * MIB, 0, NODE_0);
-    struct vm_snapshot *vm = story_vm(story, guest);
-    vm->measures.in_force = VM_MEASURE_STOPPED;
-    vm->measures.paused_since = story->snapshot->time;
-    vm->run_state = VM_RUN_PAUSED;
-    no_balloons(story);
-    /* Some 200 MiB above the floor, and in critical's hysteresis. */
-    story->node_other[0] = 31140 * MIB;
-    story_live(story, 30 * SEC);
-    ck_assert_uint_eq(story->guests[guest].resumes, 1);
-    ck_assert_uint_eq(story->node_overrun, 0);
-    story_free(story);
-}
-END_TEST
-
-/* Its other node has gigabytes, so that its full one is no emergency and not looked at as one. */
-START_TEST(a_full_node_beside_a_free_one_is_no_hurry)
-{
-    struct story *story = story_new(64 * GIB, 8 * GIB);
-    story_nodes(story, 4);
-    /* 174 MiB above the floor of its node. */
-    story->node_other[0] = 15 * GIB + 533 * MIB;
-    story->other = story->node_other[0] + 6 * GIB;
-    unsigned guest = story_guest_at(story, 12 * GIB, GIB, 1, NODE_0 | NODE_1);
-    story->guests[guest].honest = true;
-    story->guests[guest].goal = 10 * GIB;
-    story->guests[guest].growth = 5 * (int64_t)MIB;
-    story_run(story, 20 * SEC, 100 * MS);
-    ck_assert_uint_ge(story->plan->next_wake, 50 * MS);
-    story_free(story);
-}
-END_TEST
-
-START_TEST(who_waits_for_a_node_keeps_its_place)
-{
-    struct story *story = story_new(64 * GIB, 24 * GIB);
-    story_nodes(story, 2);
-    story->node_other[1] = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned guest = story_guest_at(story, 2 * GIB, 512 * MIB, 0, NODE_0);
-        struct vm_snapshot *vm = story_vm(story, guest);
-        vm->measures.in_force = VM_MEASURE_STOPPED;
-        vm->measures.paused_since = story->snapshot->time;
-        vm->run_state = VM_RUN_PAUSED;
-    }
-    story_rules(story, 0)->priority = 900;
-    story_vm(story, 1)->maximum = 640 * MIB;
-    no_balloons(story);
-    /* Some 300 MiB above where critical is left: the lesser would take 128, the other 640. */
-    story->node_other[0] = 29760 * MIB;
-    story_live(story, 4 * SEC);
-    ck_assert_uint_eq(story->guests[0].resumes + story->guests[1].resumes, 0);
-    story->node_other[0] -= 8 * GIB;
-    story_live(story, 30 * SEC);
-    ck_assert_uint_eq(story->guests[0].resumes, 1);
-    ck_assert_uint_eq(story->guests[1].resumes, 1);
-    story_free(story);
-}
-END_TEST
-
 /* Those who are bound give down to their minimum for a grower among them; who could be elsewhere is
  * not pressed for it, though it lies there, too. */
 START_TEST(only_the_bound_are_pressed_for_a_node)
@@ -360,7 +287,7 @@ START_TEST(a_set_of_nodes_ends_with_its_last)
     unsigned grower = story_guest_at(story, 40 * GIB, 14 * GIB, 0, NODE_0 | NODE_1);
     unsigned other = story_guest_at(story, 16 * GIB, GIB, 2, 0);
     story->guests[grower].growth = 200 * (int64_t)MIB;
-    no_balloons(story);
+    story_no_balloons(story);
     story_live(story, 40 * SEC);
     ck_assert_uint_gt(story->guests[grower].on_node[1], 5 * GIB);
     ck_assert_uint_eq(acts(story, grower), 0);
@@ -386,7 +313,7 @@ START_TEST(each_node_has_its_own)
             story->guests[guest].growth = 80 * (int64_t)MIB;
             story_rules(story, guest)->priority = node == 0 ? 500 : 10;
         }
-    no_balloons(story);
+    story_no_balloons(story);
     story_live(story, 120 * SEC);
     ck_assert_uint_ge(story->guests[0].pauses + story->guests[1].pauses, 1);
     ck_assert_uint_eq(acts(story, 2) + acts(story, 3), 0);
@@ -504,9 +431,6 @@ int main(void)
     tcase_add_test(tests, below_a_nodes_floor_there_is_time_for_a_stop);
     tcase_add_test(tests, free_swap_is_room_on_any_node);
     tcase_add_test(tests, near_its_end_a_node_is_looked_at_often);
-    tcase_add_test(tests, who_is_near_its_end_runs_on_a_full_node);
-    tcase_add_test(tests, a_full_node_beside_a_free_one_is_no_hurry);
-    tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
     tcase_add_test(tests, only_the_bound_are_pressed_for_a_node);
     tcase_add_test(tests, a_set_of_nodes_ends_with_its_last);
     tcase_add_test(tests, each_node_has_its_own);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Stories of the room on NUMA nodes: who may run on a full one, who waits for it, who looks at it.
+ */
+#include <check.h>
+
+#include "story.h"
+#include "suite.h"
+
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+#define NODE_0 1u
+#define NODE_1 2u
+
+/* A valuable guest waits for its node; a lesser one does not take what is left there meanwhile. */
+/* Beside a full node that will stay so: with all that it can ever take it does not touch the floor.
+ */
+START_TEST(who_is_near_its_end_runs_on_a_full_node)
+{
+    struct story *story = story_new(64 * GIB, 24 * GIB);
+    story_nodes(story, 2);
+    unsigned guest = story_guest_at(story, 640 * MIB, 600 * MIB, 0, NODE_0);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_STOPPED;
+    vm->measures.paused_since = story->snapshot->time;
+    vm->run_state = VM_RUN_PAUSED;
+    story_no_balloons(story);
+    /* Some 200 MiB above the floor, and in critical's hysteresis. */
+    story->node_other[0] = 31140 * MIB;
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[guest].resumes, 1);
+    ck_assert_uint_eq(story->node_overrun, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Its other node has gigabytes, so that its full one is no emergency and not looked at as one. */
+START_TEST(a_full_node_beside_a_free_one_is_no_hurry)
+{
+    struct story *story = story_new(64 * GIB, 8 * GIB);
+    story_nodes(story, 4);
+    /* 174 MiB above the floor of its node. */
+    story->node_other[0] = 15 * GIB + 533 * MIB;
+    story->other = story->node_other[0] + 6 * GIB;
+    unsigned guest = story_guest_at(story, 12 * GIB, GIB, 1, NODE_0 | NODE_1);
+    story->guests[guest].honest = true;
+    story->guests[guest].goal = 10 * GIB;
+    story->guests[guest].growth = 5 * (int64_t)MIB;
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_uint_ge(story->plan->next_wake, 50 * MS);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(who_waits_for_a_node_keeps_its_place)
+{
+    struct story *story = story_new(64 * GIB, 24 * GIB);
+    story_nodes(story, 2);
+    story->node_other[1] = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned guest = story_guest_at(story, 2 * GIB, 512 * MIB, 0, NODE_0);
+        struct vm_snapshot *vm = story_vm(story, guest);
+        vm->measures.in_force = VM_MEASURE_STOPPED;
+        vm->measures.paused_since = story->snapshot->time;
+        vm->run_state = VM_RUN_PAUSED;
+    }
+    story_rules(story, 0)->priority = 900;
+    story_vm(story, 1)->maximum = 640 * MIB;
+    story_no_balloons(story);
+    /* Some 300 MiB above where critical is left: the lesser would take 128, the other 640. */
+    story->node_other[0] = 29760 * MIB;
+    story_live(story, 4 * SEC);
+    ck_assert_uint_eq(story->guests[0].resumes + story->guests[1].resumes, 0);
+    story->node_other[0] -= 8 * GIB;
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[0].resumes, 1);
+    ck_assert_uint_eq(story->guests[1].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("node room");
+    tcase_add_test(tests, who_is_near_its_end_runs_on_a_full_node);
+    tcase_add_test(tests, a_full_node_beside_a_free_one_is_no_hurry);
+    tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
+    tcase_set_timeout(tests, 60); /* under valgrind */
+    Suite *suite = suite_create("node room");
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}
