@@ -69,7 +69,7 @@ SETUP = r"""
 set -e
 cp -a /lab/install/. /
 systemd-sysusers
-systemd-tmpfiles --create 2>/dev/null || true
+systemd-tmpfiles --create lab.conf plimsoll.conf
 mkdir -p /etc/plimsoll
 cp /lab/plimsoll.conf /etc/plimsoll/plimsoll.conf
 systemctl daemon-reload
@@ -129,6 +129,7 @@ class Trial:
         self.folder = folder
         self.share = os.path.join(folder, "share")
         self.host = None
+        self.guest_files = None  # kernel and initramfs
         self.seen = None
         self.failure = None  # why it could not be done at all
         self.rested = False  # it came to its end before its limit
@@ -143,7 +144,7 @@ class Trial:
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in ("guest", "domains", "serial", "told"):
             os.makedirs(os.path.join(self.share, name))
-        kernel, initramfs = run_tool(os.path.join(TOP, "tests", "guest", "build"))
+        kernel, initramfs = self.guest_files = run_tool(os.path.join(TOP, "tests", "guest", "build"))
         shutil.copy(kernel, os.path.join(self.share, "guest", "vmlinuz"))
         shutil.copy(initramfs, os.path.join(self.share, "guest", "initramfs"))
         install = os.path.join(self.share, "install")
@@ -167,12 +168,10 @@ class Trial:
     def guests_key(self):
         """All that decides what a saved host with these guests is; None where it cannot be saved: a
         passed-through device's state is lost, and what ran before them is part of the run."""
-        if self.scenario.before_guests or any(it.vfio for it in self.scenario.guests):
+        guests = self.scenario.guests
+        if not guests or self.scenario.before_guests or any(it.vfio for it in guests):
             return None
-        if not self.scenario.guests:
-            return None
-        files = run_tool(os.path.join(TOP, "tests", "guest", "build"))
-        return "\n".join([*files, GUESTS_SETUP, GUESTS_START, *(it.xml() for it in self.scenario.guests)])
+        return "\n".join([*self.guest_files, GUESTS_SETUP, GUESTS_START, *(it.xml() for it in guests)])
 
     @staticmethod
     def start_guests(host):
