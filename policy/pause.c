@@ -213,12 +213,17 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
 }
 
-/* Its own balloon can still take from it. */
+/* Its own balloon can still take from it, and faster than it grows. */
 static bool balloon_gives(const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
     const struct vm_scratch *vm = &d->vms[position];
-    return (vm->traits & TRAIT_INFLATABLE) && known(vm->minimum) &&
-           relief_balloon(d, pool, position, vm->minimum) >= balloon_step(decision_vm(d, position));
+    const struct vm_snapshot *snapshot = decision_vm(d, position);
+    if (!(vm->traits & TRAIT_INFLATABLE) || !known(vm->minimum) ||
+        relief_balloon(d, pool, position, vm->minimum) < balloon_step(snapshot))
+        return false;
+    const struct vm_state *state = decision_state(d, position);
+    bool asked = known(state->round_since) && since(d->now, state->round_since) >= OUTGROWN_AFTER;
+    return !asked || snapshot->rss < state->round_rss;
 }
 
 /* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
@@ -230,7 +235,7 @@ static bool is_short(const struct decision *d, struct need *need, uint32_t posit
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
-    /* A guest that is paused inflates nothing: its balloon comes first. */
+    /* A guest that is paused inflates nothing: its balloon comes first, while it gives. */
     if (need->for_valuable &&
         (balloon_gives(d, need->pool, position) || need_of_valuable(d, need, position) == 0))
         return false;

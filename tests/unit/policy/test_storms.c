@@ -207,6 +207,36 @@ START_TEST(a_balloon_comes_before_a_pause_for_the_valuable)
 }
 END_TEST
 
+/* A balloon that its guest outgrows gives nothing: the room meant for the valuable one would go to
+ * the lesser. As in the lab's storm, once two of the others were paused. */
+START_TEST(a_guest_that_outgrows_its_balloon)
+{
+    struct story *story = story_new(3900 * MIB, (3900 - 880 - 540 - 660) * MIB);
+    uint64_t begin = story->snapshot->time;
+    story_take_time(story, latencies[_i]);
+    unsigned gold = story_guest(story, GIB, 500 * MIB), bronze = story_guest(story, GIB, 600 * MIB);
+    story_rules(story, gold)->priority = 900;
+    story_rules(story, bronze)->priority = 10;
+    for (unsigned i = 0; i < 2; i++) {
+        story->guests[i].overhead = 50 * MIB;
+        story->guests[i].goal = 950 * MIB;
+        story->guests[i].grows_after = begin;
+        story->guests[i].balloon_speed = 5 * MIB;
+        story->guests[i].honest = true;
+    }
+    story->guests[gold].growth = 10 * (int64_t)MIB;
+    story->guests[bronze].growth = 10 * (int64_t)MIB;
+    story_live(story, 120 * SEC);
+    char name[64];
+    snprintf(name, sizeof(name), "a slow balloon, stop %.2f s", seconds(latencies[_i]));
+    tell(story, name, begin);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    ck_assert_uint_ne(story->guests[gold].finished, 0);
+    story_free(story);
+}
+END_TEST
+
 /* A guard that was shot in the storm and began anew sees a host at rest: it has measured nothing
  * yet. */
 START_TEST(a_new_guard_resumes_nobody_before_it_knows)
@@ -267,6 +297,7 @@ int main(void)
         tests, a_slow_valuable_guest_beside_a_fast_one, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(
         tests, a_balloon_comes_before_a_pause_for_the_valuable, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_loop_test(tests, a_guest_that_outgrows_its_balloon, 0, (int)ELEMENTSOF(latencies));
     tcase_add_test(tests, a_new_guard_resumes_nobody_before_it_knows);
     tcase_add_loop_test(tests, a_budget_storm, 0, (int)ELEMENTSOF(latencies));
     tcase_set_timeout(tests, 60); /* under valgrind */
