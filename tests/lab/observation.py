@@ -69,6 +69,7 @@ class Observation:
             name: Tail(os.path.join(folder, "share", "serial", name)) for name in self.by_name
         }
         self.samples = []
+        self.dropped = 0  # lines of the record that had no room
         self.kernel = []  # (time, text)
         self.events = []  # the guard's lines: fields, and "time"
         self.log = []  # everybody's: (time, who, text)
@@ -107,6 +108,7 @@ class Observation:
             entry = json.loads(line)
         except ValueError:
             return  # the saved host's last line was cut
+        self.dropped += entry.get("dropped", 0)
         if entry["kind"] == "kernel":
             self.kernel.append((entry["time"], entry["text"]))
             return
@@ -272,7 +274,7 @@ class Observation:
 
     @property
     def least_available(self):
-        return min(it["memory"]["available"] for it in self.during)
+        return min(it["memory"]["least"] for it in self.during)
 
     @property
     def least_headroom(self):

@@ -7,7 +7,8 @@
  *     {"kind":"sample","time":12.000,"memory":{…},"psi":{…},"oom_kill":0,"nodes":[…],"vms":[…],"guard":0}
  *     {"kind":"kernel","time":12.345,"stamp":12.301,"priority":3,"text":"Out of memory: …"}
  *
- * Bytes, nanoseconds and, for times, seconds; null is what could not be read. "time" is
+ * Bytes, nanoseconds and, for times, seconds; null is what could not be read. "least" in the memory is
+ * the least that was available since the sample before, seen 20 times a second. "time" is
  * CLOCK_MONOTONIC where the line was made, "stamp" the kernel's own. "dropped" in a line counts the
  * lines before it that had no room.
  *
@@ -41,6 +42,7 @@
 #define RETRY_MSEC 100   /* until output that had no room is tried again */
 #define FLUSH_RETRIES 10 /* at the end */
 #define INTERVAL_MSEC 1000
+#define LOOK_MSEC 50 /* at memory alone; the guard may act within milliseconds of the floor */
 #define INTERVAL_MAX_MSEC 3600000
 
 static struct recorder the_recorder; /* static, so that it is locked before it is used */
@@ -193,6 +195,15 @@ static void line_figures(struct recorder *r, const struct figure *figures, size_
     }
 }
 
+/* Leaves /proc/meminfo in r->file. */
+static void look(struct recorder *r)
+{
+    (void)file_read(r, r->meminfo);
+    uint64_t available = file_number(r, "MemAvailable:", 1024);
+    if (available < r->least) /* UNKNOWN is the greatest */
+        r->least = available;
+}
+
 static void sample_memory(struct recorder *r)
 {
     static const struct figure figures[] = {
@@ -210,10 +221,13 @@ static void sample_memory(struct recorder *r)
         {"hugepage_size", "Hugepagesize:", 1024},
     };
 
-    (void)file_read(r, r->meminfo);
+    look(r);
     line_add(r, ",\"memory\":{");
     line_figures(r, figures, sizeof figures / sizeof figures[0]);
+    line_add(r, ",");
+    line_number(r, "least", r->least);
     line_add(r, "}");
+    r->least = UNKNOWN;
 }
 
 static void sample_psi(struct recorder *r)
@@ -363,10 +377,21 @@ static void host_outlive(void)
         complain("SCHED_RR");
 }
 
-static bool clocks_open(struct recorder *r, long msec)
+static int clock_open(long msec)
 {
     const struct timespec interval = {msec / 1000, msec % 1000 * 1000000};
     const struct itimerspec timer = {interval, {0, 1}}; /* the first at once */
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+    if (fd >= 0 && timerfd_settime(fd, 0, &timer, NULL) < 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool clocks_open(struct recorder *r, long msec)
+{
     sigset_t ends;
 
     (void)sigemptyset(&ends);
@@ -375,21 +400,26 @@ static bool clocks_open(struct recorder *r, long msec)
     (void)sigprocmask(SIG_BLOCK, &ends, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     r->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-    r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    return r->signals >= 0 && r->timer >= 0 && timerfd_settime(r->timer, 0, &timer, NULL) == 0;
+    r->timer = clock_open(msec);
+    r->looks = clock_open(LOOK_MSEC);
+    return r->signals >= 0 && r->timer >= 0 && r->looks >= 0;
 }
 
 static void record(struct recorder *r)
 {
-    struct pollfd fds[] = {{r->signals, POLLIN, 0}, {r->timer, POLLIN, 0}, {r->kernel, POLLIN, 0}};
+    struct pollfd fds[] = {{r->signals, POLLIN, 0}, {r->timer, POLLIN, 0}, {r->kernel, POLLIN, 0},
+        {r->looks, POLLIN, 0}};
     uint64_t expired;
 
+    r->least = UNKNOWN;
     while (!(fds[0].revents & POLLIN)) {
-        if (poll(fds, 3, r->pending_length > 0 ? RETRY_MSEC : -1) < 0 && errno != EINTR)
+        if (poll(fds, sizeof fds / sizeof fds[0], r->pending_length > 0 ? RETRY_MSEC : -1) < 0 && errno != EINTR)
             break;
         if (fds[2].revents != 0)
             kernel_read(r);
         fds[2].fd = r->kernel;
+        if (read(r->looks, &expired, sizeof expired) > 0)
+            look(r);
         if (read(r->timer, &expired, sizeof expired) > 0)
             sample(r);
         output_flush(r);

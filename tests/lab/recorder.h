@@ -32,9 +32,10 @@ struct process {
 };
 
 struct recorder {
-    int output, timer, signals, kernel, proc; /* -1: could not be opened */
+    int output, timer, looks, signals, kernel, proc; /* -1: could not be opened */
     int meminfo, vmstat, psi, nodes[NODE_MAX];
     uint64_t dropped;             /* lines since the last that had room */
+    uint64_t least;               /* available since the last sample */
     pid_t guard, guard_candidate; /* the candidate is this scan's first new one */
     bool guard_seen;
     unsigned ticks, present; /* which of the tables is this scan's */

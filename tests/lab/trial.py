@@ -297,6 +297,8 @@ class Trial:
         if self.guard == "plimsoll" and not self.scenario.guard_dies:
             lived = len(self.seen.said(event="start")) == 1 and all(it["guard"] for it in self.seen.during)
             self.lines.append((lived, "the guard lived through it", "" if lived else "it was gone, or began anew"))
+        if self.guard == "plimsoll" and self.seen.dropped:
+            self.lines.append((False, "the record is whole", f"{self.seen.dropped} lines had no room"))
         self.lines.append((self.rested, "it came to rest", "" if self.rested else f"not within {self.scenario.limit} s"))
         for expression, words in self.scenario.holds.get(self.guard, ()):
             try:
