@@ -202,14 +202,14 @@ static uint64_t relief_of(
     return sum;
 }
 
-/* What the guests that POOL is there for hold of it. */
+/* Of POOL. */
 static uint64_t guests_part(const struct decision *d, const struct pool_view *pool)
 {
     uint64_t sum = 0;
     if (pool->kind != POOL_NODE)
         return d->plan->assessment.guests_held;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_USABLE) && node_confines(d, pool, i))
+        if (d->vms[i].traits & TRAIT_USABLE)
             sum = add_held(sum, node_held(d, i, pool->node));
     return sum;
 }

@@ -11,7 +11,6 @@
 #define NODE_0 1u
 #define NODE_1 2u
 
-/* A valuable guest waits for its node; a lesser one does not take what is left there meanwhile. */
 /* Beside a full node that will stay so: with all that it can ever take it does not touch the floor.
  */
 START_TEST(who_is_near_its_end_runs_on_a_full_node)
@@ -51,6 +50,30 @@ START_TEST(a_full_node_beside_a_free_one_is_no_hurry)
 }
 END_TEST
 
+/* Guests that are bound to nothing fill it most, and are nobody's leak: who is killed for a grower
+ * that cannot be stopped, is killed for that. */
+START_TEST(what_other_guests_hold_on_a_node_is_no_leak)
+{
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    story_nodes(story, 2);
+    unsigned unbound = story_guest_at(story, 29 * GIB, 28 * GIB, 0, 0);
+    unsigned grower = story_guest_at(story, 2 * GIB, 512 * MIB, 0, NODE_0);
+    unsigned idle = story_guest_at(story, 512 * MIB, 256 * MIB, 0, NODE_0);
+    story_no_balloons(story);
+    story_rules(story, unbound)->rungs = 0;
+    story_rules(story, grower)->rungs = story_rules(story, idle)->rungs = RUNG_BIT(RUNG_KILL);
+    story_rules(story, grower)->sacrifice = SACRIFICE_NEVER;
+    story->guests[grower].growth = 100 * (int64_t)MIB;
+    story->guests[grower].goal = 2 * GIB;
+    story_live(story, 60 * SEC);
+    ck_assert_uint_eq(story->alerts[REASON_LEAK_OUTSIDE], 0);
+    ck_assert_uint_eq(story->guests[idle].kills, 1);
+    ck_assert_uint_eq(story->guests[unbound].kills + story->guests[grower].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+/* A valuable guest waits for its node; a lesser one does not take what is left there meanwhile. */
 START_TEST(who_waits_for_a_node_keeps_its_place)
 {
     struct story *story = story_new(64 * GIB, 24 * GIB);
@@ -83,6 +106,7 @@ int main(void)
     TCase *tests = tcase_create("node room");
     tcase_add_test(tests, who_is_near_its_end_runs_on_a_full_node);
     tcase_add_test(tests, a_full_node_beside_a_free_one_is_no_hurry);
+    tcase_add_test(tests, what_other_guests_hold_on_a_node_is_no_leak);
     tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("node room");
