@@ -1,33 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The lines that tell of a decision, as scripts read them. */
 #include "announce.h"
+#include "said.h"
 #include "suite.h"
 
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#define WAIT_MS 10000
-
-static FILE *said; /* what comes out of stderr */
 static struct snapshot snapshot;
 static struct assessment assessment;
 
-/* Puts a pipe in the place of stderr, and has alerts come out there. */
+/* Has alerts come out there, too. */
 static void setup(void)
 {
-    int pair[2];
-
-    ck_assert_int_eq(pipe2(pair, O_CLOEXEC), 0);
-    ck_assert_int_eq(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
-    close(pair[1]);
-    said = fdopen(pair[0], "r");
-    ck_assert_ptr_nonnull(said);
-    setvbuf(said, NULL, _IONBF, 0);
+    said_begin();
     ck_assert_int_gt(log_start(), 0);
     log_set_echo(true);
     snapshot = (struct snapshot){.host = {.node_count = 2, .nodes = {{.id = 0}, {.id = 8}}}};
@@ -40,18 +27,7 @@ static void setup(void)
 static void teardown(void)
 {
     log_stop();
-    fclose(said);
-}
-
-static void expect_line(const char *expected)
-{
-    char line[LOG_LINE_MAX + 16];
-    struct pollfd wait = {.fd = fileno(said), .events = POLLIN};
-
-    ck_assert_msg(poll(&wait, 1, WAIT_MS) == 1, "nothing was said, expected %s", expected);
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), said));
-    line[strcspn(line, "\n")] = '\0';
-    ck_assert_str_eq(line, expected);
+    said_end();
 }
 
 START_TEST(a_node_has_its_number)
@@ -69,12 +45,12 @@ START_TEST(a_node_has_its_number)
     plan.assessment = assessment;
     (void)snprintf(vm.figures.name, sizeof(vm.figures.name), "web");
     announce_action(&plan, &action, &vm, &snapshot, 0);
-    expect_line("<4>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+    said_expect("<4>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
                 "action=pause reason=pause-growth bytes=3 pool=node node=8 deficit=4 mode=enforce "
                 "text=\"memory is about to run out and this guest's growth is what takes it\"");
     action.pool = POOL_HOST;
     announce_action(&plan, &action, &vm, &snapshot, -EPERM);
-    expect_line("<3>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+    said_expect("<3>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
                 "action=pause reason=pause-growth bytes=3 pool=host deficit=4 mode=enforce "
                 "failed=EPERM "
                 "text=\"memory is about to run out and this guest's growth is what takes it\"");
@@ -84,7 +60,7 @@ START_TEST(a_node_has_its_number)
         .pool = POOL_NODE,
         .deficit = 7};
     announce_action(&plan, &action, NULL, &snapshot, 0);
-    expect_line("<4>event=alert band=critical action=alert reason=no-victim pool=node node=0 "
+    said_expect("<4>event=alert band=critical action=alert reason=no-victim pool=node node=0 "
                 "deficit=7 text=\"rules and facts leave no guest that could give memory\"");
 }
 END_TEST
@@ -93,13 +69,13 @@ START_TEST(a_band_names_its_pool)
 {
     assessment.worst = 3;
     announce_band(&assessment, &snapshot, BAND_SCARCE);
-    expect_line("<4>event=band band=critical before=scarce pool=node node=8 headroom=-5 "
+    said_expect("<4>event=band band=critical before=scarce pool=node node=8 headroom=-5 "
                 "fill_rate=0 time_to_exhaustion=0ms");
     assessment.worst = 1;
     assessment.band = BAND_CALM;
     assessment.pools[1].time_to_exhaustion = NEVER;
     announce_band(&assessment, &snapshot, BAND_SCARCE);
-    expect_line("<5>event=band band=calm before=scarce pool=budget headroom=0 fill_rate=0 "
+    said_expect("<5>event=band band=calm before=scarce pool=budget headroom=0 fill_rate=0 "
                 "time_to_exhaustion=never");
 }
 END_TEST

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The log: a stalled reader never stalls the writer, nothing is lost unsaid, order stays. */
 #include "log.h"
+#include "said.h"
 #include "suite.h"
 #include "text.h"
 
@@ -9,7 +10,6 @@
 #include <fcntl.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/units.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,41 +20,10 @@
 
 /* Far more than any queue holds. */
 #define FILL_MAX 100000
-#define WAIT_MS 10000
-
-static FILE *said; /* what comes out of stderr */
-
-/* Puts a pipe in the place of stderr. */
-static void setup(void)
-{
-    int pair[2];
-
-    ck_assert_int_eq(pipe2(pair, O_CLOEXEC), 0);
-    /* Room for all that the tests say, so that the log's child is stalled only on purpose. */
-    ck_assert_int_gt(fcntl(pair[1], F_SETPIPE_SZ, 1024 * 1024), 0);
-    ck_assert_int_eq(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
-    close(pair[1]);
-    said = fdopen(pair[0], "r");
-    ck_assert_ptr_nonnull(said);
-    setvbuf(said, NULL, _IONBF, 0);
-}
-
-static void expect_line(const char *expected)
-{
-    char line[LOG_LINE_MAX + 16];
-    struct pollfd wait = {.fd = fileno(said), .events = POLLIN};
-
-    ck_assert_msg(poll(&wait, 1, WAIT_MS) == 1, "nothing was said, expected %s", expected);
-    ck_assert_ptr_nonnull(fgets(line, sizeof(line), said));
-    line[strcspn(line, "\n")] = '\0';
-    ck_assert_str_eq(line, expected);
-}
 
 static void expect_silence(void)
 {
-    struct pollfd wait = {.fd = fileno(said), .events = POLLIN};
-
-    ck_assert_int_eq(poll(&wait, 1, 0), 0);
+    ck_assert(!said_within(0));
 }
 
 START_TEST(direct)
@@ -62,11 +31,11 @@ START_TEST(direct)
     errno = ENOENT;
     log_message(LOG_WARNING, "one %d", 1);
     ck_assert_int_eq(errno, ENOENT);
-    expect_line("<4>one 1");
+    said_expect("<4>one 1");
     log_message(LOG_DEBUG, "not said");
     log_set_level(LOG_DEBUG);
     log_message(LOG_DEBUG, "vm %s", "a\nb\x1b[31m");
-    expect_line("<7>vm a?b?[31m");
+    said_expect("<7>vm a?b?[31m");
     log_set_level(LOG_ERR);
     log_message(LOG_WARNING, "not said");
     expect_silence();
@@ -85,7 +54,7 @@ START_TEST(long_lines_are_cut)
         if (started)
             ck_assert_int_gt(log_start(), 0);
         log_message(LOG_INFO, "%s", filler);
-        expect_line(expected);
+        said_expect(expected);
     }
     log_stop();
 }
@@ -106,18 +75,18 @@ START_TEST(through_the_child)
         else
             log_message(LOG_INFO, "%s", text);
         snprintf(expected, sizeof(expected), i % 2 ? "<5>event=test %s" : "<6>%s", text);
-        expect_line(expected);
+        said_expect(expected);
     }
     log_set_echo(false);
     log_alert(LOG_NOTICE, "event=silent");
     log_message(LOG_INFO, "last words");
     log_stop();
     ck_assert_int_eq(log_child(), 0);
-    expect_line("<6>last words");
+    said_expect("<6>last words");
     expect_silence();
     ck_assert_int_eq(waitpid(child, NULL, WNOHANG), -1); /* log_stop() reaped it */
     log_message(LOG_INFO, "directly again");
-    expect_line("<6>directly again");
+    said_expect("<6>directly again");
     log_stop(); /* twice is harmless */
 }
 END_TEST
@@ -139,7 +108,6 @@ static void child_stall(int child)
  */
 START_TEST(stalled_child_drops_and_counts)
 {
-    char line[LOG_LINE_MAX + 16];
     unsigned long long next = 0, dropped = 0;
     int child = log_start();
 
@@ -151,25 +119,22 @@ START_TEST(stalled_child_drops_and_counts)
     alarm(0);
     ck_assert_int_eq(kill(child, SIGCONT), 0);
     /* Read what had fitted until the child waits for more, so that there is room. */
-    struct pollfd wait = {.fd = fileno(said), .events = POLLIN};
     while (dropped == 0) {
         static const char lost[] = "<4>event=log-dropped lines=";
         char expected[32];
-        if (poll(&wait, 1, 20) == 0) {
+        if (!said_within(20))
             log_message(LOG_INFO, "after");
-            ck_assert_int_eq(poll(&wait, 1, WAIT_MS), 1);
-        }
-        ck_assert_ptr_nonnull(fgets(line, sizeof(line), said));
+        const char *line = said_line();
         if (strncmp(line, lost, strlen(lost)) == 0) {
             dropped = strtoull(line + strlen(lost), NULL, 10);
             break;
         }
-        snprintf(expected, sizeof(expected), "<6>line %llu\n", next++);
+        snprintf(expected, sizeof(expected), "<6>line %llu", next++);
         ck_assert_str_eq(line, expected);
     }
     ck_assert_uint_gt(next, 50);
     ck_assert_uint_eq(next + dropped, FILL_MAX);
-    expect_line("<6>after");
+    said_expect("<6>after");
     log_stop();
     expect_silence();
 }
@@ -182,7 +147,7 @@ START_TEST(dead_child_is_replaced)
 
     ck_assert_int_gt(child, 0);
     log_message(LOG_INFO, "before");
-    expect_line("<6>before");
+    said_expect("<6>before");
     ck_assert_int_eq(kill(child, SIGKILL), 0);
     ck_assert_int_eq(waitpid(child, NULL, 0), child);
     for (int i = 0; i < 3; i++)
@@ -194,8 +159,8 @@ START_TEST(dead_child_is_replaced)
     ck_assert_int_ne(second, child);
     ck_assert_int_eq(log_child(), second);
     log_message(LOG_INFO, "after");
-    expect_line("<4>event=log-dropped lines=3");
-    expect_line("<6>after");
+    said_expect("<4>event=log-dropped lines=3");
+    said_expect("<6>after");
     log_stop();
 }
 END_TEST
@@ -226,7 +191,7 @@ START_TEST(last_words_of_a_killed_guard)
     for (int i = 0; i < 20; i++) {
         char expected[32];
         snprintf(expected, sizeof(expected), "<6>word %d", i);
-        expect_line(expected);
+        said_expect(expected);
     }
 }
 END_TEST
@@ -255,7 +220,7 @@ START_TEST(child_is_ordinary)
     ck_assert_int_eq(fclose(score), 0);
     int child = log_start();
     log_message(LOG_INFO, "settled");
-    expect_line("<6>settled");
+    said_expect("<6>settled");
     file_expect(child, "oom_score_adj", "0\n");
     file_expect(child, "comm", "plimsoll-log\n");
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", child, leak);
@@ -276,7 +241,7 @@ START_TEST(stop_is_bounded)
     alarm(0);
     ck_assert_int_eq(log_child(), 0);
     ck_assert_int_eq(kill(child, SIGCONT), 0);
-    expect_line("<6>too late");
+    said_expect("<6>too late");
     ck_assert_int_eq(waitpid(child, NULL, 0), child);
 }
 END_TEST
@@ -345,7 +310,7 @@ int main(void)
     Suite *suite = suite_create("log");
     TCase *tests = tcase_create("log");
 
-    tcase_add_checked_fixture(tests, setup, NULL);
+    tcase_add_checked_fixture(tests, said_begin, said_end);
     tcase_set_timeout(tests, 40);
     tcase_add_test(tests, direct);
     tcase_add_test(tests, long_lines_are_cut);
