@@ -26,23 +26,25 @@ cp /lab/guest/vmlinuz /lab/guest/initramfs /var/lib/lab/
 install -d -m 770 -o libvirt-qemu /run/lab /run/plimsoll /run/plimsoll/qmp
 """
 
-# Two at a time, as the emulated host has two processors. Now and then a guest dies in the first
-# second of its kernel: nested virtualization under emulation has faults of its own. It is started
-# again, as what it says of a guard is nothing.
+# Two at a time, as the emulated host has two processors. Now and then a guest dies or hangs in the
+# first second of its kernel: nested virtualization under emulation has faults of its own. It is
+# started again, as what it says of a guard is nothing.
 GUESTS_START = r"""
 start_guest() {
-    local file=$1 name attempt
+    local file=$1 name attempt end
     name=$(basename "$file" .xml)
     for attempt in 1 2 3 4; do
         rm -f "/run/lab/$name.log"
         virsh --quiet create "$file" || return 1
+        end=$((SECONDS + 60))
         until grep -q ' ready ' "/run/lab/$name.log"; do
             [ -e "/run/libvirt/qemu/$name.pid" ] || continue 2
+            [ $SECONDS -lt $end ] || { virsh --quiet destroy "$name" && continue 2; }
             sleep 0.2
         done
         return 0
     done
-    echo "$name dies at start, each time"
+    echo "$name dies or hangs at start, each time"
     return 1
 }
 export -f start_guest
