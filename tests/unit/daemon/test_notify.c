@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The notification protocol against a real socket that plays the service manager. */
 #include "notify.h"
+#include "scratch.h"
 #include "suite.h"
 
 #include <check.h>
@@ -13,7 +14,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/plimsoll-notify-XXXXXX";
+static char folder[SCRATCH_FOLDER_MAX];
+
+static void setup(void)
+{
+    scratch_make("notify", folder);
+}
+
+static void teardown(void)
+{
+    scratch_remove(folder);
+}
 
 /* Binds the manager's socket and names it in the environment; ABSTRACT or a path. */
 static int manager_open(bool abstract)
@@ -24,7 +35,7 @@ static int manager_open(bool abstract)
     if (abstract)
         snprintf(name, sizeof(name), "@plimsoll-test-%d", (int)getpid());
     else
-        snprintf(name, sizeof(name), "%s/notify", mkdtemp(folder));
+        snprintf(name, sizeof(name), "%s/notify", folder);
     memcpy(address.sun_path, name, strlen(name));
     if (abstract)
         address.sun_path[0] = '\0';
@@ -202,6 +213,7 @@ int main(void)
     Suite *suite = suite_create("notify");
     TCase *tests = tcase_create("notify");
 
+    tcase_add_unchecked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, every_message, 0, 2);
     tcase_add_test(tests, status_injects_nothing);
     tcase_add_test(tests, stalled_manager);
