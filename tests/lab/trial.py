@@ -106,6 +106,8 @@ for name in $(ls /lab/domains | sed 's/\.xml$//'); do
     echo "$name $(timeout 5 virsh domstate "$name" 2>/dev/null | head -n 1)"
 done
 journalctl -o short-monotonic >/lab/journal 2>&1
+mkdir -p /lab/qemu
+cp /var/log/libvirt/qemu/*.log /lab/qemu/
 """
 
 

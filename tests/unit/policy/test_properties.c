@@ -200,7 +200,9 @@ static void check_plan(const struct world *world)
     ck_assert_uint_le(seen.destructive, 1);
     const struct pool_view *host = &plan->assessment.pools[0];
     uint64_t room = host->headroom > 0 ? (uint64_t)host->headroom : 0;
-    if (known(host->total) && world->rules->host.bands[BAND_SCARCE].headroom.kind == AMOUNT_AUTO)
+    const struct threshold *bands = world->rules->host.bands;
+    if (known(host->total) && bands[BAND_TIGHT].headroom.kind == AMOUNT_AUTO &&
+        bands[BAND_SCARCE].headroom.kind == AMOUNT_AUTO)
         room = sub_or_zero(room, (host->total - host->floor) / 1000 * 75); /* where scarce begins */
     ck_assert_uint_le(seen.grants, room);
 }
