@@ -17,6 +17,8 @@ READY_LIMIT = 300
 END_LIMIT = 60
 # No record for so long means a host that has stopped, not one that is slow.
 SILENCE = 30
+# What tells of a guest's end has come by then.
+LATE = 3
 
 # Once for each host, saved with its guests or not.
 GUESTS_SETUP = r"""
@@ -137,6 +139,7 @@ class Trial:
         self.seen = None
         self.failure = None  # why it could not be done at all
         self.rested = False  # it came to its end before its limit
+        self.spoiled_at = None  # a guest was first seen to be gone by itself
         self.pending = [it for it in scenario.steps if it.guard in (None, guard)]
         self.lines = []  # (held, words, what was seen)
         self.void = None  # why the run proves nothing
@@ -239,11 +242,21 @@ class Trial:
             elif time.monotonic() - heard > SILENCE:
                 raise HostLost(f"the host was silent for {SILENCE} s")
             self.take_steps()
+            if self.spoiled():
+                return
             if not self.pending and self.seen.rested >= self.scenario.settle:
                 # One that thrashes stands still, too, until the kernel's OOM killer makes up its mind.
                 if not self.seen.pressed_now:
                     self.rested = True
                     return
+
+    def spoiled(self):
+        """Somebody is gone through nobody's doing, and no line that says whose is still on its way."""
+        if self.guard not in ("none", "plimsoll") or not self.seen.died_alone:
+            self.spoiled_at = None
+            return False
+        self.spoiled_at = self.spoiled_at or self.seen.now
+        return self.seen.now - self.spoiled_at > LATE
 
     def watch_to_the_end(self):
         """The guard may act, on a guest's back-off say, while the state at the end is asked for: then that
@@ -254,7 +267,7 @@ class Trial:
             self.watch(end)
             before = len(self.seen.events)
             self.conclude()
-            if self.silent or len(self.seen.events) == before or time.monotonic() >= end:
+            if self.silent or self.spoiled_at or len(self.seen.events) == before or time.monotonic() >= end:
                 return
 
     def take_steps(self):
