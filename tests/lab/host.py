@@ -373,7 +373,7 @@ class Host:
         """Runs one line of shell to its end, which has to be a good one."""
         status = self.await_status(self.send(command), limit)
         if status is None:
-            raise HostLost(f"no answer within {limit} s: {command}")
+            raise HostLost(self.last_words() or f"no answer within {limit} s: {command}")
         if status != 0:
             raise LabError(f"status {status}: {command}")
 
@@ -391,7 +391,7 @@ class Host:
                 printed = file.read()
         where = os.path.join(self.share, name)
         if status is None:
-            raise HostLost(f"no answer within {limit} s: {where}\n{printed}")
+            raise HostLost(self.last_words() or f"no answer within {limit} s: {where}\n{printed}")
         if status != 0 and check:
             raise LabError(f"status {status}: {where}\n{printed}")
         return printed
