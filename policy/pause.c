@@ -5,9 +5,11 @@
  * pool fills, and only as far as balloons already under way do not bring headroom back above
  * critical within the horizon. Of a lesser guest more is asked: to leave room for what more
  * valuable ones that grow may still take, so that they get through. For that it is paused from
- * scarce on: in critical the room would be gone, and for a valuable guest scarce is critical.
+ * scarce on: in critical the room would be gone, and for a valuable guest scarce is critical. Its
+ * balloon is no reason to wait: what it does not use has been asked for since tight, and a guest
+ * that gives it back is no grower; what it uses would be taken more slowly than the room vanishes.
  *
- * Order: those who may be sacrificed before those who are last, then the least valuable, then the
+ * Order: those who may be sacrificed before those who are last, then the least valuable, then those
  * who refused, then the fastest. One a decision, then the estimators must show it: a pause just
  * decided counts as growth that stops (pause_remaining_fill()) until they do. In a sprint as many
  * as it takes for what still fills to leave the sprint's time, because the next look may be too
@@ -26,7 +28,6 @@
  */
 #include "pause.h"
 
-#include "balloon.h"
 #include "node.h"
 #include "order.h"
 #include "plan_add.h"
@@ -213,19 +214,6 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
 }
 
-/* Its own balloon can still take from it, and faster than it grows. */
-static bool balloon_gives(const struct decision *d, const struct pool_view *pool, uint32_t position)
-{
-    const struct vm_scratch *vm = &d->vms[position];
-    const struct vm_snapshot *snapshot = decision_vm(d, position);
-    if (!(vm->traits & TRAIT_INFLATABLE) || !known(vm->minimum) ||
-        relief_balloon(d, pool, position, vm->minimum) < balloon_step(snapshot))
-        return false;
-    const struct vm_state *state = decision_state(d, position);
-    bool asked = known(state->round_since) && since(d->now, state->round_since) >= OUTGROWN_AFTER;
-    return !asked || snapshot->rss < state->round_rss;
-}
-
 /* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
  * headroom above critical and pending balloons can give. Once somebody is being stopped in a
  * sprint, what counts is to get out of the sprint; the next look sees to the rest. */
@@ -235,9 +223,7 @@ static bool is_short(const struct decision *d, struct need *need, uint32_t posit
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
-    /* A guest that is paused inflates nothing: its balloon comes first, while it gives. */
-    if (need->for_valuable &&
-        (balloon_gives(d, need->pool, position) || need_of_valuable(d, need, position) == 0))
+    if (need->for_valuable && need_of_valuable(d, need, position) == 0)
         return false;
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     if (need->pool->sprint && d->paused)

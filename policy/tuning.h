@@ -98,10 +98,6 @@
 /* A stuck guest is left alone for a minute, then for twice as long each time. */
 #define STUCK_COOLDOWN NSEC_PER_MINUTE
 #define STUCK_COOLDOWN_MAX (16 * NSEC_PER_MINUTE)
-/* Asked this long ago, and holding no less than then: the guest outgrows its balloon. Long enough
- * for a balloon at a tenth of the usual rate to show; in the lab's storm one that moved 8 MiB/s was
- * outgrown for half a minute, and the valuable guest's room went to it. */
-#define OUTGROWN_AFTER (3 * NSEC_PER_SEC)
 #define DRIFT_BACKOFF (10 * NSEC_PER_SEC)
 #define DRIFT_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
 /* Statistics are taken each second from tight; older ones come from calm and prove nothing. */
