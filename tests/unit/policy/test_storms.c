@@ -176,7 +176,8 @@ START_TEST(a_slow_valuable_guest_beside_a_fast_one)
 END_TEST
 
 /* A balloon that its guest outgrows gives nothing: whoever waited for it would let the room meant
- * for the valuable one go to the lesser. As in the lab's storm, once two of the others were paused. */
+ * for the valuable one go to the lesser. As in the lab's storm, once two of the others were paused.
+ */
 START_TEST(a_guest_that_outgrows_its_balloon)
 {
     struct story *story = story_new(3900 * MIB, (3900 - 880 - 540 - 660) * MIB);
