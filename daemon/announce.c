@@ -165,3 +165,12 @@ void announce_vm(const char *event, const struct vm *vm)
         log_quote(vm->figures.name, name, sizeof name), uuid_text(vm->figures.identity.uuid, uuid),
         (int)vm->figures.identity.pid);
 }
+
+void announce_vm_ended(const char *name, const struct vm_identity *identity, const char *cause)
+{
+    char quoted[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE];
+
+    log_alert(LOG_INFO, "event=vm-ended vm=%s uuid=%s pid=%d%s%s",
+        log_quote(name, quoted, sizeof quoted), uuid_text(identity->uuid, uuid), (int)identity->pid,
+        cause ? " cause=" : "", cause ? cause : "");
+}

@@ -2,12 +2,14 @@
 /*
  * The guard's alerts: one line for each thing a person or a script must know, with stable keys.
  *
- *   event=start|stop|reload|vm-appeared|vm-ended|band|action|alert|resumed|resumed-by-other
+ *   event=start|stop|reload|vm-appeared|vm-ended|band|action|alert|resumed|resumed-by-other|
+ *         kernel-kill|kernel-log-lost
  *   vm= uuid= band= action= reason= bytes= …
  */
 #ifndef PLIMSOLL_DAEMON_ANNOUNCE_H
 #define PLIMSOLL_DAEMON_ANNOUNCE_H
 
+#include "kernel_kill.h"
 #include "vm.h"
 
 #include <plimsoll/plan.h>
@@ -23,5 +25,16 @@ void announce_action(const struct plan *plan, const struct action *action, const
 void announce_band(
     const struct assessment *assessment, const struct snapshot *snapshot, enum band before);
 void announce_vm(const char *event, const struct vm *vm);
+/* CAUSE: who ended it, where that is known; NULL: it is not. */
+void announce_vm_ended(const char *name, const struct vm_identity *identity, const char *cause);
+
+/* ---- announce_kernel.c ---- */
+
+/* IDENTITY NULL: the process was no guest, and NAME is not used. */
+void announce_kernel_kill(
+    const struct kernel_kill *kill, const char *name, const struct vm_identity *identity);
+/* COUNT kills that are not said one by one; UNSEEN: because only the kernel's counter tells. */
+void announce_kernel_kills(uint64_t count, bool unseen);
+void announce_kernel_log_lost(uint64_t lines);
 
 #endif

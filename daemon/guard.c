@@ -260,6 +260,7 @@ int guard_run(struct guard *guard)
         /* The list of mounts can be held by somebody who waits for memory. */
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
+        guard_kernel_advance(guard, now);
         control_server_expire(guard->control, now);
         guard_notify(guard, now);
         if (guard->reload)

@@ -119,7 +119,7 @@ static void on_ended(struct vm *vm, void *userdata)
 {
     struct guard *guard = userdata;
 
-    announce_vm("vm-ended", vm);
+    guard_kernel_ended(guard, vm);
     guard->next_tick = 0; /* what it held is free now: the next step may be waiting for it */
 }
 
@@ -343,6 +343,7 @@ static int guard_open(struct guard *guard, struct error *ret_error)
         result = notify_new(&guard->notify);
     if (result < 0)
         return error_set(ret_error, result, "cannot set up the event loop: %s", strerror(-result));
+    guard_kernel_open(guard);
     result = host_sampler_new(&guard->roots, &guard->host_sampler, ret_error);
     if (result < 0)
         return result;
@@ -372,8 +373,9 @@ int guard_new(
     if (!guard)
         return error_set(ret_error, -ENOMEM, "no memory");
     guard->options = *options;
-    guard->roots =
-        options->roots.proc ? options->roots : (struct roots){.proc = "/proc", .sys = "/sys"};
+    guard->roots = options->roots.proc
+                       ? options->roots
+                       : (struct roots){.proc = "/proc", .sys = "/sys", .dev = "/dev"};
     guard->signals = LOOP_SOURCE_NONE;
     guard->psi = LOOP_SOURCE_NONE;
     log_set_echo(options->foreground);
@@ -408,6 +410,7 @@ struct guard *guard_free(struct guard *guard)
     if (!guard)
         return NULL;
     control_server_free(guard->control);
+    guard_kernel_close(guard);
     inventory_free(guard->inventory);
     if (guard->loop) {
         int signals_fd = guard->signals.fd;

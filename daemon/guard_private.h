@@ -8,8 +8,10 @@
 
 #include "config.h"
 #include "control_server.h"
+#include "ended.h"
 #include "guard.h"
 #include "inventory.h"
+#include "kernel_log.h"
 #include "ledger.h"
 #include "loop.h"
 #include "notify.h"
@@ -17,6 +19,18 @@
 #include "sample_tmpfs.h"
 
 #include <plimsoll/policy.h>
+
+/* What is known of the kernel's own kills; guard_kernel.c's. */
+struct guard_kernel {
+    struct kernel_log *log; /* NULL: it cannot be read */
+    struct ended_vms ended;
+    uint64_t told;         /* kills of its counter that were told; UNKNOWN before its first value */
+    uint64_t differs;      /* since when that is not the counter's value; NEVER: it is */
+    uint64_t others_begin; /* of the minute in which kills of other processes are counted */
+    uint64_t others;       /* … how many */
+    uint64_t lost;         /* lines of the log, not yet said */
+    struct log_limit lost_said;
+};
 
 struct guard {
     struct guard_options options;
@@ -29,6 +43,7 @@ struct guard {
     struct inventory *inventory;
     struct control_server *control;
     struct notify *notify;
+    struct guard_kernel kernel;
     struct loop_source signals, psi;
 
     uint32_t vm_capacity;
@@ -53,6 +68,23 @@ void guard_resolve_rules(struct guard *guard, const struct vm *vm);
 int guard_reload(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */
 void guard_reckon(struct guard *guard, uint64_t now);
+
+/* ---- guard_kernel.c ---- */
+
+/* Finds the kernel's log; without it, which is said, its kills are only counted. */
+void guard_kernel_open(struct guard *guard);
+/* Follows the log FD, which is the guard's on success. */
+int guard_kernel_follow(struct guard *guard, int fd);
+/* Says that VM has ended, once it is known whether the kernel killed it. */
+void guard_kernel_ended(struct guard *guard, const struct vm *vm);
+/* Compares what was told with the kernel's counter, and says what was held back. To be called once
+ * in a turn of the loop. */
+void guard_kernel_advance(struct guard *guard, uint64_t now);
+/* Says what is left to be said. */
+void guard_kernel_close(struct guard *guard);
+
+/* ---- guard_leave.c ---- */
+
 /* Before a clean exit: makes proper pauses of freezes and, with on-exit=restore, takes measures
  * back as far as there is room. What is left stays in the ledger, said in the log. */
 void guard_leave(struct guard *guard);

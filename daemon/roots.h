@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where the kernel's files are: "/proc" and "/sys" on a host, a folder of fakes in the tests. The
- * cgroup mounts are found through PROC/self/mountinfo, whose mount points are taken as they stand.
+ * Where the kernel's files are: "/proc", "/sys" and "/dev" on a host, a folder of fakes in the
+ * tests. The cgroup mounts are found through PROC/self/mountinfo, whose mount points are taken as
+ * they stand.
  */
 #ifndef PLIMSOLL_DAEMON_ROOTS_H
 #define PLIMSOLL_DAEMON_ROOTS_H
@@ -9,6 +10,7 @@
 struct roots {
     const char *proc;
     const char *sys;
+    const char *dev; /* of kmsg alone; NULL: nobody looks for it */
 };
 
 #endif

@@ -42,6 +42,7 @@ struct vm {
     bool resume_pending;        /* a query or `cont` of a resume is in flight */
     bool leave_stop;            /* at exit: was thawed, and is to be stopped */
     bool leave_resumed;         /* at exit: its resume was tried */
+    bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
     uint64_t frozen_since;      /* by a signal of ours */
     uint64_t state_read;        /* when process_state was read last */

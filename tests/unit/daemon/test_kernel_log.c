@@ -12,10 +12,12 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define RECORD_TOO_LONG 9000 /* more than the kernel gives */
@@ -207,6 +209,46 @@ START_TEST(another_file_is_refused)
 }
 END_TEST
 
+/* A child without CAP_SYSLOG, nor CAP_SYS_ADMIN, which once stood for it. */
+static int open_without_right(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+    int fd;
+
+    if (syscall(SYS_capset, &header, sets) < 0)
+        return -errno;
+    fd = kernel_log_open("/dev/kmsg");
+    return fd < 0 ? fd : 0;
+}
+
+START_TEST(without_the_right_it_is_refused_at_once)
+{
+    char restricted = '0';
+    int fd = open("/proc/sys/kernel/dmesg_restrict", O_RDONLY | O_CLOEXEC), status;
+    pid_t pid;
+
+    if (fd >= 0) {
+        ck_assert_int_eq(read(fd, &restricted, 1), 1);
+        (void)close(fd);
+    }
+    fd = kernel_log_open("/dev/kmsg");
+    if (fd >= 0)
+        (void)close(fd);
+    if (fd < 0 || restricted != '1') {
+        (void)printf("not tried: everybody may read /dev/kmsg here, or nobody\n");
+        return;
+    }
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0)
+        _exit(-open_without_right());
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), EPERM);
+}
+END_TEST
+
 /* From its end: nothing old is told, and nothing is counted as lost. */
 START_TEST(the_true_log_is_followed)
 {
@@ -242,6 +284,7 @@ int main(void)
     tcase_add_test(tests, what_is_not_understood_counts_as_lost);
     tcase_add_loop_test(tests, a_log_that_fails_is_said_once_and_left, 0, ELEMENTSOF(final));
     tcase_add_test(tests, another_file_is_refused);
+    tcase_add_test(tests, without_the_right_it_is_refused_at_once);
     tcase_add_test(tests, the_true_log_is_followed);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
