@@ -42,6 +42,7 @@ static int action_level(const struct action *action, int result)
     case ACTION_BALLOON:
     case ACTION_THAW:
     case ACTION_RESUME:
+    case ACTION_MEMLOCK:
         return LOG_NOTICE;
     case ACTION_OOM_SCORE:
     case ACTION_KIND_COUNT:
@@ -95,6 +96,7 @@ static void action_detail(const struct plan *plan, const struct action *action,
     case ACTION_FREEZE:
     case ACTION_THAW:
     case ACTION_RESUME:
+    case ACTION_MEMLOCK:
     case ACTION_KIND_COUNT:
         break;
     }

@@ -153,6 +153,7 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
         return act_kill(vm, action->reason, mode, now);
     case ACTION_OOM_SCORE:
         return act_oom_score(vm, &guard->roots, action->oom_score_adj, mode);
+    case ACTION_MEMLOCK:
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
         break;

@@ -12,10 +12,12 @@
 #include "bridge.h"
 #include "grant.h"
 #include "kill.h"
+#include "memlock.h"
 #include "node.h"
 #include "observe.h"
 #include "oom_score.h"
 #include "pause.h"
+#include "pinned.h"
 #include "plan_add.h"
 #include "pool.h"
 #include "resume.h"
@@ -132,6 +134,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     observe_vms(d, advance);
     nodes_observe(d);
     pools_assess(d, advance);
+    pinned_assess(d);
     if (!advance) {
         /* Deciding again what was decided would do it twice. */
         plan_wake(d);
@@ -145,5 +148,6 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     relieve(d);
     give_back(d);
     oom_score_order(d);
+    memlock_look(d);
     plan_wake(d);
 }

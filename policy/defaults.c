@@ -27,6 +27,8 @@ void host_rules_default(struct host_rules *ret_rules)
         .budget = {.kind = AMOUNT_AUTO},
         .max_destructive = MAX_DESTRUCTIVE_DEFAULT,
         .max_destructive_window = MAX_DESTRUCTIVE_WINDOW_DEFAULT,
+        .memlock = MEMLOCK_REPORT,
+        .pinned_limit = {.kind = AMOUNT_AUTO},
     };
     for (int band = 0; band < BAND_COUNT; band++)
         ret_rules->bands[band] =

@@ -35,6 +35,18 @@ const char *mode_name(enum mode mode)
     return LOOKUP(mode_names, mode);
 }
 
+static const char *const memlock_mode_names[] = {
+    [MEMLOCK_OFF] = "off",
+    [MEMLOCK_REPORT] = "report",
+    [MEMLOCK_ENFORCE] = "enforce",
+};
+static_assert(ELEMENTSOF(memlock_mode_names) == MEMLOCK_MODE_COUNT, "a mode has no name");
+
+const char *memlock_mode_name(enum memlock_mode mode)
+{
+    return LOOKUP(memlock_mode_names, mode);
+}
+
 static const char *const rung_names[] = {
     [RUNG_BALLOON] = "balloon",
     [RUNG_RECLAIM] = "reclaim",
@@ -71,6 +83,7 @@ static const char *const action_kind_names[] = {
     [ACTION_RESUME] = "resume",
     [ACTION_KILL] = "kill",
     [ACTION_OOM_SCORE] = "oom-score",
+    [ACTION_MEMLOCK] = "memlock",
     [ACTION_ALERT] = "alert",
 };
 static_assert(ELEMENTSOF(action_kind_names) == ACTION_KIND_COUNT, "an action has no name");
@@ -129,6 +142,15 @@ static const char *const reason_names[] = {
     [REASON_STUCK] = "stuck",
     [REASON_FREEZE_STANDS] = "freeze-stands",
     [REASON_PAUSE_STANDS] = "pause-stands",
+    [REASON_MEMLOCK_CAP] = "memlock-cap",
+    [REASON_MEMLOCK_LIFT] = "memlock-lift",
+    [REASON_MEMLOCK_CHANGED] = "memlock-changed",
+    [REASON_MEMLOCK_UNLIMITED] = "memlock-unlimited",
+    [REASON_MEMLOCK_DRIFT] = "memlock-drift",
+    [REASON_MEMLOCK_BY_USER] = "memlock-by-user",
+    [REASON_MEMLOCK_REFUSED] = "memlock-refused",
+    [REASON_PINNED_GROWTH] = "pinned-growth",
+    [REASON_PINNED_LIMIT] = "pinned-limit",
 };
 static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a reason has no name");
 
@@ -161,6 +183,17 @@ static const char *const reason_texts[] = {
         "the guest is frozen for long, and there is no room or answer to stop it properly",
     [REASON_PAUSE_STANDS] =
         "the guest is paused for long, and nothing the guard may do makes room for it",
+    [REASON_MEMLOCK_CAP] = "its limit on locked memory is above all that it can need",
+    [REASON_MEMLOCK_LIFT] = "the cap on its locked memory is not wanted, or not safe, any more",
+    [REASON_MEMLOCK_CHANGED] =
+        "somebody else has changed the limit that the guard had set, so it is left as it is",
+    [REASON_MEMLOCK_UNLIMITED] = "nothing limits what the guest may lock or pin",
+    [REASON_MEMLOCK_DRIFT] = "its limit on locked memory is not the one that libvirt would set",
+    [REASON_MEMLOCK_BY_USER] = "its limit is too high but is not capped: pages are charged to its "
+                               "user here, and what others pin would abort it",
+    [REASON_MEMLOCK_REFUSED] = "its limit on locked memory should be capped and could not be",
+    [REASON_PINNED_GROWTH] = "the guest has locked or pinned more memory, which no balloon returns",
+    [REASON_PINNED_LIMIT] = "guests have locked or pinned more of this memory than pinned-limit",
 };
 static_assert(ELEMENTSOF(reason_texts) == REASON_COUNT, "a reason has no text");
 

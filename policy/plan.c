@@ -38,16 +38,17 @@ bool plan_alert_vm(struct decision *d, enum reason reason, uint32_t position, ui
     return plan_add(d, ACTION_ALERT, reason, position, pool) != NULL;
 }
 
-void plan_alert_host(
+bool plan_alert_host(
     struct decision *d, enum reason reason, uint32_t pool, uint64_t interval, uint64_t deficit)
 {
     if (since(d->now, d->state->alerted[reason]) < interval)
-        return;
+        return false;
     struct action *action = append(d, pool);
     if (!action)
-        return;
+        return false;
     action->kind = ACTION_ALERT;
     action->reason = reason;
     action->deficit = deficit;
     d->state->alerted[reason] = d->now;
+    return true;
 }

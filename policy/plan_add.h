@@ -14,8 +14,9 @@ struct action *plan_add(struct decision *d, enum action_kind kind, enum reason r
 /* An alert about one VM; true when it went into the plan. */
 bool plan_alert_vm(struct decision *d, enum reason reason, uint32_t position, uint32_t pool);
 
-/* An alert about the host, at most once in INTERVAL for each reason. */
-void plan_alert_host(
+/* An alert about the host, at most once in INTERVAL for each reason; true when it went into the
+ * plan. */
+bool plan_alert_host(
     struct decision *d, enum reason reason, uint32_t pool, uint64_t interval, uint64_t deficit);
 
 #endif

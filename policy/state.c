@@ -20,7 +20,7 @@ void pool_state_reset(struct pool_state *pool)
     __builtin_memset(pool, 0, sizeof(*pool));
     rate_reset(&pool->fill);
     pool->memory = pool->swap_free = UNKNOWN;
-    pool->better_since = UNKNOWN;
+    pool->better_since = pool->pinned_at = UNKNOWN;
 }
 
 void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
@@ -41,6 +41,9 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->resume_after = vm->resumed_at = UNKNOWN;
     vm->resume_backoff = RESUME_BACKOFF;
     vm->bridge_at = vm->kill_asked = UNKNOWN;
+    vm->memlock_limit = vm->memlock_since = vm->memlock_asked = UNKNOWN;
+    vm->memlock_told_limit = vm->memlock_told_formula = vm->memlock_told_at = UNKNOWN;
+    vm->pinned_base = vm->pinned_since = vm->pinned_told_at = UNKNOWN;
 }
 
 struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
@@ -50,6 +53,7 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->vm_capacity = vm_capacity;
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
+    state->memlock_at = UNKNOWN;
     state->leak_at = state->leak_since = state->leak_killed_at = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;

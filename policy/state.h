@@ -44,10 +44,20 @@ struct vm_state {
     uint64_t kill_asked;
     int32_t oom_asked; /* the score a dry run would have set */
 
+    /* Locked and pinned memory. */
+    uint64_t memlock_limit, memlock_since; /* hard limit last seen, and since when it is that */
+    uint64_t memlock_asked;                /* cap that was decided; it is decided once */
+    uint64_t memlock_told_limit, memlock_told_formula, memlock_told_at;
+    uint64_t memlock_use; /* the most that was ever seen: a reboot unpins for a moment */
+    uint64_t pinned_base, pinned_since, pinned_told_at;
+    enum reason memlock_told; /* REASON_NONE: nothing was wrong at the last look */
+    bool memlock_dry;         /* `memlock_asked` was decided in dry run */
+    bool memlock_yielded;     /* somebody else has set another limit over ours */
+
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 300, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 400, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,   /* `asked` was decided in dry run: nobody carried it out */
@@ -67,7 +77,9 @@ struct pool_state {
     uint64_t memory, swap_free; /* last figures the fill rate was measured from */
     uint64_t better_since;      /* the band's conditions have been off since */
     enum band band;
-    uint32_t node; /* kernel's number of the node these figures are of */
+    uint32_t node;      /* kernel's number of the node these figures are of */
+    bool pinned_over;   /* more of it is pinned than the rules allow, and that was told … */
+    uint64_t pinned_at; /* … then */
 };
 
 /* A kill whose freed bytes have not shown yet: nothing else is killed until then. */
@@ -113,8 +125,10 @@ struct policy_state {
     uint64_t leak_since;     /* it has been seen without a break since; UNKNOWN: it is not */
     uint64_t leak_killed_at; /* somebody was killed for it */
     struct culprit_watch culprit;
-    bool oom_critical;    /* the last look was in critical */
-    uint64_t inflated_at; /* targets were last worked out */
+    uint64_t memlock_at;   /* limits were last looked at */
+    uint32_t memlock_next; /* position to begin the next look with */
+    bool oom_critical;     /* the last look was in critical */
+    uint64_t inflated_at;  /* targets were last worked out */
     enum band inflated_band;
     struct vm_state vms[];
 };

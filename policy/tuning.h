@@ -194,6 +194,26 @@
 #define OOM_VICTIM_SPAN 500
 #define OOM_VALUABLE_SPAN 400
 
+/* ---- locked and pinned memory ---- */
+
+/* Limits and pins are read every ten seconds in calm; looking more often shows nothing. */
+#define MEMLOCK_INTERVAL (5 * NSEC_PER_SEC)
+/* Lines of one look; the guests behind them come at the next. */
+#define MEMLOCK_ACTIONS 16
+/* Before it plugs a device or a DIMM, libvirt raises the limit, and says so when it is done: longer
+ * than any job of its own waits for QEMU (30 s, facts 3). Until then its formula seems too low. */
+#define MEMLOCK_SETTLE NSEC_PER_MINUTE
+/* A guest that starts pins its memory. What it has so long after is what it grows from … */
+#define PINNED_BEGIN NSEC_PER_MINUTE
+/* … by so much, or a sixteenth; a DIMM is larger, and QEMU's own buffers are not. */
+#define PINNED_GROWTH_MIN (256 * MIB)
+#define PINNED_GROWTH_DIVISOR 16
+/* Of the host or of a node. What is left must do for the host, its page cache and all other guests'
+ * peaks. */
+#define PINNED_LIMIT_SHARE 8000
+/* Told anew only after it was so much of the limit below it. */
+#define PINNED_LEAVE_DIVISOR 16
+
 /* ---- waking ---- */
 
 /* A_max: no host was measured to fill faster than 9.1 GiB/s with two threads on 2 MiB pages; that

@@ -22,6 +22,7 @@ enum action_kind {
     ACTION_RESUME,    /* undo every part of a pause of ours */
     ACTION_KILL,      /* SIGKILL by pidfd */
     ACTION_OOM_SCORE, /* set oom_score_adj to `oom_score_adj` */
+    ACTION_MEMLOCK,   /* lower RLIMIT_MEMLOCK to `target`; UNKNOWN: put back what it was */
     ACTION_ALERT,     /* nothing is done; a person must know */
     ACTION_KIND_COUNT,
 };
@@ -49,6 +50,15 @@ enum reason {
     REASON_STUCK,              /* alert: asked by balloon, the host sees nothing come back */
     REASON_FREEZE_STANDS,      /* alert: a freeze that no `stop` could take the place of */
     REASON_PAUSE_STANDS,       /* alert: a valuable guest is paused, and nothing can be done */
+    REASON_MEMLOCK_CAP,        /* the limit is above all that the guest can need */
+    REASON_MEMLOCK_LIFT,       /* a cap of ours is no longer wanted, or could do harm now */
+    REASON_MEMLOCK_CHANGED,    /* somebody else has set another limit over ours, and it stays */
+    REASON_MEMLOCK_UNLIMITED,  /* alert: it may lock as much as it likes */
+    REASON_MEMLOCK_DRIFT,      /* alert: its limit is not the one libvirt would set */
+    REASON_MEMLOCK_BY_USER,    /* alert: not capped, for others' pins count against its limit */
+    REASON_MEMLOCK_REFUSED,    /* alert: it should be capped, and cannot be */
+    REASON_PINNED_GROWTH,      /* alert: it has locked or pinned more since */
+    REASON_PINNED_LIMIT,       /* alert: too much of a pool is locked or pinned by guests */
     REASON_COUNT,
 };
 
@@ -66,8 +76,9 @@ struct pool_view {
     uint32_t node;  /* index into host.nodes with POOL_NODE */
     uint64_t total; /* UNKNOWN: this pool could not be measured, or is not set */
     uint64_t available, floor;
-    int64_t headroom;            /* available - floor, net; negative below the floor */
-    int64_t fill_rate;           /* bytes/s by which headroom shrinks; negative: it grows */
+    uint64_t pinned;   /* by guests, so that no balloon returns it; of a node at least so much */
+    int64_t headroom;  /* available - floor, net; negative below the floor */
+    int64_t fill_rate; /* bytes/s by which headroom shrinks; negative: it grows */
     uint64_t time_to_exhaustion; /* ns; 0 at or below the floor; NEVER when not filling */
     enum band band;
     bool sprint; /* less time left than a `stop` may need */
@@ -113,7 +124,7 @@ struct action {
     struct vm_identity identity;
     enum pool_kind pool; /* what was short */
     uint32_t node;
-    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have */
+    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have; ACTION_MEMLOCK */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
     enum mode mode;        /* MODE_DRY_RUN: log it, do all but the last system call */
     uint64_t relief;       /* bytes expected to return, or to be kept from being taken */
@@ -133,10 +144,11 @@ struct plan {
     struct action actions[];
 };
 
-/* A tick may give every VM one balloon target and one score, and a handful of the rest. */
+/* A tick may give every VM one balloon target and one score, and some of the rest: alerts of all
+ * pools at once, and what memlock.c bounds by itself. */
 static inline uint32_t plan_action_capacity(uint32_t vm_capacity)
 {
-    return 2 * vm_capacity + 64;
+    return 2 * vm_capacity + 128;
 }
 
 static inline size_t plan_size(uint32_t vm_capacity)
@@ -147,6 +159,7 @@ static inline size_t plan_size(uint32_t vm_capacity)
 /* Stable names: what logs, JSON and configuration say. Never NULL. */
 const char *band_name(enum band band);
 const char *mode_name(enum mode mode);
+const char *memlock_mode_name(enum memlock_mode mode);
 const char *rung_name(enum rung rung);
 const char *sacrifice_name(enum sacrifice sacrifice);
 const char *action_kind_name(enum action_kind kind);

@@ -39,9 +39,10 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  * far as guests starve for want of it, above where scarce is left; only
  * elastic guests, and self-deflating ones by free page reporting, are inflated; destructive actions
  * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
- * equal inputs give equal plans. For a NUMA node nobody is asked who has no memory there, and
- * nobody is paused or killed who is not bound to it; it goes to BAND_CRITICAL only while such a
- * guest grows that has no other node left.
+ * equal inputs give equal plans. RLIMIT_MEMLOCK is lowered only of guests that libvirt has started
+ * and of whom all is known, once, and never below memlock_safe_cap(). For a NUMA node nobody is
+ * asked who has no memory there, and nobody is paused or killed who is not bound to it; it goes to
+ * BAND_CRITICAL only while such a guest grows that has no other node left.
  */
 void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);
@@ -53,6 +54,23 @@ void vm_classify(
 
 /* The VM's minimum in bytes, at most its maximum; UNKNOWN while its maximum is. */
 uint64_t vm_minimum(const struct vm_snapshot *vm, const struct vm_rules *rules);
+
+/* ---- locked and pinned memory ---- */
+
+/* What a limit leaves above the use: libvirt's own allowance, for what devices map beside RAM. */
+#define MEMLOCK_ROOM GIB
+
+/* VmLck and VmPin together, as limits are checked against them; UNKNOWN where one is. */
+uint64_t memlock_use(const struct vm_snapshot *vm);
+/* RLIMIT_MEMLOCK as libvirt would set it: bytes, MEMLOCK_UNLIMITED, or 0 where it would leave what
+ * QEMU inherits. UNKNOWN for a guest that libvirt has not started, where the definition leaves
+ * anything open that the rule reads, and where QEMU's descriptors contradict it. */
+uint64_t memlock_formula(const struct vm_snapshot *vm);
+/* The lowest limit that QEMU is sure to live with: max(formula, use + MEMLOCK_ROOM). UNKNOWN where
+ * either is. */
+uint64_t memlock_safe_cap(const struct vm_snapshot *vm);
+/* Memory that is locked or pinned for certain, no page counted twice; UNKNOWN while VmLck is. */
+uint64_t vm_pinned(const struct vm_snapshot *vm);
 
 /* The rules of a VM nobody wrote rules for. */
 void vm_rules_default(struct vm_rules *ret_rules);

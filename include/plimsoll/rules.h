@@ -57,6 +57,14 @@ enum on_exit_mode {
     ON_EXIT_COUNT,
 };
 
+/* What is done about RLIMIT_MEMLOCK. */
+enum memlock_mode {
+    MEMLOCK_OFF,
+    MEMLOCK_REPORT,  /* alerts alone */
+    MEMLOCK_ENFORCE, /* limits above the safe cap are lowered to it, where that can harm nobody */
+    MEMLOCK_MODE_COUNT,
+};
+
 /* A size given as bytes, as a share, or left to the guard. */
 enum amount_kind {
     AMOUNT_AUTO,
@@ -99,6 +107,8 @@ struct host_rules {
     struct threshold bands[BAND_COUNT]; /* [BAND_CALM] is not used */
     uint32_t max_destructive;           /* so many kills, shutdowns and saves … */
     uint64_t max_destructive_window;    /* … in this many ns; beyond it alerts only */
+    enum memlock_mode memlock;          /* acts only with `mode` and the class's, too */
+    struct amount pinned_limit; /* of host and of each node: beyond it an alert; a share, or AUTO */
 };
 
 /* What holds for one VM. */

@@ -211,6 +211,23 @@ struct vm_wiring {
     uint64_t backend_nodes;
 };
 
+/* A limit that is none (RLIM_INFINITY), as a quantity of bytes. */
+#define MEMLOCK_UNLIMITED (NEVER - 1)
+#define COUNT_UNKNOWN UINT32_MAX
+
+/* What libvirt holds of a domain that it has started: what its rule for RLIMIT_MEMLOCK reads
+ * (memlock_formula()). Filled by libvirt's side alone, from the live domain. */
+struct vm_definition {
+    uint64_t confirmed;   /* when libvirt was last known to hold it so; UNKNOWN: nobody has said */
+    uint64_t memory;      /* <memory>: every DIMM, and of virtio-mem the whole size, included */
+    uint64_t hard_limit;  /* <memtune>; MEMLOCK_UNLIMITED: none is set */
+    enum tristate locked; /* <memoryBacking><locked/> */
+    enum tristate viommu; /* it has an <iommu> */
+    /* PCI and mdev hostdevs; vDPA interfaces and disks; NVMe disks driven by QEMU itself. */
+    uint32_t vfio_devices, vdpa_devices, nvme_disks; /* COUNT_UNKNOWN: nobody has said */
+    uint32_t version; /* libvirt's, major * 1000000 + minor * 1000 + release; 0: unknown */
+};
+
 /* Measures in force on one VM, from the ledger. Bits. */
 enum vm_measure {
     VM_MEASURE_BALLOON = 1 << 0,
@@ -221,6 +238,7 @@ enum vm_measure {
     VM_MEASURE_RESUMING = 1 << 5,      /* thaw or `cont` under way */
     VM_MEASURE_KILLED = 1 << 6,        /* SIGKILL sent, process not gone yet */
     VM_MEASURE_OOM_SCORE = 1 << 7,
+    VM_MEASURE_MEMLOCK = 1 << 8, /* RLIMIT_MEMLOCK lowered to a cap */
 };
 #define VM_MEASURE_FROZEN (VM_MEASURE_FROZEN_CGROUP | VM_MEASURE_FROZEN_SIGNAL)
 /* Any state of a pause of ours, on its way or complete. */
@@ -233,6 +251,7 @@ struct vm_measures {
     uint64_t balloon_since;  /* when balloon_target was asked for */
     uint64_t paused_since;   /* when the pause was begun */
     uint64_t killed_since;
+    uint64_t memlock_set;  /* soft and hard alike; valid with VM_MEASURE_MEMLOCK */
     int32_t oom_score_set; /* valid with VM_MEASURE_OOM_SCORE */
 };
 
@@ -254,7 +273,8 @@ struct vm_snapshot {
     uint64_t rss_anonymous, rss_file, rss_shmem;
     uint64_t hugetlb, swap, page_tables;
     uint64_t locked, pinned;             /* VmLck, VmPin */
-    uint64_t memlock_soft, memlock_hard; /* NEVER - 1 or more: unlimited (RLIM_INFINITY) */
+    uint64_t memlock_soft, memlock_hard; /* MEMLOCK_UNLIMITED: RLIM_INFINITY */
+    uint64_t uid;                        /* real user: whom iommufd and io_uring charge */
     uint64_t cgroup_current;             /* memory charged to its cgroup */
     /* Of its anonymous and shared memory, by index into host.nodes (memory.numa_stat of its
      * cgroup); UNKNOWN where nobody says. */
@@ -271,6 +291,7 @@ struct vm_snapshot {
     struct vm_statistics statistics;
     struct vm_resizable resizable;
     struct vm_wiring wiring;
+    struct vm_definition definition;
     enum vm_kind kind;
     enum vm_kind_reason kind_reason;
 

@@ -301,6 +301,21 @@ static void act_balloon(struct story *story, struct vm_snapshot *vm, const struc
     guest->direction = direction;
 }
 
+static void act_memlock(
+    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
+{
+    struct vm_measures *measures = &vm->measures;
+    if (known(action->target) && !guest->refuses_cap) {
+        guest->memlock_before = vm->memlock_hard;
+        measures->in_force |= VM_MEASURE_MEMLOCK;
+        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
+    } else if (!known(action->target)) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
+        if (vm->memlock_hard == measures->memlock_set)
+            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
+    }
+}
+
 static void act_on(struct story *story, struct vm_snapshot *vm, const struct action *action)
 {
     struct story_guest *guest = &story->guests[vm->slot];
@@ -341,6 +356,9 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
     case ACTION_OOM_SCORE:
         vm->oom_score_adj = action->oom_score_adj;
         break;
+    case ACTION_MEMLOCK:
+        act_memlock(guest, vm, action);
+        break;
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
         break;
@@ -355,6 +373,10 @@ static void act(struct story *story)
             story->first_alert[action->reason] =
                 (struct story_alert){story->plan->assessment.band, story->plan->assessment.culprit};
         struct vm_snapshot *vm = story_vm(story, action->slot);
+        if (action->kind == ACTION_MEMLOCK) {
+            story->guests[action->slot].caps += known(action->target);
+            story->guests[action->slot].lifts += !known(action->target);
+        }
         if (vm && action->mode == MODE_ENFORCE) {
             act_on(story, vm, action);
             take_hold(story, &story->guests[vm->slot], vm);

@@ -33,6 +33,9 @@ struct story_guest {
     uint64_t next_look, last_statistics;
     uint32_t home, bound; /* node it fills first; bits of those it is bound to, 0: none */
     uint64_t on_node[NODES_MAX];
+    bool refuses_cap; /* its limit on locked memory stays what it is */
+    uint64_t memlock_before;
+    unsigned caps, lifts; /* seen in plans, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned turns; /* changes of the balloon's direction */
     int direction;
@@ -103,6 +106,15 @@ bool story_until(
 /* Counts actions of KIND in the last plan. */
 unsigned story_count(const struct story *story, enum action_kind kind);
 const struct action *story_find(const struct story *story, enum action_kind kind, unsigned guest);
+
+/* Makes the guest a domain of libvirt's with one VFIO device, to which all of its memory is mapped,
+ * and without a limit on locked memory. */
+#define STORY_DOMAIN_MEMORY (8 * GIB)
+void story_make_domain(struct vm_snapshot *vm);
+/* One such guest, and nobody else, on a calm host that enforces limits on locked memory. */
+struct story *story_of_domain(void);
+/* story_run() with libvirt there, which goes on confirming what it holds. */
+void story_run_libvirt(struct story *story, uint64_t time);
 
 /* Only shows the world, decides, and acts on nothing. */
 void story_decide(struct story *story);

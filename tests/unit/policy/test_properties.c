@@ -133,6 +133,44 @@ static void check_early_pause(const struct world *world, const struct vm_snapsho
     ck_assert_int_eq(world->plan->assessment.band, BAND_SCARCE);
 }
 
+static unsigned caps_seen;
+
+/* The last cap decided for each slot, and for whom. */
+static struct {
+    struct vm_identity identity;
+    uint64_t cap;
+} caps[CAPACITY];
+
+/* Of libvirt's guests alone, above all they can need, on known figures, and not twice. */
+static void check_memlock(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    uint64_t cap = action->target;
+    if (!known(cap)) {
+        ck_assert(vm->measures.in_force & VM_MEASURE_MEMLOCK);
+        caps[action->slot].cap = 0; /* given back: another may come */
+        return;
+    }
+    caps_seen++;
+    ck_assert_int_eq(action->reason, REASON_MEMLOCK_CAP);
+    ck_assert_int_eq(world->rules->host.memlock, MEMLOCK_ENFORCE);
+    ck_assert(vm->sources & VM_SOURCE_LIBVIRT);
+    ck_assert(known(vm->locked) && known(vm->pinned) && known(vm->uid) && known(vm->sampled));
+    ck_assert(known(vm->memlock_soft) && known(vm->memlock_hard));
+    ck_assert_uint_eq(vm->wiring.iommufd, 0);
+    ck_assert_int_eq(vm->migration, VM_MIGRATION_NONE);
+    ck_assert(known(memlock_formula(vm)) && known(memlock_safe_cap(vm)));
+    ck_assert_uint_ge(cap, memlock_formula(vm));
+    ck_assert_uint_ge(cap, memlock_safe_cap(vm));
+    ck_assert_uint_ge(cap, vm->locked + vm->pinned + GIB);
+    ck_assert_uint_lt(cap, vm->memlock_hard);
+    ck_assert(!(vm->measures.in_force & VM_MEASURE_MEMLOCK));
+    ck_assert(!vm_identity_equal(&caps[action->slot].identity, &vm->identity) ||
+              caps[action->slot].cap != cap);
+    caps[action->slot].identity = vm->identity;
+    caps[action->slot].cap = cap;
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -180,6 +218,9 @@ static void check_action(const struct world *world, const struct action *action,
     case ACTION_OOM_SCORE:
         ck_assert_int_ge(action->oom_score_adj, -999);
         ck_assert_int_le(action->oom_score_adj, 500);
+        break;
+    case ACTION_MEMLOCK:
+        check_memlock(world, action);
         break;
     case ACTION_THAW:
     case ACTION_ALERT:
@@ -229,6 +270,7 @@ static void live(uint32_t capacity, uint64_t cases)
         policy_state_init(world.state, capacity);
         draw_rules(world.rules, total);
         world.snapshot->time = draw_below(UINT64_C(1) << 50);
+        memset(caps, 0, sizeof(caps));
         for (int step = 0; step < STEPS; step++) {
             draw_snapshot(world.snapshot, total, step == 0);
             decide(&world);
@@ -245,6 +287,7 @@ START_TEST(whatever_is_seen_the_guarantees_hold)
     for (int kind = 0; kind < ACTION_KIND_COUNT && cases >= CASES_TELLING; kind++)
         ck_assert_msg(
             actions_seen[kind] > 0, "never seen: %s", action_kind_name((enum action_kind)kind));
+    ck_assert(cases < CASES_TELLING || caps_seen > 0);
     static const enum action_kind for_nodes[] = {
         ACTION_BALLOON, ACTION_PAUSE, ACTION_FREEZE, ACTION_KILL};
     for (int i = 0; i < 4 && cases >= CASES_TELLING; i++)

@@ -96,6 +96,9 @@ void draw_rules(struct rules *rules, uint64_t total)
 {
     host_rules_default(&rules->host);
     rules->host.mode = draw_below(4) ? MODE_ENFORCE : MODE_DRY_RUN;
+    rules->host.memlock = draw_below(3) ? MEMLOCK_ENFORCE : (enum memlock_mode)draw_below(3);
+    if (draw_below(3) == 0)
+        rules->host.pinned_limit = (struct amount){AMOUNT_SHARE, draw_below(AMOUNT_SHARE_WHOLE)};
     if (draw_below(4) == 0)
         rules->host.budget = draw_amount(total);
     if (draw_below(6) == 0)
@@ -126,9 +129,37 @@ static void draw_measures(struct vm_snapshot *vm, uint64_t maximum)
         vm->measures.balloon_before = draw_size(maximum);
     }
     if (draw_below(5) == 0) {
-        vm->measures.in_force |= (uint32_t)draw_below(1 << 8);
+        vm->measures.in_force |= (uint32_t)draw_below(1 << 9);
+        vm->measures.memlock_set = draw_size(maximum);
         vm->measures.paused_since = draw_below(UINT64_C(1) << 50);
     }
+}
+
+static uint32_t draw_count(uint32_t most)
+{
+    return draw_below(24) ? (uint32_t)draw_below(most + 1) : COUNT_UNKNOWN;
+}
+
+/* A domain, and a limit on locked memory that has mostly nothing to do with it. */
+static void draw_domain(struct vm_snapshot *vm, uint64_t total)
+{
+    vm->sources = draw_below(8) ? VM_SOURCE_PROC | VM_SOURCE_LIBVIRT : VM_SOURCE_PROC;
+    vm->uid = draw_below(16) ? draw_below(8) : UNKNOWN;
+    vm->memlock_hard = draw_below(2) ? MEMLOCK_UNLIMITED : draw_size(total);
+    vm->memlock_soft = draw_below(8) ? vm->memlock_hard : draw_size(total);
+    vm->wiring.iommufd = draw_below(12) ? 0 : 1;
+    vm->wiring.vfio_groups = (uint32_t)draw_below(3);
+    vm->wiring.vdpa = draw_below(4) ? 0 : 1;
+    vm->definition = (struct vm_definition){
+        .memory = draw_size(total / 3 + MIB),
+        .hard_limit = draw_below(6) ? MEMLOCK_UNLIMITED : draw_size(total),
+        .locked = draw_below(8) ? TRISTATE_NO : (enum tristate)draw_below(3),
+        .viommu = (enum tristate)draw_below(3),
+        .vfio_devices = draw_count(3),
+        .vdpa_devices = draw_count(2),
+        .nvme_disks = draw_below(3) ? 0 : draw_count(2),
+        .version = draw_below(2) ? 11003000 : 9000000,
+    };
 }
 
 static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
@@ -153,6 +184,11 @@ static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
     vm->swap = draw_size(maximum);
     vm->page_tables = draw_size(maximum / 100);
     vm->locked = draw_size(maximum);
+    vm->pinned = draw_below(2) ? 0 : draw_size(maximum);
+    if (draw_below(3) == 0) { /* all of it mapped, and something beside */
+        vm->locked = vm->definition.memory;
+        vm->pinned = draw_size(GIB);
+    }
     vm->oom_score_adj = (int32_t)draw_below(2001) - 1000;
     vm->statistics.updated = draw_below(3) ? now : draw_size(now);
     vm->statistics.free = draw_size(maximum);
@@ -196,7 +232,9 @@ void draw_snapshot(struct snapshot *snapshot, uint64_t total, bool anew)
         if (anew || draw_below(20) == 0) {
             vm->identity = (struct vm_identity){(pid_t)(draw_below(9) + 1), draw_below(9), {0}};
             vm->identity.uuid[0] = (uint8_t)draw_below(4);
+            draw_domain(vm, total);
         }
+        vm->definition.confirmed = draw_below(12) ? snapshot->time : draw_size(snapshot->time);
         draw_vm(vm, total, snapshot->time);
     }
 }
