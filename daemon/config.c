@@ -56,7 +56,7 @@ struct loader {
     uint32_t file_count; /* the last one is being read */
     uint32_t mistakes;
     enum config_section section; /* being read */
-    struct rule_section *rule;   /* likewise; NULL in [guard] */
+    struct rule_section *rule;   /* likewise; NULL in [guard] and [memlock] */
     struct {
         uint32_t file, line; /* line 0: never given */
     } bands[BAND_COUNT];
@@ -155,8 +155,8 @@ static bool section_enter(struct loader *loader, uint32_t line, const char *head
     char unused[CLASS_NAME_MAX];
     const char *class_name = word_skip(head, "class"), *vm_name = word_skip(head, "vm");
 
-    if (strcmp(head, "guard") == 0) {
-        loader->section = CONFIG_SECTION_GUARD;
+    if (strcmp(head, "guard") == 0 || strcmp(head, "memlock") == 0) {
+        loader->section = head[0] == 'g' ? CONFIG_SECTION_GUARD : CONFIG_SECTION_MEMLOCK;
         loader->rule = NULL;
         return true;
     }
@@ -172,8 +172,8 @@ static bool section_enter(struct loader *loader, uint32_t line, const char *head
     }
     if (!class_name && !vm_name) {
         mistake_here(line, loader,
-            "section [%s] is not known to this version; there are [guard], [class NAME] and "
-            "[vm NAME]",
+            "section [%s] is not known to this version; there are [guard], [memlock], [class "
+            "NAME] and [vm NAME]",
             head);
         return false;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define IN_GUARD CONFIG_SECTION_BIT(CONFIG_SECTION_GUARD)
+#define IN_MEMLOCK CONFIG_SECTION_BIT(CONFIG_SECTION_MEMLOCK)
 #define IN_CLASS CONFIG_SECTION_BIT(CONFIG_SECTION_CLASS)
 #define IN_VM CONFIG_SECTION_BIT(CONFIG_SECTION_VM)
 
@@ -16,6 +17,10 @@
 #define GUARD(name, parser, member)                                         \
     {                                                                       \
         name, IN_GUARD, config_parse_##parser, FIELD(guard_section, member) \
+    }
+#define MEMLOCK(name, parser, member)                                         \
+    {                                                                         \
+        name, IN_MEMLOCK, config_parse_##parser, FIELD(guard_section, member) \
     }
 #define RULE(name, parser, member)                                                 \
     {                                                                              \
@@ -42,6 +47,8 @@ const struct config_key config_keys[] = {
     GUARD("max-vms", max_vms, guard.max_vms),
     GUARD("on-exit", on_exit, host.on_exit),
     GUARD("max-destructive", max_destructive, host),
+    MEMLOCK("mode", memlock_mode, host.memlock),
+    MEMLOCK("pinned-limit", share, host.pinned_limit),
     RULE("priority", priority, rules.priority),
     RULE("shares", shares, rules.shares),
     RULE("minimum", amount, rules.minimum),

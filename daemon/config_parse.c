@@ -39,6 +39,11 @@ static const char *mode_name_at(int index)
     return mode_name((enum mode)index);
 }
 
+static const char *memlock_mode_name_at(int index)
+{
+    return memlock_mode_name((enum memlock_mode)index);
+}
+
 static const char *sacrifice_name_at(int index)
 {
     return sacrifice_name((enum sacrifice)index);
@@ -64,6 +69,16 @@ const char *config_parse_mode(const char *value, void *ret)
     if (found < 0)
         return "\"enforce\" or \"dry-run\"";
     *(enum mode *)ret = (enum mode)found;
+    return NULL;
+}
+
+const char *config_parse_memlock_mode(const char *value, void *ret)
+{
+    int found = name_find(value, MEMLOCK_MODE_COUNT, memlock_mode_name_at);
+
+    if (found < 0)
+        return "\"off\", \"report\" or \"enforce\"";
+    *(enum memlock_mode *)ret = (enum memlock_mode)found;
     return NULL;
 }
 
@@ -136,6 +151,16 @@ const char *config_parse_amount(const char *value, void *ret)
 {
     if (!amount_parse(value, ret))
         return "a size such as 4G, or a share such as 50%, at most 100%";
+    return NULL;
+}
+
+const char *config_parse_share(const char *value, void *ret)
+{
+    uint64_t share;
+
+    if (text_parse_share(value, &share) < 0)
+        return "a share such as 80%, at most 100%";
+    *(struct amount *)ret = (struct amount){AMOUNT_SHARE, share};
     return NULL;
 }
 

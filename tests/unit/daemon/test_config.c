@@ -40,6 +40,9 @@ START_TEST(guard_section)
     expect_threshold(host->bands[BAND_CRITICAL], AMOUNT_AUTO, 0, 10 * NSEC_PER_SEC);
     ck_assert_uint_eq(host->max_destructive, 5);
     ck_assert_uint_eq(host->max_destructive_window, 90 * NSEC_PER_MINUTE);
+    ck_assert_int_eq((int)host->memlock, MEMLOCK_ENFORCE);
+    ck_assert_int_eq((int)host->pinned_limit.kind, AMOUNT_SHARE);
+    ck_assert_uint_eq(host->pinned_limit.value, 6250);
     ck_assert_ptr_null(config_free(config));
     ck_assert_ptr_null(config_free(NULL));
 }

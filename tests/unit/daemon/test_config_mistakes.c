@@ -66,8 +66,15 @@ static const struct {
     {"[vm a]\nfloor=1G\n", "p.conf:2: [vm a] has no key floor\n"},
     {"[class a]\nmemory-max=4G\n", "p.conf:2: memory-max= is not supported by this version\n"},
     {"[vm a]\noom-group=yes\n", "p.conf:2: oom-group= is not supported by this version\n"},
-    {"[memlock]\nmode=off\n", "p.conf:1: section [memlock] is not known to this version; there are "
-                              "[guard], [class NAME] and [vm NAME]\n"},
+    {"[numa]\nmode=off\n", "p.conf:1: section [numa] is not known to this version; there are "
+                           "[guard], [memlock], [class NAME] and [vm NAME]\n"},
+    {"[memlock]\nmode=dry-run\n",
+        "p.conf:2: mode=dry-run: expected \"off\", \"report\" or \"enforce\"\n"},
+    {"[guard]\nmode=report\n", "p.conf:2: mode=report: expected \"enforce\" or \"dry-run\"\n"},
+    {"[memlock]\npinned-limit=4G\n",
+        "p.conf:2: pinned-limit=4G: expected a share such as 80%, at most 100%\n"},
+    {"[memlock]\nfloor=1G\n", "p.conf:2: [memlock] has no key floor\n"},
+    {"[guard]\npinned-limit=80%\n", "p.conf:2: [guard] has no key pinned-limit\n"},
     {"[class]\n", "p.conf:1: [class]: expected a class name of at most 31 of the characters A-Z "
                   "a-z 0-9 . _ -\n"},
     {"[vm]\n", "p.conf:1: [vm]: expected a name of at most 127 bytes\n"},
