@@ -35,4 +35,11 @@ int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum 
 /* Puts the score back if it is still the one we set. */
 int act_oom_score_restore(struct vm *vm, const struct roots *roots);
 
+/* Lowers both parts of RLIMIT_MEMLOCK to CAP. -ERANGE: that would leave the guest less than
+ * MEMLOCK_ROOM above what it has locked and pinned now; -ESTALE: the limit is no longer the one
+ * that was decided on; -EALREADY: it is no higher as it is; -EPERM: we may not. */
+int act_memlock(struct vm *vm, uint64_t cap, enum mode mode);
+/* Puts the limit back if it is still the one we set. */
+int act_memlock_restore(struct vm *vm);
+
 #endif

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <plimsoll/policy.h>
+
 /* A quoted mount point and some figures; half of what a line may have. */
 #define DETAIL_MAX 448
 #define POOL_WORDS_SIZE 32
@@ -73,8 +75,57 @@ static void culprit_detail(
             mounted ? log_quote(host->largest_tmpfs.path, name, sizeof name) : "");
 }
 
+#define LIMIT_WORDS_SIZE 24 /* 20 digits */
+
+static const char *limit_words(uint64_t limit, char buffer[LIMIT_WORDS_SIZE])
+{
+    if (!known(limit))
+        return "unknown";
+    if (limit == MEMLOCK_UNLIMITED)
+        return "unlimited";
+    (void)snprintf(buffer, LIMIT_WORDS_SIZE, "%" PRIu64, limit);
+    return buffer;
+}
+
+/* A guest's limits, in force and by rule, and what it has used of them. */
+static void memlock_detail(const struct vm_snapshot *vm, char *buffer, size_t size)
+{
+    char limit[LIMIT_WORDS_SIZE], soft[LIMIT_WORDS_SIZE], formula[LIMIT_WORDS_SIZE];
+    char safe[LIMIT_WORDS_SIZE], used[LIMIT_WORDS_SIZE];
+
+    (void)snprintf(buffer, size, " limit=%s soft=%s formula=%s safe_cap=%s used=%s",
+        limit_words(vm->memlock_hard, limit), limit_words(vm->memlock_soft, soft),
+        limit_words(memlock_formula(vm), formula), limit_words(memlock_safe_cap(vm), safe),
+        limit_words(memlock_use(vm), used));
+}
+
+static void pinned_detail(
+    const struct plan *plan, const struct action *action, char *buffer, size_t size)
+{
+    const struct assessment *assessment = &plan->assessment;
+
+    for (uint32_t i = 0; i < assessment->pool_count && i < POOLS_MAX; i++) {
+        const struct pool_view *pool = &assessment->pools[i];
+
+        if (pool->kind == action->pool && pool->node == action->node)
+            (void)snprintf(
+                buffer, size, " pinned=%" PRIu64 " total=%" PRIu64, pool->pinned, pool->total);
+    }
+}
+
+static void alert_detail(const struct plan *plan, const struct action *action, const struct vm *vm,
+    const struct snapshot *snapshot, char *buffer, size_t size)
+{
+    if (action->reason == REASON_LEAK_OUTSIDE)
+        culprit_detail(&plan->assessment.culprit, &snapshot->host, buffer, size);
+    else if (action->reason == REASON_PINNED_LIMIT)
+        pinned_detail(plan, action, buffer, size);
+    else if (vm && action->reason >= REASON_MEMLOCK_CAP && action->reason <= REASON_PINNED_GROWTH)
+        memlock_detail(&vm->figures, buffer, size);
+}
+
 /* What the figures of this action are about. */
-static void action_detail(const struct plan *plan, const struct action *action,
+static void action_detail(const struct plan *plan, const struct action *action, const struct vm *vm,
     const struct snapshot *snapshot, char *buffer, size_t size)
 {
     buffer[0] = '\0';
@@ -89,14 +140,18 @@ static void action_detail(const struct plan *plan, const struct action *action,
         (void)snprintf(buffer, size, " loss=%" PRIu64, action->loss);
         break;
     case ACTION_ALERT:
-        if (action->reason == REASON_LEAK_OUTSIDE)
-            culprit_detail(&plan->assessment.culprit, &snapshot->host, buffer, size);
+        alert_detail(plan, action, vm, snapshot, buffer, size);
+        break;
+    case ACTION_MEMLOCK:
+        if (known(action->target))
+            (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
+        if (vm)
+            memlock_detail(&vm->figures, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_PAUSE:
     case ACTION_FREEZE:
     case ACTION_THAW:
     case ACTION_RESUME:
-    case ACTION_MEMLOCK:
     case ACTION_KIND_COUNT:
         break;
     }
@@ -121,7 +176,7 @@ void announce_action(const struct plan *plan, const struct action *action, const
     char pool[POOL_WORDS_SIZE];
     const char *event = action->kind == ACTION_ALERT ? "alert" : "action";
 
-    action_detail(plan, action, snapshot, detail, sizeof detail);
+    action_detail(plan, action, vm, snapshot, detail, sizeof detail);
     (void)pool_words(action->pool, action->node, snapshot, pool);
     if (result < 0)
         (void)snprintf(failed, sizeof failed, " failed=%s", strerrorname_np(-result));

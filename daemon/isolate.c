@@ -144,6 +144,20 @@ void isolate_memory(void)
     (void)dl_iterate_phdr(touch_code, NULL);
 }
 
+/* What fails here the guard can do without: caps are then refused, which is told of each. */
+static void rehearse_memlock(pid_t child, int pidfd)
+{
+    struct process_memlock limit;
+    int result = process_memlock_read(child, pidfd, &limit);
+
+    if (result == 0)
+        result = process_memlock_exchange(child, pidfd, &limit, &limit);
+    if (result < 0)
+        log_message(LOG_WARNING,
+            "prlimit() failed in rehearsal: %s; limits on locked memory cannot be capped",
+            strerror(-result));
+}
+
 static int rehearse_on(int pidfd)
 {
     static const struct {
@@ -194,6 +208,7 @@ int isolate_rehearse(void)
             strerror(-result));
         (void)kill(child, SIGKILL);
     } else {
+        rehearse_memlock(child, pidfd);
         result = rehearse_on(pidfd);
         if (result < 0)
             (void)kill(child, SIGKILL);

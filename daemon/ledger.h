@@ -27,7 +27,8 @@ struct ledger_entry {
     char name[VM_NAME_MAX];
     char monitor[LEDGER_MONITOR_MAX]; /* path of its QMP socket; empty: none */
     struct vm_measures measures;
-    int32_t oom_score_before;   /* valid with VM_MEASURE_OOM_SCORE */
+    uint64_t memlock_soft_before, memlock_hard_before; /* valid with VM_MEASURE_MEMLOCK */
+    int32_t oom_score_before;                          /* valid with VM_MEASURE_OOM_SCORE */
     int32_t oom_score_previous; /* likewise: ours before the one in measures; a guard killed between
                                  * ledger and kernel leaves either in force */
     enum reason reason;         /* of the last action */

@@ -8,7 +8,10 @@
 #include "kernel_file.h"
 
 #include <errno.h>
+#include <plimsoll/snapshot.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,4 +53,63 @@ int process_score_write(int fd, int32_t score)
     int length = snprintf(text, sizeof(text), "%d", score);
 
     return pwrite(fd, text, (size_t)length, 0) < 0 ? -errno : 0;
+}
+
+static bool process_has_ended(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+    return poll(&ended, 1, 0) != 0;
+}
+
+static uint64_t limit_to_bytes(rlim_t limit)
+{
+    return limit == RLIM_INFINITY ? MEMLOCK_UNLIMITED : limit;
+}
+
+static rlim_t limit_from_bytes(uint64_t bytes)
+{
+    return bytes >= MEMLOCK_UNLIMITED ? RLIM_INFINITY : bytes;
+}
+
+static bool limit_is(const struct rlimit *limit, const struct process_memlock *expected)
+{
+    return limit_to_bytes(limit->rlim_cur) == expected->soft &&
+           limit_to_bytes(limit->rlim_max) == expected->hard;
+}
+
+int process_memlock_read(pid_t pid, int pidfd, struct process_memlock *ret_limit)
+{
+    struct rlimit limit;
+
+    if (prlimit(pid, RLIMIT_MEMLOCK, NULL, &limit) < 0)
+        return -errno;
+    if (process_has_ended(pidfd))
+        return -ESRCH;
+    *ret_limit = (struct process_memlock){
+        .soft = limit_to_bytes(limit.rlim_cur), .hard = limit_to_bytes(limit.rlim_max)};
+    return 0;
+}
+
+int process_memlock_exchange(pid_t pid, int pidfd, const struct process_memlock *expected,
+    const struct process_memlock *desired)
+{
+    const struct rlimit limit = {
+        .rlim_cur = limit_from_bytes(desired->soft), .rlim_max = limit_from_bytes(desired->hard)};
+    struct process_memlock current;
+    struct rlimit before;
+
+    int result = process_memlock_read(pid, pidfd, &current);
+    if (result < 0)
+        return result;
+    if (current.soft != expected->soft || current.hard != expected->hard)
+        return -ESTALE;
+    if (prlimit(pid, RLIMIT_MEMLOCK, &limit, &before) < 0)
+        return -errno;
+    if (!limit_is(&before, expected)) {
+        /* Changed since, or the pid has come to be another's: what was there goes back. */
+        (void)prlimit(pid, RLIMIT_MEMLOCK, &before, NULL);
+        return -ESTALE;
+    }
+    return process_has_ended(pidfd) ? -ESRCH : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is done to a process: it is held by a pidfd, which never comes to mean another process, and
- * its oom_score_adj is read and written through a file that was opened while it was held.
+ * What is done to a process: it is held by a pidfd, which never comes to mean another process, its
+ * oom_score_adj is read and written through a file that was opened while it was held, and its limit
+ * on locked memory by its pid, which is its own as long as the pidfd says that it has not ended.
  */
 #ifndef PLIMSOLL_DAEMON_PROCESS_H
 #define PLIMSOLL_DAEMON_PROCESS_H
@@ -22,5 +23,16 @@ int process_signal(int pidfd, int number);
 /* FD is its oom_score_adj. -ESRCH: the process is gone; -EBADMSG: malformed. */
 int process_score_read(int fd, int32_t *ret_score);
 int process_score_write(int fd, int32_t score);
+
+/* RLIMIT_MEMLOCK; MEMLOCK_UNLIMITED (snapshot.h) is RLIM_INFINITY. */
+struct process_memlock {
+    uint64_t soft, hard;
+};
+/* PIDFD holds PID. -ESRCH: it has ended. */
+int process_memlock_read(pid_t pid, int pidfd, struct process_memlock *ret_limit);
+/* Sets DESIRED where EXPECTED is in force, both its parts. -ESTALE: another is, and stays; -EPERM:
+ * we may not (raising the hard limit takes CAP_SYS_RESOURCE); -ESRCH; or another negative errno. */
+int process_memlock_exchange(pid_t pid, int pidfd, const struct process_memlock *expected,
+    const struct process_memlock *desired);
 
 #endif

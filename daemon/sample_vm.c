@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <plimsoll/cleanup.h>
+#include <plimsoll/policy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,6 +117,19 @@ static int vm_read_statm(const struct vm_sampler *sampler, struct vm_snapshot *v
     return 0;
 }
 
+/* "Uid: REAL EFFECTIVE SAVED FILESYSTEM". */
+static uint64_t uid_parse(const char *text)
+{
+    static const char key[] = "\nUid:";
+    const char *line = strstr(text, key);
+    uint64_t uid;
+
+    if (!line)
+        return UNKNOWN;
+    line += strlen(key);
+    return kernel_number_parse(&line, &uid) && *line == '\t' ? uid : UNKNOWN;
+}
+
 /* A kernel without one of the fields (hugetlb, VmPin) leaves it UNKNOWN; a status that says nothing
  * of anonymous memory is none. */
 static int vm_read_status(
@@ -127,13 +141,14 @@ static int vm_read_status(
     if (length < 0)
         text[0] = '\0';
     (void)kernel_fields_parse(text, 0, status_fields, ELEMENTSOF(status_fields), vm);
+    vm->uid = uid_parse(text);
     vm->nodes_allowed = length < 0 ? 0 : binding_parse(text, vm->wiring.backend_nodes, host);
     if (length < 0)
         return length;
     return known(vm->rss_anonymous) ? 0 : -EBADMSG;
 }
 
-/* One column of a line of limits; "unlimited" is just below UNKNOWN. */
+/* One column of a line of limits. */
 static bool limit_parse(const char **cursor, uint64_t *ret_limit)
 {
     static const char unlimited[] = "unlimited";
@@ -142,7 +157,7 @@ static bool limit_parse(const char **cursor, uint64_t *ret_limit)
     if (strncmp(*cursor, unlimited, strlen(unlimited)) != 0)
         return kernel_number_parse(cursor, ret_limit);
     *cursor += strlen(unlimited);
-    *ret_limit = NEVER - 1;
+    *ret_limit = MEMLOCK_UNLIMITED;
     return true;
 }
 
@@ -261,6 +276,25 @@ static int vm_read_full(
     if (vm->process_state != VM_PROCESS_DEAD)
         result = first_failure(result, vm_read_status(sampler, host, vm));
     return result;
+}
+
+int vm_sampler_memlock_use(const struct vm_sampler *sampler, uint64_t *ret_use)
+{
+    static const struct kernel_field fields[] = {
+        KERNEL_FIELD("VmLck", struct vm_snapshot, locked),
+        KERNEL_FIELD("VmPin", struct vm_snapshot, pinned),
+    };
+    char text[KERNEL_FILE_TEXT];
+    struct vm_snapshot vm;
+
+    int length = process_text_read(sampler->status_fd, text, sizeof(text));
+    if (length < 0)
+        return length;
+    (void)kernel_fields_parse(text, 0, fields, ELEMENTSOF(fields), &vm);
+    if (!known(memlock_use(&vm)))
+        return -EBADMSG;
+    *ret_use = memlock_use(&vm);
+    return 0;
 }
 
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,

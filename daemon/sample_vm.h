@@ -45,6 +45,10 @@ void vm_sampler_close(struct vm_sampler *sampler);
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
     const struct host_snapshot *host, uint64_t now, struct vm_snapshot *vm);
 
+/* VmLck and VmPin together, as of now, for an act that must not go below them. -ESRCH: the process
+ * is gone; -EBADMSG: its status does not say. */
+int vm_sampler_memlock_use(const struct vm_sampler *sampler, uint64_t *ret_use);
+
 /*
  * Opens cgroup.freeze of each thread in THREADS if every one of them stands in a v2 cgroup that
  * holds nothing but threads of that list, PID's main thread not among them, and has no group below

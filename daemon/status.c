@@ -22,9 +22,10 @@ static const char *const measure_names[] = {
     "resuming",
     "killed",
     "oom-score",
+    "memlock",
 };
-static_assert(VM_MEASURE_OOM_SCORE == 1 << (ELEMENTSOF(measure_names) - 1),
-    "each measure has its word, and the last is the oom score");
+static_assert(VM_MEASURE_MEMLOCK == 1 << (ELEMENTSOF(measure_names) - 1),
+    "each measure has its word, and the last is the limit on locked memory");
 
 /* By bit of enum vm_source. */
 static const char *const source_names[] = {"proc", "qmp", "libvirt"};
@@ -86,6 +87,7 @@ static void pool_write(
 {
     json_writer_u64(writer, "total", pool ? pool->total : total);
     json_writer_u64(writer, "available", pool ? pool->available : available);
+    json_writer_u64(writer, "pinned", pool ? pool->pinned : UNKNOWN);
     if (!pool) {
         json_writer_null(writer, "headroom");
         json_writer_null(writer, "floor");
@@ -287,13 +289,23 @@ static uint64_t pinned_bytes(const struct vm_snapshot *vm)
     return max_u64(vm->locked, known_or(vm->pinned, 0));
 }
 
-static void memlock_write(struct json_writer *writer, uint64_t limit)
+static void limit_write(
+    struct json_writer *writer, const char *key, const char *unlimited_key, uint64_t limit)
 {
-    bool unlimited = known(limit) && limit >= NEVER - 1;
+    bool unlimited = limit == MEMLOCK_UNLIMITED;
 
-    json_writer_u64(writer, "memlock_limit", unlimited ? UNKNOWN : limit);
-    json_writer_tristate(writer, "memlock_unlimited",
+    json_writer_u64(writer, key, unlimited ? UNKNOWN : limit);
+    json_writer_tristate(writer, unlimited_key,
         !known(limit) ? TRISTATE_UNKNOWN : (unlimited ? TRISTATE_YES : TRISTATE_NO));
+}
+
+static void memlock_write(struct json_writer *writer, const struct vm_snapshot *vm)
+{
+    uint64_t safe = memlock_safe_cap(vm);
+
+    limit_write(writer, "memlock_limit", "memlock_unlimited", vm->memlock_hard);
+    limit_write(writer, "memlock_formula", "memlock_formula_unlimited", memlock_formula(vm));
+    json_writer_u64(writer, "memlock_safe_cap", safe == MEMLOCK_UNLIMITED ? UNKNOWN : safe);
 }
 
 static void migration_write(struct json_writer *writer, enum vm_migration migration)
@@ -330,7 +342,7 @@ static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot
     json_writer_u64(writer, "minimum", vm_minimum(vm, rules));
     json_writer_u64(writer, "maximum", vm->maximum);
     json_writer_child(writer, "balloon", balloon_json(vm));
-    memlock_write(writer, vm->memlock_hard);
+    memlock_write(writer, vm);
     json_writer_u64(writer, "hugetlb", vm->hugetlb);
     json_writer_u64(writer, "cgroup_current", vm->cgroup_current);
     json_writer_child(writer, "node_bytes", node_bytes_json(vm, host->node_count));

@@ -2,8 +2,8 @@
 /*
  * Owns the undoing of a whole ledger. Theory of operation:
  *
- * Two passes. The first does what needs nobody's help: thaw and score, for every VM, so that a
- * guest whose monitor hangs keeps no other one frozen; it also makes monitors answer again. The
+ * Two passes. The first does what needs nobody's help: thaw, score and limit, for every VM, so that
+ * a guest whose monitor hangs keeps no other one frozen; it also makes monitors answer again. The
  * second talks to the monitors: the balloon first, since a target set while a guest is paused acts
  * the moment it runs, then `cont`.
  *
@@ -12,6 +12,7 @@
  */
 #include "undo.h"
 
+#include "process.h"
 #include "undo_monitor.h"
 #include "undo_process.h"
 
@@ -128,6 +129,28 @@ static void score_restore(struct undo_vm *vm)
     settle(vm, "oom-score", VM_MEASURE_OOM_SCORE, decision, result, text);
 }
 
+static void memlock_restore(struct undo_vm *vm)
+{
+    const struct ledger_entry *entry = &vm->entry;
+    const struct process_memlock ours = {
+        .soft = entry->measures.memlock_set, .hard = entry->measures.memlock_set};
+    const struct process_memlock before = {
+        .soft = entry->memlock_soft_before, .hard = entry->memlock_hard_before};
+    struct undo_decision decision = {.verdict = UNDO_DO, .why = "restored"};
+    char text[TEXT_MAX];
+    int result;
+
+    if (!(entry->measures.in_force & VM_MEASURE_MEMLOCK))
+        return;
+    result = process_memlock_exchange(entry->identity.pid, vm->process.pidfd, &ours, &before);
+    if (result == -ESTALE) {
+        decision = (struct undo_decision){UNDO_FORGET, "somebody else has changed it"};
+        result = 0;
+    }
+    (void)snprintf(text, sizeof(text), "cannot restore it: %s", strerror(-result));
+    settle(vm, "memlock", VM_MEASURE_MEMLOCK, decision, result, text);
+}
+
 /* A guest that was sent SIGKILL is thawed, too: a guard that died between the ledger and the signal
  * never sent it, and would leave a guest frozen for ever. */
 static void undo_unaided(struct undo_vm *vm)
@@ -138,6 +161,7 @@ static void undo_unaided(struct undo_vm *vm)
         return;
     }
     score_restore(vm);
+    memlock_restore(vm);
 }
 
 /* ---- second pass ---- */

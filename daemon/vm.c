@@ -6,8 +6,6 @@
  */
 #include "vm.h"
 
-#include "process.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,12 +35,19 @@ static void figures_unknown(struct vm_snapshot *figures)
         .pinned = UNKNOWN,
         .memlock_soft = UNKNOWN,
         .memlock_hard = UNKNOWN,
+        .uid = UNKNOWN,
         .cgroup_current = UNKNOWN,
         .maximum = UNKNOWN,
         .vcpu_cgroups = TRISTATE_UNKNOWN,
         .balloon.actual = UNKNOWN,
         .statistics = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
         .resizable = {UNKNOWN, UNKNOWN, UNKNOWN},
+        .definition = {.confirmed = UNKNOWN,
+            .memory = UNKNOWN,
+            .hard_limit = UNKNOWN,
+            .vfio_devices = COUNT_UNKNOWN,
+            .vdpa_devices = COUNT_UNKNOWN,
+            .nvme_disks = COUNT_UNKNOWN},
         .measures = {.balloon_target = UNKNOWN,
             .balloon_before = UNKNOWN,
             .balloon_since = UNKNOWN,
@@ -117,6 +122,8 @@ void vm_write_ledger(struct vm *vm)
         .measures = vm->figures.measures,
         .oom_score_before = vm->oom_score_before,
         .oom_score_previous = vm->oom_score_previous,
+        .memlock_soft_before = vm->memlock_before.soft,
+        .memlock_hard_before = vm->memlock_before.hard,
         .reason = vm->reason,
     };
 
@@ -157,6 +164,8 @@ void vm_adopt(struct vm *vm, const struct ledger_entry *entry)
     *measures = entry->measures;
     vm->oom_score_before = entry->oom_score_before;
     vm->oom_score_previous = entry->oom_score_previous;
+    vm->memlock_before.soft = entry->memlock_soft_before;
+    vm->memlock_before.hard = entry->memlock_hard_before;
     vm->reason = entry->reason;
     vm->frozen_since = loop_now();
     /* Nobody heard whether a STOP event came. It was running when the ledger was written, and the

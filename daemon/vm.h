@@ -11,6 +11,7 @@
 #include "log.h"
 #include "loop.h"
 #include "monitor.h"
+#include "process.h"
 #include "sample_vm.h"
 
 #include <plimsoll/plan.h>
@@ -35,6 +36,7 @@ struct vm {
     int freeze_fds[VM_FREEZE_FDS_MAX]; /* cgroup.freeze of its vCPUs; open for writing */
     unsigned freeze_count;
     int32_t oom_score_before;                /* valid with VM_MEASURE_OOM_SCORE */
+    struct process_memlock memlock_before;   /* valid with VM_MEASURE_MEMLOCK */
     char monitor_before[LEDGER_MONITOR_MAX]; /* its socket before a restart of the guard */
     enum reason reason;                      /* of the last action taken on it */
     bool stop_seen;             /* a STOP event came since our `stop`: the pause is ours */

@@ -65,6 +65,54 @@ START_TEST(a_node_has_its_number)
 }
 END_TEST
 
+START_TEST(limits_have_their_figures)
+{
+    static struct plan plan;
+    static struct vm vm;
+    struct action action = {.kind = ACTION_MEMLOCK,
+        .reason = REASON_MEMLOCK_CAP,
+        .target = 9 * GIB,
+        .mode = MODE_DRY_RUN};
+
+    plan.assessment = assessment;
+    plan.assessment.pools[3].pinned = 7;
+    plan.assessment.pools[3].total = 8;
+    (void)snprintf(vm.figures.name, sizeof(vm.figures.name), "web");
+    vm.figures.sources = VM_SOURCE_LIBVIRT;
+    vm.figures.locked = 8 * GIB;
+    vm.figures.memlock_soft = 64 * MIB;
+    vm.figures.memlock_hard = MEMLOCK_UNLIMITED;
+    vm.figures.definition = (struct vm_definition){.memory = 8 * GIB,
+        .hard_limit = MEMLOCK_UNLIMITED,
+        .locked = TRISTATE_NO,
+        .vfio_devices = 1};
+    announce_action(&plan, &action, &vm, &snapshot, 0);
+    said_expect("<5>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+                "action=memlock reason=memlock-cap bytes=0 target=9663676416 limit=unlimited "
+                "soft=67108864 formula=9663676416 safe_cap=9663676416 used=8589934592 pool=host "
+                "deficit=0 mode=dry-run "
+                "text=\"its limit on locked memory is above all that it can need\"");
+    action = (struct action){.kind = ACTION_ALERT, .reason = REASON_MEMLOCK_UNLIMITED};
+    vm.figures.sources = 0;
+    vm.figures.pinned = UNKNOWN;
+    announce_action(&plan, &action, &vm, &snapshot, 0);
+    said_expect("<4>event=alert vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+                "action=alert reason=memlock-unlimited bytes=0 limit=unlimited soft=67108864 "
+                "formula=unknown safe_cap=unknown used=unknown pool=host deficit=0 mode=dry-run "
+                "text=\"nothing limits what the guest may lock or pin\"");
+    action = (struct action){.kind = ACTION_ALERT,
+        .reason = REASON_PINNED_LIMIT,
+        .slot = ACTION_SLOT_HOST,
+        .pool = POOL_NODE,
+        .node = 1,
+        .deficit = 2};
+    announce_action(&plan, &action, NULL, &snapshot, 0);
+    said_expect("<4>event=alert band=critical action=alert reason=pinned-limit pool=node node=8 "
+                "deficit=2 pinned=7 total=8 "
+                "text=\"guests have locked or pinned more of this memory than pinned-limit\"");
+}
+END_TEST
+
 START_TEST(a_band_names_its_pool)
 {
     assessment.worst = 3;
@@ -87,6 +135,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_node_has_its_number);
+    tcase_add_test(tests, limits_have_their_figures);
     tcase_add_test(tests, a_band_names_its_pool);
     suite_add_tcase(suite, tests);
     return suite_run(suite);

@@ -32,6 +32,7 @@ static void vm_unknown(struct vm_snapshot *vm)
         .pinned = UNKNOWN,
         .memlock_hard = UNKNOWN,
         .memlock_soft = UNKNOWN,
+        .definition.hard_limit = UNKNOWN,
         .cgroup_current = UNKNOWN,
         .maximum = UNKNOWN,
         .balloon.actual = UNKNOWN,
@@ -112,7 +113,9 @@ START_TEST(test_unknown)
         "host.pressure.some", "host.largest_process", "host.culprit", "host.guests_held", "budget",
         "worst", "vms.0.uuid", "vms.0.rss", "vms.0.pinned", "vms.0.swap", "vms.0.minimum",
         "vms.0.maximum", "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
-        "vms.0.memlock_unlimited", "vms.0.migrating", "vms.0.oom_score_adj", "realtime"};
+        "vms.0.memlock_unlimited", "vms.0.memlock_formula", "vms.0.memlock_formula_unlimited",
+        "vms.0.memlock_safe_cap", "host.pinned", "vms.0.migrating", "vms.0.oom_score_adj",
+        "realtime"};
 
     snapshot->vm_count = 1;
     make();
@@ -140,6 +143,7 @@ static void fill(void)
         .pools = {{.kind = POOL_HOST,
                       .total = 64 * GIB,
                       .available = 10 * GIB,
+                      .pinned = 3,
                       .floor = 3 * GIB,
                       .headroom = (int64_t)(7 * GIB),
                       .fill_rate = -5,
@@ -153,7 +157,7 @@ static void fill(void)
                 .time_to_exhaustion = 0,
                 .band = BAND_CRITICAL},
             {.kind = POOL_NODE, .node = 0, .total = UNKNOWN},
-            {.kind = POOL_NODE, .node = 1, .total = 32 * GIB, .band = BAND_TIGHT}},
+            {.kind = POOL_NODE, .node = 1, .total = 32 * GIB, .pinned = 2, .band = BAND_TIGHT}},
     };
     snapshot->host.node_count = 2;
     snapshot->host.nodes[0] = (struct node_snapshot){.id = 0, .total = UNKNOWN, .available = 1};
@@ -172,7 +176,11 @@ static void fill(void)
     vm->rss = 2 * GIB;
     vm->locked = GIB;
     vm->pinned = 0;
-    vm->memlock_hard = NEVER - 1;
+    vm->memlock_hard = MEMLOCK_UNLIMITED;
+    vm->definition = (struct vm_definition){.memory = 8 * GIB,
+        .hard_limit = MEMLOCK_UNLIMITED,
+        .locked = TRISTATE_NO,
+        .vfio_devices = 1};
     vm->kind = VM_KIND_RIGID;
     vm->kind_reason = VM_KIND_REASON_VFIO;
     vm->balloon.actual = 6 * GIB;
@@ -217,6 +225,12 @@ START_TEST(test_known)
     assert_json("vms.2.minimum", "4294967296");
     assert_json("vms.2.memlock_limit", "null");
     assert_json("vms.2.memlock_unlimited", "true");
+    assert_json("vms.2.memlock_formula", "9663676416");
+    assert_json("vms.2.memlock_formula_unlimited", "false");
+    assert_json("vms.2.memlock_safe_cap", "9663676416");
+    assert_json("host.pinned", "3");
+    assert_json("host.nodes.0.pinned", "null");
+    assert_json("host.nodes.1.pinned", "2");
     assert_json("vms.2.balloon", "{\"actual\":6442450944,\"target\":5368709120,"
                                  "\"before\":8589934592}");
     assert_json("vms.2.measures", "[\"balloon\",\"oom-score\"]");
@@ -237,6 +251,12 @@ START_TEST(test_known)
     make();
     assert_json("vms.2.memlock_limit", "67108864");
     assert_json("vms.2.memlock_unlimited", "false");
+    /* <locked/>: neither has a number. */
+    snapshot->vms[2].definition.locked = TRISTATE_YES;
+    make();
+    assert_json("vms.2.memlock_formula", "null");
+    assert_json("vms.2.memlock_formula_unlimited", "true");
+    assert_json("vms.2.memlock_safe_cap", "null");
 }
 END_TEST
 
