@@ -16,10 +16,6 @@
 /* Longest value that is taken apart into words; libeconf's own lines end at 8 KiB. */
 #define VALUE_MAX 512
 
-/* A share count beyond this says nothing that a smaller one does not, and products with bytes must
- * stay exact. */
-#define SHARES_MAX 1000000
-
 /* More in one window is no limit at all. */
 #define MAX_DESTRUCTIVE_LIMIT 1000
 

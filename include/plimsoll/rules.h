@@ -138,6 +138,9 @@ static inline size_t rules_size(uint32_t vm_capacity)
 #define PRIORITY_MAX 1000
 #define PRIORITY_DEFAULT 100
 #define SHARES_DEFAULT 1000
+/* A share count beyond this says nothing that a smaller one does not, and products with bytes must
+ * stay exact. */
+#define SHARES_MAX 1000000
 /* A minimum nobody set: half of the guest's maximum. Deeper, an ordinary guest begins to thrash in
  * itself (ESX's default reservation of 0 presumes swapping on the host, which KVM hosts often
  * lack). */

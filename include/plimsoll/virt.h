@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the guard and plimsoll-virt, the only process that links libvirt, say to each other: one
+ * record a datagram on a SOCK_SEQPACKET pair. Both sides are built from this header; it is no
+ * public interface, and the version exists so that a half-finished upgrade is refused, not misread.
+ *
+ * From plimsoll-virt: HELLO first, and never again. CONNECTION whenever that changes, and at least
+ * each VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
+ * whenever a change may have been missed: what is not named in between is no more. A BEGIN within a
+ * resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
+ * resync as well.
+ * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
+ * anew once there is room; too many of those, and all is resynced. So nothing stands in any queue
+ * but the socket's own, and what is said is never older than the room to say it.
+ * To plimsoll-virt: nothing yet; the end of the guard's side ends it.
+ *
+ * How the calls will fit (SetMemory, Suspend, Destroy …): the guard sends VIRT_RECORD_CALL {serial,
+ * uuid, operation, argument, deadline} and gets VIRT_RECORD_RESULT {serial, errno, text} for each,
+ * with the same encoder, and -EAGAIN from the socket as refusal of the call. Kinds are only added,
+ * with a new version. The inventory's connection is read-only and stays the main thread's; calls
+ * get connections of their own (one of them for Destroy alone) and threads that may hang in them,
+ * at most three at a time and none to a domain whose last has not returned. So a call that hangs
+ * delays neither the inventory nor the heartbeat, by which the guard judges the process.
+ */
+#ifndef PLIMSOLL_VIRT_H
+#define PLIMSOLL_VIRT_H
+
+#include <stddef.h>
+
+#include <plimsoll/rules.h>
+#include <plimsoll/snapshot.h>
+
+#define VIRT_VERSION 1
+/* Where plimsoll-virt finds its end of the socket. */
+#define VIRT_FD 3
+
+/* Room for any record as a datagram; virt_encode() never needs more. */
+#define VIRT_DATAGRAM_MAX 2048
+/* With NUL. libvirt's names are file names of at most 255 bytes less a suffix. */
+#define VIRT_TEXT_MAX 256
+/* One connection is listed with at most so many domains (libvirt's own REMOTE_DOMAIN_LIST_MAX). */
+#define VIRT_DOMAINS_MAX 16384
+
+#define VIRT_HEARTBEAT (5 * NSEC_PER_SEC)
+/* A plimsoll-virt whose call into libvirt takes longer ends itself. */
+#define VIRT_CALL_LIMIT (30 * NSEC_PER_SEC)
+
+enum virt_record_kind {
+    VIRT_RECORD_HELLO,
+    VIRT_RECORD_CONNECTION,
+    VIRT_RECORD_RESYNC_BEGIN,
+    VIRT_RECORD_RESYNC_END,
+    VIRT_RECORD_DOMAIN,
+    VIRT_RECORD_DOMAIN_GONE, /* undefined, or transient and ended */
+    VIRT_RECORD_BALLOON,     /* `current` of a domain has moved; the rest is as it was */
+    VIRT_RECORD_KIND_COUNT,
+};
+
+struct virt_hello {
+    uint32_t libvirt_version; /* of the client library: major * 1000000 + minor * 1000 + release */
+    char uri[VIRT_TEXT_MAX];
+};
+
+enum virt_connection_state {
+    VIRT_CONNECTION_CONNECTING,
+    VIRT_CONNECTION_CONNECTED,
+    VIRT_CONNECTION_LOST, /* tried again by itself */
+    VIRT_CONNECTION_STATE_COUNT,
+};
+
+struct virt_connection {
+    enum virt_connection_state state;
+    char text[VIRT_TEXT_MAX]; /* why it is lost; else empty */
+};
+
+/* virDomainState, folded to what the guard tells apart. */
+enum virt_domain_state {
+    VIRT_DOMAIN_UNKNOWN,
+    VIRT_DOMAIN_RUNNING, /* blocked included: Xen's word */
+    VIRT_DOMAIN_PAUSED,
+    VIRT_DOMAIN_SHUTDOWN,  /* being shut down */
+    VIRT_DOMAIN_SHUTOFF,   /* defined, not there */
+    VIRT_DOMAIN_CRASHED,   /* likewise, and not in order */
+    VIRT_DOMAIN_SUSPENDED, /* by the guest's own power management */
+    VIRT_DOMAIN_STATE_COUNT,
+};
+
+/* <memoryBacking>: where its memory comes from, and who else may map it. */
+enum virt_memory_source {
+    VIRT_MEMORY_UNSAID,
+    VIRT_MEMORY_ANONYMOUS,
+    VIRT_MEMORY_FILE,
+    VIRT_MEMORY_MEMFD,
+    VIRT_MEMORY_SOURCE_COUNT,
+};
+
+enum virt_memory_access {
+    VIRT_ACCESS_UNSAID,
+    VIRT_ACCESS_SHARED,
+    VIRT_ACCESS_PRIVATE,
+    VIRT_ACCESS_COUNT,
+};
+
+/* <numatune>, in order of how firmly it holds. */
+enum virt_numa_mode {
+    VIRT_NUMA_NONE,
+    VIRT_NUMA_PREFERRED,
+    VIRT_NUMA_INTERLEAVE,
+    VIRT_NUMA_RESTRICTIVE, /* by cpuset only */
+    VIRT_NUMA_STRICT,
+    VIRT_NUMA_MODE_COUNT,
+};
+
+enum virt_balloon_model {
+    VIRT_BALLOON_NONE,
+    VIRT_BALLOON_VIRTIO,
+    VIRT_BALLOON_OTHER,
+    VIRT_BALLOON_MODEL_COUNT,
+};
+
+/* Which of a VM's rules the domain's own <metadata> gives (urn:plimsoll:domain:1). Bits. */
+enum virt_rule {
+    VIRT_RULE_CLASS = 1 << 0,
+    VIRT_RULE_PRIORITY = 1 << 1,
+    VIRT_RULE_SHARES = 1 << 2,
+    VIRT_RULE_MINIMUM = 1 << 3,
+    VIRT_RULE_RUNGS = 1 << 4,
+    VIRT_RULE_SACRIFICE = 1 << 5,
+};
+#define VIRT_RULE_ALL ((VIRT_RULE_SACRIFICE << 1) - 1)
+
+struct virt_metadata {
+    uint32_t set;          /* enum virt_rule, or-ed */
+    struct vm_rules rules; /* what SET says; the rest is nothing */
+};
+
+struct virt_domain {
+    uint8_t uuid[UUID_SIZE]; /* never all zero */
+    char name[VIRT_TEXT_MAX];
+    int32_t id; /* libvirt's own number while it runs, else -1 */
+    pid_t pid;  /* 0: nobody knows */
+    enum virt_domain_state state;
+    uint64_t maximum, current;       /* bytes; pluggable memory that is plugged included */
+    uint64_t hard_limit, soft_limit; /* memtune, bytes; UNKNOWN: none */
+
+    bool hugepages, locked;
+    enum virt_memory_source source;
+    enum virt_memory_access access;
+    uint32_t vfio; /* PCI and mediated devices */
+    uint32_t vdpa, nvme;
+    bool viommu;
+    bool can_save; /* no host device but USB: with any other libvirt refuses */
+    enum virt_balloon_model balloon;
+    /* virtio-mem, all devices together, bytes. */
+    uint32_t resizable_count;
+    uint64_t resizable_maximum, resizable_requested;
+
+    /* Of the loosest part, where cells differ: what is said here holds for all its memory. */
+    enum virt_numa_mode numa_mode;
+    /* Bit n: node n is among those that any part of it names. 0: none said (placement=auto says
+     * none), or one beyond 63. */
+    uint64_t numa_nodes;
+
+    struct virt_metadata metadata;
+};
+
+struct virt_balloon_moved {
+    uint8_t uuid[UUID_SIZE];
+    uint64_t current; /* bytes */
+};
+
+struct virt_record {
+    enum virt_record_kind kind;
+    union {
+        struct virt_hello hello;
+        struct virt_connection connection;
+        struct virt_domain domain;
+        uint8_t gone[UUID_SIZE];
+        struct virt_balloon_moved balloon;
+    };
+};
+
+/*
+ * RECORD as one datagram. Returns its length, or -EINVAL: a value stands in it that
+ * virt_decode() would refuse.
+ */
+int virt_encode(const struct virt_record *record, uint8_t ret_datagram[VIRT_DATAGRAM_MAX]);
+
+/*
+ * One datagram of LENGTH bytes as a record; what the kind does not have is zero. Nothing is
+ * believed of it: -EPROTO: another version; -EBADMSG: no record, too short or too long, a number
+ * out of its range, a text with a character that may not be shown. What is accepted encodes to the
+ * same bytes.
+ */
+int virt_decode(const uint8_t *datagram, size_t length, struct virt_record *ret_record);
+
+#endif
