@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the parsed document of one domain for as long as it is read. One XPath for each fact, all of
+ * them absolute, none with a search over the whole: each costs microseconds.
+ *
+ * The XML is libvirt's, but what stands in it is the guests' owners'. It is bounded before it is
+ * parsed, loads nothing from file or network, and has no document type: that is the one door by
+ * which an XML document can name others or grow by itself, and libvirt never writes one.
+ */
+#include "domain_xml.h"
+
+#include <errno.h>
+#include <libxml/parser.h>
+#include <libxml/xpath.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domain_metadata.h"
+#include "kernel_file.h"
+#include "text.h"
+
+#include <plimsoll/cleanup.h>
+
+/* What libvirt takes for "no limit", in KiB (VIR_DOMAIN_MEMORY_PARAM_UNLIMITED). */
+#define LIMIT_NONE_KIB UINT64_C(9007199254740991)
+#define MESSAGE_MAX 512
+#define NODES_SAID_MAX 64
+
+struct reading {
+    xmlDoc *document;
+    xmlXPathContext *xpath;
+    const char *name; /* of the domain; "?" before it is known */
+    config_sink sink;
+    void *userdata;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+complain(const struct reading *reading, const char *format, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list arguments;
+
+    int length = snprintf(text, sizeof(text), "%s: ", reading->name);
+    if (length >= 0 && (size_t)length < sizeof(text)) {
+        va_start(arguments, format);
+        int more = vsnprintf(text + length, sizeof(text) - (size_t)length, format, arguments);
+        va_end(arguments);
+        length = more < 0 ? more : length + more;
+    }
+    text_finish(text, sizeof(text), length);
+    reading->sink(text, reading->userdata);
+}
+
+/* ---- the document ---- */
+
+static void on_document_type(
+    void *context, const xmlChar *name, const xmlChar *external, const xmlChar *system)
+{
+    xmlParserCtxt *parser = context;
+
+    (void)name;
+    (void)external;
+    (void)system;
+    parser->wellFormed = 0; /* else what was parsed so far would pass for a document */
+    xmlStopParser(parser);
+}
+
+static xmlDoc *document_parse(const char *xml, size_t length)
+{
+    static const int options =
+        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA;
+    xmlParserCtxt *parser = xmlNewParserCtxt();
+
+    if (!parser)
+        return NULL;
+    parser->sax->internalSubset = on_document_type;
+    xmlDoc *document = xmlCtxtReadMemory(parser, xml, (int)length, NULL, NULL, options);
+    xmlFreeParserCtxt(parser);
+    return document;
+}
+
+/* ---- one fact at a time ---- */
+
+static xmlXPathObject *evaluate(const struct reading *reading, const char *path)
+{
+    return xmlXPathEval((const xmlChar *)path, reading->xpath);
+}
+
+/* How many nodes PATH names. */
+static uint32_t count_at(const struct reading *reading, const char *path)
+{
+    xmlXPathObject *found = evaluate(reading, path);
+    uint32_t count = 0;
+
+    if (found && found->type == XPATH_NODESET && found->nodesetval)
+        count = (uint32_t)found->nodesetval->nodeNr;
+    xmlXPathFreeObject(found);
+    return count;
+}
+
+static bool is_at(const struct reading *reading, const char *path)
+{
+    return count_at(reading, path) > 0;
+}
+
+/* The text of the first node that PATH names, cut to SIZE; empty without one. True: it was not
+ * cut. */
+static bool text_at(const struct reading *reading, const char *path, char *ret_text, size_t size)
+{
+    xmlXPathObject *found = evaluate(reading, path);
+    xmlChar *text = found ? xmlXPathCastToString(found) : NULL;
+    int length = snprintf(ret_text, size, "%s", text ? (const char *)text : "");
+
+    xmlFree(text);
+    xmlXPathFreeObject(found);
+    return length >= 0 && (size_t)length < size;
+}
+
+/* Which of the COUNT WORDS stands at PATH; 0, which has none, where it is another or nothing. */
+static unsigned word_at(
+    const struct reading *reading, const char *path, const char *const *words, unsigned count)
+{
+    char text[32];
+
+    if (text_at(reading, path, text, sizeof(text)))
+        for (unsigned i = 1; i < count; i++)
+            if (strcmp(words[i], text) == 0)
+                return i;
+    return 0;
+}
+
+/* libvirt writes every size of a domain in KiB. */
+static uint64_t size_read(const struct reading *reading, xmlNode *node)
+{
+    xmlChar *text = xmlNodeGetContent(node);
+    xmlChar *unit = xmlGetNoNsProp(node, (const xmlChar *)"unit");
+    const char *said = text ? (const char *)text : "";
+    uint64_t size = UNKNOWN, kib;
+
+    if ((!unit || strcmp((const char *)unit, "KiB") == 0) &&
+        text_parse_number(said, 0, LIMIT_NONE_KIB, &kib) == 0)
+        size = kib * KIB;
+    else
+        complain(reading, "<%s unit=\"%s\">%s: expected a size in KiB; taken as unknown",
+            (const char *)node->name, unit ? (const char *)unit : "KiB", said);
+    xmlFree(unit);
+    xmlFree(text);
+    return size;
+}
+
+/* All elements at PATH together; UNKNOWN where there is none, or one is. */
+static uint64_t size_at(const struct reading *reading, const char *path)
+{
+    xmlXPathObject *found = evaluate(reading, path);
+    int count = found && found->nodesetval ? found->nodesetval->nodeNr : 0;
+    uint64_t sum = count > 0 ? 0 : UNKNOWN;
+
+    for (int i = 0; i < count && known(sum); i++) {
+        uint64_t size = size_read(reading, found->nodesetval->nodeTab[i]);
+        sum = known(size) ? add_held(sum, size) : UNKNOWN;
+    }
+    xmlXPathFreeObject(found);
+    return sum;
+}
+
+static uint64_t limit_at(const struct reading *reading, const char *path)
+{
+    uint64_t limit = size_at(reading, path);
+
+    return limit == LIMIT_NONE_KIB * KIB ? UNKNOWN : limit;
+}
+
+/* ---- the parts of a domain ---- */
+
+static bool uuid_parse(const char *text, uint8_t ret_uuid[UUID_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t uuid[UUID_SIZE] = {0}, any = 0;
+
+    for (size_t i = 0; i < UUID_SIZE; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            if (*text++ != '-')
+                return false;
+        }
+        for (int half = 0; half < 2; half++, text++) {
+            const char *digit = *text ? strchr(digits, *text) : NULL;
+            if (!digit)
+                return false;
+            uuid[i] = (uint8_t)(uuid[i] << 4 | (digit - digits));
+        }
+        any |= uuid[i];
+    }
+    if (*text != '\0' || !any)
+        return false;
+    memcpy(ret_uuid, uuid, UUID_SIZE);
+    return true;
+}
+
+static int identity_read(struct reading *reading, struct virt_domain *domain)
+{
+    char text[VIRT_TEXT_MAX + 1];
+    uint64_t id;
+
+    if (!text_at(reading, "string(/domain/name)", text, sizeof(text)))
+        complain(reading, "a name longer than %d bytes is cut", VIRT_TEXT_MAX - 1);
+    text_finish(domain->name, sizeof(domain->name),
+        snprintf(domain->name, sizeof(domain->name), "%s", text));
+    if (domain->name[0] == '\0') {
+        complain(reading, "this XML is not of a domain with a name");
+        return -EINVAL;
+    }
+    reading->name = domain->name;
+    if (!text_at(reading, "string(/domain/uuid)", text, sizeof(text)) ||
+        !uuid_parse(text, domain->uuid)) {
+        complain(reading, "\"%s\" is no uuid; this domain is passed over", text);
+        return -EINVAL;
+    }
+    (void)text_at(reading, "string(/domain/@id)", text, sizeof(text));
+    domain->id = text_parse_number(text, 0, INT32_MAX, &id) == 0 ? (int32_t)id : -1;
+    return 0;
+}
+
+static void memory_read(const struct reading *reading, struct virt_domain *domain)
+{
+    static const char *const sources[] = {
+        [VIRT_MEMORY_ANONYMOUS] = "anonymous",
+        [VIRT_MEMORY_FILE] = "file",
+        [VIRT_MEMORY_MEMFD] = "memfd",
+    };
+    static const char *const accesses[] = {
+        [VIRT_ACCESS_SHARED] = "shared",
+        [VIRT_ACCESS_PRIVATE] = "private",
+    };
+    static const char *const balloons[] = {
+        [VIRT_BALLOON_VIRTIO] = "virtio",
+        [VIRT_BALLOON_OTHER] = "xen",
+    };
+    _Static_assert(ELEMENTSOF(sources) == VIRT_MEMORY_SOURCE_COUNT, "a word for each");
+    _Static_assert(ELEMENTSOF(accesses) == VIRT_ACCESS_COUNT, "a word for each");
+
+    domain->maximum = size_at(reading, "/domain/memory");
+    domain->current = size_at(reading, "/domain/currentMemory");
+    domain->hard_limit = limit_at(reading, "/domain/memtune/hard_limit");
+    domain->soft_limit = limit_at(reading, "/domain/memtune/soft_limit");
+    domain->hugepages = is_at(reading, "/domain/memoryBacking/hugepages");
+    domain->locked = is_at(reading, "/domain/memoryBacking/locked");
+    domain->source = word_at(
+        reading, "string(/domain/memoryBacking/source/@type)", sources, ELEMENTSOF(sources));
+    domain->access = word_at(
+        reading, "string(/domain/memoryBacking/access/@mode)", accesses, ELEMENTSOF(accesses));
+    /* virtio, virtio-transitional and virtio-non-transitional are one device to us. */
+    domain->balloon = is_at(reading, "/domain/devices/memballoon[starts-with(@model,'virtio')]")
+                          ? VIRT_BALLOON_VIRTIO
+                          : word_at(reading, "string(/domain/devices/memballoon/@model)", balloons,
+                                ELEMENTSOF(balloons));
+    domain->resizable_count = count_at(reading, "/domain/devices/memory[@model='virtio-mem']");
+    if (domain->resizable_count == 0)
+        return;
+    domain->resizable_maximum =
+        size_at(reading, "/domain/devices/memory[@model='virtio-mem']/target/size");
+    domain->resizable_requested =
+        size_at(reading, "/domain/devices/memory[@model='virtio-mem']/target/requested");
+}
+
+static void devices_read(const struct reading *reading, struct virt_domain *domain)
+{
+    /* A port of a pool of virtual functions shows as an interface of type hostdev while it runs. */
+    uint32_t ports = count_at(reading, "/domain/devices/interface[@type='hostdev']");
+
+    domain->vfio = ports + count_at(reading, "/domain/devices/hostdev[@mode='subsystem']"
+                                             "[@type='pci' or @type='mdev']");
+    domain->vdpa = count_at(reading, "/domain/devices/interface[@type='vdpa']") +
+                   count_at(reading, "/domain/devices/disk[@type='vhostvdpa']");
+    domain->nvme = count_at(reading, "/domain/devices/disk[@type='nvme']");
+    domain->viommu = is_at(reading, "/domain/devices/iommu");
+    /* qemuMigrationSrcIsAllowedHostdev() of libvirt 9.0. A PCI device that libvirt would unplug for
+     * a migration (teaming) is counted too: it is there while we look. */
+    domain->can_save =
+        ports == 0 && !is_at(reading, "/domain/devices/hostdev[not(@type) or @type!='usb']");
+}
+
+/* ---- NUMA ---- */
+
+/* "0-1,4" as bits. False: malformed, or a node beyond 63. */
+static bool nodes_parse(const char *text, uint64_t *ret_nodes)
+{
+    uint64_t nodes = 0, first, last;
+
+    for (;; text++) {
+        if (!kernel_number_parse(&text, &first))
+            return false;
+        last = first;
+        if (*text == '-') {
+            text++;
+            if (!kernel_number_parse(&text, &last))
+                return false;
+        }
+        if (last < first || last >= NODES_SAID_MAX)
+            return false;
+        for (uint64_t node = first; node <= last; node++)
+            nodes |= UINT64_C(1) << node;
+        if (*text != ',')
+            break;
+    }
+    *ret_nodes = nodes;
+    return *text == '\0';
+}
+
+/* One <memory> or <memnode> of numatune: its nodes are added, the looser mode stays. */
+static void numa_part_read(
+    const struct reading *reading, xmlNode *part, struct virt_domain *domain, bool *lost)
+{
+    static const char *const modes[] = {
+        [VIRT_NUMA_PREFERRED] = "preferred",
+        [VIRT_NUMA_INTERLEAVE] = "interleave",
+        [VIRT_NUMA_RESTRICTIVE] = "restrictive",
+        [VIRT_NUMA_STRICT] = "strict",
+    };
+    _Static_assert(ELEMENTSOF(modes) == VIRT_NUMA_MODE_COUNT, "a word for each");
+    xmlChar *mode = xmlGetNoNsProp(part, (const xmlChar *)"mode");
+    xmlChar *set = xmlGetNoNsProp(part, (const xmlChar *)"nodeset");
+    enum virt_numa_mode found = VIRT_NUMA_NONE;
+    uint64_t nodes = 0;
+
+    for (unsigned i = 1; mode && i < ELEMENTSOF(modes); i++)
+        if (strcmp(modes[i], (const char *)mode) == 0)
+            found = i;
+    if (found < domain->numa_mode)
+        domain->numa_mode = found;
+    if (set && !nodes_parse((const char *)set, &nodes))
+        complain(reading, "numatune: nodes \"%s\" cannot be told apart here; taken as unknown",
+            (const char *)set);
+    *lost |= nodes == 0;
+    domain->numa_nodes |= nodes;
+    xmlFree(mode);
+    xmlFree(set);
+}
+
+static void numa_read(const struct reading *reading, struct virt_domain *domain)
+{
+    xmlXPathObject *found = evaluate(reading, "/domain/numatune/memory | /domain/numatune/memnode");
+    int parts = found && found->nodesetval ? found->nodesetval->nodeNr : 0;
+    bool lost = false;
+
+    domain->numa_mode = parts > 0 ? VIRT_NUMA_STRICT : VIRT_NUMA_NONE;
+    for (int i = 0; i < parts; i++)
+        numa_part_read(reading, found->nodesetval->nodeTab[i], domain, &lost);
+    xmlXPathFreeObject(found);
+    /* Cells that no memnode names follow <memory>, and without one lie anywhere. */
+    if (!is_at(reading, "/domain/numatune/memory") &&
+        count_at(reading, "/domain/cpu/numa/cell") > (uint32_t)parts)
+        domain->numa_mode = VIRT_NUMA_NONE;
+    if (lost || domain->numa_mode == VIRT_NUMA_NONE)
+        domain->numa_nodes = 0;
+}
+
+/* ---- the whole ---- */
+
+static void metadata_read(const struct reading *reading, struct virt_domain *domain)
+{
+    xmlXPathObject *found =
+        evaluate(reading, "/domain/metadata/*[namespace-uri()='" DOMAIN_METADATA_NAMESPACE "'][1]");
+
+    if (found && found->nodesetval && found->nodesetval->nodeNr > 0)
+        domain_metadata_read(found->nodesetval->nodeTab[0], domain->name, reading->sink,
+            reading->userdata, &domain->metadata);
+    xmlXPathFreeObject(found);
+}
+
+int domain_xml_read(
+    const char *xml, config_sink sink, void *userdata, struct virt_domain *ret_domain)
+{
+    struct reading reading = {.name = "a domain", .sink = sink, .userdata = userdata};
+    struct virt_domain domain = {0};
+    size_t length = strnlen(xml, DOMAIN_XML_MAX + 1);
+    int result = -EINVAL;
+
+    if (length > DOMAIN_XML_MAX) {
+        complain(&reading, "its XML is longer than %zu bytes; passed over", DOMAIN_XML_MAX);
+        return -EINVAL;
+    }
+    reading.document = document_parse(xml, length);
+    reading.xpath = reading.document ? xmlXPathNewContext(reading.document) : NULL;
+    if (!reading.xpath)
+        complain(&reading, "its XML cannot be parsed; passed over");
+    else
+        result = identity_read(&reading, &domain);
+    if (result == 0) {
+        memory_read(&reading, &domain);
+        devices_read(&reading, &domain);
+        numa_read(&reading, &domain);
+        metadata_read(&reading, &domain);
+        *ret_domain = domain;
+    }
+    xmlXPathFreeContext(reading.xpath);
+    xmlFreeDoc(reading.document);
+    return result;
+}
