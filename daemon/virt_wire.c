@@ -192,7 +192,8 @@ static void record_walk(struct walk *walk, struct virt_record *record)
         domain_walk(walk, &record->domain);
         break;
     case VIRT_RECORD_DOMAIN_GONE:
-        uuid_walk(walk, record->gone);
+    case VIRT_RECORD_DOMAIN_KEPT:
+        uuid_walk(walk, record->uuid);
         break;
     case VIRT_RECORD_BALLOON:
         uuid_walk(walk, record->balloon.uuid);

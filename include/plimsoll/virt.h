@@ -6,7 +6,7 @@
  *
  * From plimsoll-virt: HELLO first, and never again. CONNECTION whenever that changes, and at least
  * each VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
- * whenever a change may have been missed: what is not named in between is no more. A BEGIN within a
+ * whenever a change may have been missed: a domain not named in between is no more. A BEGIN within a
  * resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
  * resync as well.
  * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
@@ -52,6 +52,7 @@ enum virt_record_kind {
     VIRT_RECORD_RESYNC_END,
     VIRT_RECORD_DOMAIN,
     VIRT_RECORD_DOMAIN_GONE, /* undefined, or transient and ended */
+    VIRT_RECORD_DOMAIN_KEPT, /* it is there, but could not be asked: what was known of it holds */
     VIRT_RECORD_BALLOON,     /* `current` of a domain has moved; the rest is as it was */
     VIRT_RECORD_KIND_COUNT,
 };
@@ -175,7 +176,7 @@ struct virt_record {
         struct virt_hello hello;
         struct virt_connection connection;
         struct virt_domain domain;
-        uint8_t gone[UUID_SIZE];
+        uint8_t uuid[UUID_SIZE]; /* DOMAIN_GONE, DOMAIN_KEPT */
         struct virt_balloon_moved balloon;
     };
 };

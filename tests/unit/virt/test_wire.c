@@ -61,7 +61,8 @@ static const struct virt_record samples[] = {
     {.kind = VIRT_RECORD_RESYNC_BEGIN},
     {.kind = VIRT_RECORD_RESYNC_END},
     {.kind = VIRT_RECORD_DOMAIN, .domain = {.uuid = {9}, .name = "small", .id = -1}},
-    {.kind = VIRT_RECORD_DOMAIN_GONE, .gone = {4}},
+    {.kind = VIRT_RECORD_DOMAIN_GONE, .uuid = {4}},
+    {.kind = VIRT_RECORD_DOMAIN_KEPT, .uuid = {5}},
     {.kind = VIRT_RECORD_BALLOON, .balloon = {{4}, 512 * MIB}},
 };
 
