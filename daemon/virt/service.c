@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the connection, the list of domains due, and what is left of a resync under way.
+ *
+ * One turn of the loop does one step: one domain is asked about and told. A resync goes before
+ * domains that changed, for it is bounded and each of its answers is as fresh as theirs. No step is
+ * taken while the guard's socket is full; a domain whose record did not fit is asked about again
+ * once there is room, so that nothing old is ever said and nothing waits but names. Should even
+ * those be too many, everything is resynced.
+ */
+#include "service.h"
+
+#include <errno.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "connection.h"
+#include "domain_ask.h"
+#include "due.h"
+#include "log.h"
+#include "text.h"
+
+#include <plimsoll/cleanup.h>
+
+#define HEARTBEAT_MSEC ((int)(VIRT_HEARTBEAT / NSEC_PER_MSEC))
+/* A domain that could not be asked is asked again with all others after so long. */
+#define AGAIN_MSEC (60 * 1000)
+
+struct service {
+    struct service_options options;
+    struct connection *connection;
+    int watch;                  /* of the guard's socket */
+    int work, heartbeat, again; /* timers */
+    bool ended;
+    bool full; /* the socket; nothing is sent until it has room */
+    struct virt_connection state;
+    bool state_due; /* … is not told yet */
+
+    struct due due;
+    bool resync_due;
+    bool mistakes_due;    /* the next resync tells what is wrong in definitions, as news */
+    virDomainPtr *listed; /* of a resync under way; NULL: none is */
+    int listed_count, listed_next;
+    bool listed_mistakes;
+};
+
+/* ---- to the guard ---- */
+
+static void socket_watch(struct service *service)
+{
+    virEventUpdateHandle(service->watch,
+        VIR_EVENT_HANDLE_READABLE | (service->full ? VIR_EVENT_HANDLE_WRITABLE : 0));
+}
+
+/* False: it was not sent, and is to be asked for again. */
+static bool record_send(struct service *service, const struct virt_record *record)
+{
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    int length = virt_encode(record, datagram);
+
+    if (length < 0) {
+        log_message(LOG_ERR, "libvirt: a record of kind %d has a value that cannot be told",
+            (int)record->kind);
+        return true; /* it would have it again */
+    }
+    if (service->full || service->ended)
+        return false;
+    if (send(service->options.fd, datagram, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return true;
+    if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR) {
+        service->full = true;
+        socket_watch(service);
+    } else {
+        service->ended = true;
+    }
+    return false;
+}
+
+static void state_send(struct service *service)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_CONNECTION, .connection = service->state};
+
+    service->state_due = !record_send(service, &record);
+}
+
+static bool kind_send(struct service *service, enum virt_record_kind kind)
+{
+    struct virt_record record = {.kind = kind};
+
+    return record_send(service, &record);
+}
+
+/* ---- steps ---- */
+
+static void work_arm(struct service *service)
+{
+    bool work = connection_handle(service->connection) && !service->full && !service->ended &&
+                (service->resync_due || service->listed || service->due.count > 0);
+
+    virEventUpdateTimeout(service->work, work ? 0 : -1);
+}
+
+static void sink_log(const char *line, void *userdata)
+{
+    (void)userdata;
+    log_message(LOG_WARNING, "libvirt: %s", line);
+}
+
+/* Asks and tells. False: it was not told. */
+static bool domain_tell(struct service *service, virDomainPtr domain, bool mistakes)
+{
+    struct virt_record record;
+
+    domain_ask(domain, service->options.pid_folder, mistakes ? sink_log : NULL, NULL, &record);
+    if (record.kind == VIRT_RECORD_DOMAIN_KEPT) {
+        connection_check(service->connection);
+        if (!connection_handle(service->connection))
+            return false;
+        virEventUpdateTimeout(service->again, AGAIN_MSEC);
+    }
+    return record_send(service, &record);
+}
+
+static void listed_free(struct service *service)
+{
+    for (int i = 0; i < service->listed_count; i++)
+        (void)virDomainFree(service->listed[i]);
+    free(service->listed);
+    service->listed = NULL;
+    service->listed_count = service->listed_next = 0;
+}
+
+static void resync_begin(struct service *service)
+{
+    int count;
+
+    if (!kind_send(service, VIRT_RECORD_RESYNC_BEGIN))
+        return;
+    count = virConnectListAllDomains(connection_handle(service->connection), &service->listed, 0);
+    if (count < 0) {
+        connection_check(service->connection);
+        service->resync_due = false;
+        virEventUpdateTimeout(service->again, AGAIN_MSEC);
+        return;
+    }
+    service->listed_count = count;
+    service->listed_mistakes = service->mistakes_due;
+    service->resync_due = service->mistakes_due = false;
+}
+
+static void resync_step(struct service *service)
+{
+    if (service->listed_next == service->listed_count) {
+        if (kind_send(service, VIRT_RECORD_RESYNC_END))
+            listed_free(service);
+        return;
+    }
+    /* The connection may be lost within the call, and the list with it. */
+    virDomainPtr domain = service->listed[service->listed_next];
+    (void)virDomainRef(domain);
+    if (domain_tell(service, domain, service->listed_mistakes) && service->listed)
+        service->listed_next++;
+    (void)virDomainFree(domain);
+}
+
+static void due_step(struct service *service)
+{
+    const struct due_domain *first = &service->due.domains[0];
+    virDomainPtr domain =
+        virDomainLookupByUUID(connection_handle(service->connection), first->uuid);
+    bool told;
+
+    if (domain) {
+        told = domain_tell(service, domain, first->edited);
+        (void)virDomainFree(domain);
+    } else {
+        bool gone = virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
+        struct virt_record record = {
+            .kind = gone ? VIRT_RECORD_DOMAIN_GONE : VIRT_RECORD_DOMAIN_KEPT};
+        memcpy(record.uuid, first->uuid, UUID_SIZE);
+        if (!gone)
+            connection_check(service->connection);
+        told = record_send(service, &record);
+    }
+    if (told)
+        due_remove_first(&service->due);
+}
+
+static void on_work(int timer, void *userdata)
+{
+    struct service *service = userdata;
+
+    (void)timer;
+    if (!connection_handle(service->connection))
+        ; /* lost since this turn began */
+    else if (service->listed)
+        resync_step(service);
+    else if (service->due.count > 0)
+        due_step(service);
+    else if (service->resync_due)
+        resync_begin(service);
+    work_arm(service);
+}
+
+/* ---- what the connection tells ---- */
+
+static void on_moved(enum virt_connection_state state, const char *text, void *userdata)
+{
+    struct service *service = userdata;
+
+    service->state.state = state;
+    text_finish(service->state.text, sizeof(service->state.text),
+        snprintf(service->state.text, sizeof(service->state.text), "%s", text));
+    state_send(service);
+    if (state == VIRT_CONNECTION_CONNECTED) {
+        service->resync_due = service->mistakes_due = true;
+    } else {
+        listed_free(service);
+        service->due.count = 0; /* the resync to come asks about them */
+    }
+    if (service->connection)
+        work_arm(service);
+}
+
+static void on_changed(const uint8_t uuid[UUID_SIZE], bool edited, void *userdata)
+{
+    struct service *service = userdata;
+
+    if (!due_add(&service->due, uuid, edited))
+        service->resync_due = true;
+    work_arm(service);
+}
+
+static void on_balloon(const uint8_t uuid[UUID_SIZE], uint64_t current, void *userdata)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_BALLOON, .balloon.current = current};
+
+    memcpy(record.balloon.uuid, uuid, UUID_SIZE);
+    if (!record_send(userdata, &record))
+        on_changed(uuid, false, userdata);
+}
+
+/* ---- what the loop tells ---- */
+
+static void on_heartbeat(int timer, void *userdata)
+{
+    (void)timer;
+    state_send(userdata);
+}
+
+static void on_again(int timer, void *userdata)
+{
+    struct service *service = userdata;
+
+    virEventUpdateTimeout(timer, -1);
+    service->resync_due = true;
+    work_arm(service);
+}
+
+static void on_socket(int watch, int fd, int events, void *userdata)
+{
+    struct service *service = userdata;
+
+    (void)watch;
+    if (events & VIR_EVENT_HANDLE_WRITABLE) {
+        service->full = false;
+        socket_watch(service);
+        if (service->state_due)
+            state_send(service);
+    }
+    if (events & ~VIR_EVENT_HANDLE_WRITABLE) {
+        uint8_t unexpected[VIRT_DATAGRAM_MAX];
+        ssize_t length = recv(fd, unexpected, sizeof(unexpected), MSG_DONTWAIT);
+        if (length > 0)
+            log_message(LOG_ERR, "libvirt: the guard says what this version does not know; ended");
+        if (length >= 0 || (errno != EAGAIN && errno != EINTR))
+            service->ended = true;
+    }
+    work_arm(service);
+}
+
+bool service_ended(const struct service *service)
+{
+    return service->ended;
+}
+
+/* ---- life ---- */
+
+static int hello_send(struct service *service)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_HELLO};
+    unsigned long version = 0;
+
+    if (strlen(service->options.uri) >= sizeof(record.hello.uri))
+        return -ENAMETOOLONG;
+    memcpy(record.hello.uri, service->options.uri, strlen(service->options.uri) + 1);
+    if (virGetVersion(&version, NULL, NULL) == 0)
+        record.hello.libvirt_version = (uint32_t)version;
+    return record_send(service, &record) ? 0 : -EPIPE;
+}
+
+static int service_open(struct service *service)
+{
+    const struct connection_owner owner = {on_moved, on_changed, on_balloon, service};
+
+    service->watch =
+        virEventAddHandle(service->options.fd, VIR_EVENT_HANDLE_READABLE, on_socket, service, NULL);
+    service->work = virEventAddTimeout(-1, on_work, service, NULL);
+    service->heartbeat = virEventAddTimeout(HEARTBEAT_MSEC, on_heartbeat, service, NULL);
+    service->again = virEventAddTimeout(-1, on_again, service, NULL);
+    if (service->watch < 0 || service->work < 0 || service->heartbeat < 0 || service->again < 0)
+        return -ENOMEM;
+    int result = hello_send(service);
+    return result < 0 ? result : connection_new(service->options.uri, &owner, &service->connection);
+}
+
+int service_new(const struct service_options *options, struct service **ret_service)
+{
+    struct service *service = calloc(1, sizeof(*service));
+
+    if (!service)
+        return -ENOMEM;
+    service->options = *options;
+    int result = service_open(service);
+    if (result < 0) {
+        service_free(service);
+        return result;
+    }
+    *ret_service = service;
+    return 0;
+}
+
+struct service *service_free(struct service *service)
+{
+    if (!service)
+        return NULL;
+    listed_free(service);
+    connection_free(service->connection);
+    if (service->watch >= 0)
+        (void)virEventRemoveHandle(service->watch);
+    const int timers[] = {service->work, service->heartbeat, service->again};
+    for (size_t i = 0; i < ELEMENTSOF(timers); i++)
+        if (timers[i] >= 0)
+            (void)virEventRemoveTimeout(timers[i]);
+    free(service);
+    return NULL;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * plimsoll-virt as a process, started as the guard does: what it says, what it may, how it ends.
+ * Its libvirt is the test driver, which lives inside it.
+ */
+#include "loop.h"
+#include "suite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <plimsoll/cleanup.h>
+#include <plimsoll/virt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_MSEC 20000
+
+static const char *program;
+
+static struct process {
+    pid_t pid;
+    int socket;
+} process;
+
+static void start(char *const arguments[])
+{
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    process.socket = pair[0];
+    process.pid = fork();
+    ck_assert_int_ge(process.pid, 0);
+    if (process.pid == 0) {
+        sigset_t all;
+        /* As in the guard, whose signals come through a descriptor. */
+        (void)sigfillset(&all);
+        (void)sigprocmask(SIG_SETMASK, &all, NULL);
+        if (pair[1] == VIRT_FD)
+            (void)fcntl(VIRT_FD, F_SETFD, 0);
+        else
+            (void)dup2(pair[1], VIRT_FD);
+        (void)execv(program, arguments);
+        _exit(127);
+    }
+    (void)close(pair[1]);
+}
+
+static void start_on(char *uri)
+{
+    char *const arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--uri", uri, NULL};
+
+    start(arguments);
+}
+
+static struct virt_record await(enum virt_record_kind kind)
+{
+    struct virt_record record;
+
+    do {
+        struct pollfd wait = {.fd = process.socket, .events = POLLIN};
+        uint8_t datagram[VIRT_DATAGRAM_MAX + 1];
+        ck_assert_int_eq(poll(&wait, 1, PATIENCE_MSEC), 1);
+        ssize_t length = recv(process.socket, datagram, sizeof(datagram), 0);
+        ck_assert_int_gt(length, 0);
+        ck_assert_int_eq(virt_decode(datagram, (size_t)length, &record), 0);
+    } while (record.kind != kind);
+    return record;
+}
+
+static int end_status(void)
+{
+    int status = 0;
+
+    ck_assert_int_eq(waitpid(process.pid, &status, 0), process.pid);
+    return status;
+}
+
+/* The line of /proc/PID/status that begins with KEY. */
+static const char *status_line(const char *key)
+{
+    static char line[256];
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)process.pid);
+    FILE *file = fopen(path, "re");
+    ck_assert_ptr_nonnull(file);
+    do
+        ck_assert_msg(fgets(line, sizeof(line), file) != NULL, "no %s", key);
+    while (strncmp(line, key, strlen(key)) != 0);
+    (void)fclose(file);
+    return line + strlen(key);
+}
+
+START_TEST(it_serves_until_the_guard_is_gone)
+{
+    char uri[] = "test:///default";
+
+    start_on(uri);
+    ck_assert_str_eq(await(VIRT_RECORD_HELLO).hello.uri, uri);
+    ck_assert_str_eq(await(VIRT_RECORD_DOMAIN).domain.name, "test");
+    (void)await(VIRT_RECORD_RESYNC_END);
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
+START_TEST(it_keeps_no_rights)
+{
+    static const char *const sets[] = {"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"};
+    char uri[] = "test:///default";
+
+    start_on(uri);
+    (void)await(VIRT_RECORD_HELLO);
+    for (size_t i = 0; i < ELEMENTSOF(sets); i++)
+        ck_assert_str_eq(status_line(sets[i]), "\t0000000000000000\n");
+    ck_assert_str_eq(status_line("NoNewPrivs:"), "\t1\n");
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
+/* The guard blocks it for itself. */
+START_TEST(it_ends_by_a_signal)
+{
+    char uri[] = "test:///default";
+
+    start_on(uri);
+    (void)await(VIRT_RECORD_RESYNC_END);
+    ck_assert_int_eq(kill(process.pid, SIGTERM), 0);
+    int status = end_status();
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    (void)close(process.socket);
+}
+END_TEST
+
+/* The alarm is wound up by seconds; here it rings at once. */
+START_TEST(it_ends_when_a_call_hangs)
+{
+    char uri[] = "test:///default";
+
+    start_on(uri);
+    (void)await(VIRT_RECORD_RESYNC_END);
+    ck_assert_int_eq(kill(process.pid, SIGALRM), 0);
+    int status = end_status();
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    (void)close(process.socket);
+}
+END_TEST
+
+START_TEST(it_says_what_it_cannot_reach)
+{
+    char uri[] = "test:///nonexistent/node.xml";
+    struct virt_record record;
+
+    start_on(uri);
+    do
+        record = await(VIRT_RECORD_CONNECTION);
+    while (record.connection.state != VIRT_CONNECTION_LOST);
+    ck_assert_msg(strstr(record.connection.text, "nonexistent"), "%s", record.connection.text);
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
+START_TEST(wrong_options)
+{
+    char *const arguments[] = {(char *)(uintptr_t)program, NULL};
+
+    start(arguments);
+    int status = end_status();
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+    (void)close(process.socket);
+}
+END_TEST
+
+int main(int argc, char *argv[])
+{
+    Suite *suite = suite_create("virt_process");
+    TCase *tests = tcase_create("process");
+
+    if (argc != 2) {
+        (void)fprintf(stderr, "Usage: %s PLIMSOLL-VIRT\n", argv[0]);
+        return EXIT_FAILURE;
+    }
+    program = argv[1];
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, it_serves_until_the_guard_is_gone);
+    tcase_add_test(tests, it_keeps_no_rights);
+    tcase_add_test(tests, it_ends_by_a_signal);
+    tcase_add_test(tests, it_ends_when_a_call_hangs);
+    tcase_add_test(tests, it_says_what_it_cannot_reach);
+    tcase_add_test(tests, wrong_options);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}
