@@ -247,8 +247,7 @@ static void classes_check(struct loader *loader)
 
     for (uint32_t i = 0; i < vms->count; i++) {
         const struct rule_section *vm = &vms->items[i];
-        if (vm->class_name[0] != '\0' && strcmp(vm->class_name, CLASS_DEFAULT) != 0 &&
-            !sections_find(&loader->config->classes, vm->class_name))
+        if (vm->class_name[0] != '\0' && !config_has_class(loader->config, vm->class_name))
             mistake_at(loader, vm->class_file, vm->class_line,
                 "class=%s: there is no [class %s] in any file", vm->class_name, vm->class_name);
     }
@@ -420,6 +419,11 @@ const struct host_rules *config_host_rules(const struct config *config)
     return &config->guard.host;
 }
 
+bool config_has_class(const struct config *config, const char *name)
+{
+    return strcmp(name, CLASS_DEFAULT) == 0 || sections_find(&config->classes, name);
+}
+
 /* The built-in defaults with what [class NAME] says. */
 static void class_rules(const struct config *config, const char *name, struct vm_rules *ret_rules)
 {
@@ -433,18 +437,46 @@ static void class_rules(const struct config *config, const char *name, struct vm
     *ret_rules = rules;
 }
 
-void config_vm_rules(const struct config *config, const char *name, struct vm_rules *ret_rules)
+static void metadata_overlay(const struct virt_metadata *metadata, struct vm_rules *rules)
 {
+    const struct vm_rules *own = &metadata->rules;
+
+    if (metadata->set & VIRT_RULE_PRIORITY)
+        rules->priority = own->priority;
+    if (metadata->set & VIRT_RULE_SHARES)
+        rules->shares = own->shares;
+    if (metadata->set & VIRT_RULE_MINIMUM)
+        rules->minimum = own->minimum;
+    if (metadata->set & VIRT_RULE_RUNGS)
+        rules->rungs = own->rungs;
+    if (metadata->set & VIRT_RULE_SACRIFICE)
+        rules->sacrifice = own->sacrifice;
+}
+
+void config_domain_rules(const struct config *config, const char *name,
+    const struct virt_metadata *metadata, struct vm_rules *ret_rules)
+{
+    static const struct virt_metadata nothing;
+    const struct virt_metadata *own = metadata ? metadata : &nothing;
+    bool classed = (own->set & VIRT_RULE_CLASS) && config_has_class(config, own->rules.class_name);
     struct vm_rules rules;
 
-    class_rules(config, CLASS_DEFAULT, &rules);
+    class_rules(config, classed ? own->rules.class_name : CLASS_DEFAULT, &rules);
+    metadata_overlay(own, &rules);
     for (uint32_t i = 0; i < config->vms.count; i++) {
         const struct rule_section *vm = &config->vms.items[i];
         if (fnmatch(vm->match[0] != '\0' ? vm->match : vm->name, name, 0) != 0)
             continue;
-        if (vm->class_name[0] != '\0')
+        if (vm->class_name[0] != '\0') {
             class_rules(config, vm->class_name, &rules);
+            metadata_overlay(own, &rules);
+        }
         config_rules_overlay(&rules, vm);
     }
     *ret_rules = rules;
+}
+
+void config_vm_rules(const struct config *config, const char *name, struct vm_rules *ret_rules)
+{
+    config_domain_rules(config, name, NULL, ret_rules);
 }

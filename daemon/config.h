@@ -9,6 +9,7 @@
 #define PLIMSOLL_DAEMON_CONFIG_H
 
 #include <plimsoll/rules.h>
+#include <plimsoll/virt.h>
 
 struct config;
 
@@ -43,5 +44,14 @@ const struct host_rules *config_host_rules(const struct config *config);
  * others.
  */
 void config_vm_rules(const struct config *config, const char *name, struct vm_rules *ret_rules);
+/*
+ * The same for a domain whose own METADATA (may be NULL) gives rules: they stand above those of the
+ * class, be it named there or here, and below what a [vm …] section says itself. So whoever may
+ * edit a domain chooses within what the operator of the host has not settled for that very guest. A
+ * class that the configuration does not have is none.
+ */
+void config_domain_rules(const struct config *config, const char *name,
+    const struct virt_metadata *metadata, struct vm_rules *ret_rules);
+bool config_has_class(const struct config *config, const char *name);
 
 #endif

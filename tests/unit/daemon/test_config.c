@@ -184,6 +184,53 @@ START_TEST(largest_file)
 }
 END_TEST
 
+/* What a domain says itself stands above its class and below what [vm …] says of that guest. */
+START_TEST(domain_rules)
+{
+    static const struct virt_metadata gold = {.set = VIRT_RULE_CLASS, .rules.class_name = "gold"},
+                                      unknown = {.set = VIRT_RULE_CLASS | VIRT_RULE_SHARES,
+                                          .rules = {.class_name = "platinum", .shares = 7}},
+                                      own = {.set = VIRT_RULE_ALL & ~VIRT_RULE_CLASS,
+                                          .rules = {.priority = 7,
+                                              .shares = 7,
+                                              .minimum = {AMOUNT_BYTES, 7 * GIB},
+                                              .rungs = RUNG_BIT(RUNG_KILL),
+                                              .sacrifice = SACRIFICE_LAST}};
+    static const struct {
+        const char *name;
+        const struct virt_metadata *metadata;
+        const char *class_name;
+        uint32_t priority, shares;
+        enum sacrifice sacrifice;
+        uint64_t minimum;
+    } cases[] = {
+        {"nobody", &gold, "gold", 900, 2000, SACRIFICE_NEVER, 7500},
+        {"nobody", &unknown, "default", 50, 7, SACRIFICE_NORMAL, 0},
+        {"nobody", &own, "default", 7, 7, SACRIFICE_LAST, 7 * GIB},
+        /* The operator has given this guest a class: what else the domain says stands above that.
+         */
+        {"render-1", &gold, "batch", 1, SHARES_DEFAULT, SACRIFICE_NORMAL, GIB},
+        {"render-1", &own, "batch", 7, 7, SACRIFICE_LAST, GIB},
+        /* … and a priority. */
+        {"db7", &own, "gold", 999, 7, SACRIFICE_LAST, 7 * GIB},
+    };
+    struct config *config = config_load_good(config_good);
+    struct vm_rules rules;
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        config_domain_rules(config, cases[i].name, cases[i].metadata, &rules);
+        ck_assert_str_eq(rules.class_name, cases[i].class_name);
+        ck_assert_msg(rules.priority == cases[i].priority, "case %zu: %u", i, rules.priority);
+        ck_assert_msg(rules.shares == cases[i].shares, "case %zu: %u", i, rules.shares);
+        ck_assert_int_eq((int)rules.sacrifice, (int)cases[i].sacrifice);
+        ck_assert_uint_eq(rules.minimum.value, cases[i].minimum);
+    }
+    ck_assert(config_has_class(config, "default") && config_has_class(config, "gold"));
+    ck_assert(!config_has_class(config, "platinum"));
+    config = config_free(config);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config");
@@ -193,6 +240,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, guard_section);
     tcase_add_test(tests, vm_rules);
+    tcase_add_test(tests, domain_rules);
     tcase_add_test(tests, defaults);
     tcase_add_test(tests, same_key_in_neighbouring_sections);
     tcase_add_test(tests, line_ends_and_blanks);
