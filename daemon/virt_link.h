@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guard's side of plimsoll-virt: starts it, hears it, and starts it again when it has died,
+ * hung or talked nonsense. Whatever it does, the guard waits for none of it: what it says is taken
+ * in in bounded pieces, and what it said last holds while there is none.
+ */
+#ifndef PLIMSOLL_DAEMON_VIRT_LINK_H
+#define PLIMSOLL_DAEMON_VIRT_LINK_H
+
+#include "loop.h"
+#include "virt_table.h"
+
+#include <plimsoll/rules.h>
+
+struct virt_link;
+
+struct virt_link_options {
+    const char *program;    /* plimsoll-virt */
+    const char *run_folder; /* where libvirt's sockets stand, for libvirt=auto */
+    uint32_t capacity;      /* running domains */
+    virt_table_handler changed;
+    void *userdata;
+};
+
+/* So many are taken in at one wake of the loop, at about a microsecond each … */
+#define VIRT_LINK_RECORDS_PER_WAKE 32
+/* … and in a second: an inventory of a thousand comes in one, and a flood costs 1 % of a CPU. */
+#define VIRT_LINK_RECORDS_PER_SECOND 8192
+/* It says something each VIRT_HEARTBEAT and ends itself after VIRT_CALL_LIMIT: silent for longer,
+ * it is stopped, or starved. */
+#define VIRT_LINK_SILENCE (VIRT_CALL_LIMIT + 3 * VIRT_HEARTBEAT)
+
+/* OPTIONS' strings must outlive the link. Nothing is started yet. */
+int virt_link_new(
+    struct loop *loop, const struct virt_link_options *options, struct virt_link **ret_link);
+/* Hangs up, by which the process ends. */
+struct virt_link *virt_link_free(struct virt_link *link);
+
+/* LIBVIRT as in the configuration: "auto", "off" or a URI. Another than before ends what there is;
+ * with "off" what it said is forgotten. */
+void virt_link_set(struct virt_link *link, const char *libvirt);
+
+/* Starts the process if it is due, never at the edge; ends one that is silent. */
+void virt_link_advance(struct virt_link *link, enum band band, uint64_t now);
+uint64_t virt_link_deadline(const struct virt_link *link);
+
+/* Nothing more is to be waited for: all domains were told once, or nobody is there to tell them. */
+bool virt_link_settled(const struct virt_link *link);
+
+/*
+ * What libvirt says of the domain UUID that is the process PID; NULL: nothing. libvirt's word on
+ * the process is asked for as well: a uuid stands on a command line that anybody may write, and
+ * must not make a process a valuable guest.
+ */
+const struct virt_domain *virt_link_domain(
+    const struct virt_link *link, const uint8_t uuid[UUID_SIZE], pid_t pid);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Owns its end of the guard's socket. It blocks where the real one would wait for room. */
+#include "fake_virt.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define STATUS_FAILED 99 /* the fake's own failure: none of what it plays */
+
+static bool datagram_send(const void *datagram, size_t length)
+{
+    return send(VIRT_FD, datagram, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+
+static bool record_send(const struct virt_record *record)
+{
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    int length = virt_encode(record, datagram);
+
+    if (length < 0)
+        _exit(STATUS_FAILED);
+    return datagram_send(datagram, (size_t)length);
+}
+
+static bool kind_send(enum virt_record_kind kind)
+{
+    struct virt_record record = {.kind = kind};
+
+    return record_send(&record);
+}
+
+static void greet(void)
+{
+    struct virt_record hello = {.kind = VIRT_RECORD_HELLO, .hello = {9000000, "fake:///"}};
+    struct virt_record connection = {
+        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, ""}};
+
+    (void)record_send(&hello);
+    (void)record_send(&connection);
+}
+
+static void greet_in_another_version(void)
+{
+    struct virt_record hello = {.kind = VIRT_RECORD_HELLO};
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    uint16_t version = VIRT_VERSION + 1;
+    int length = virt_encode(&hello, datagram);
+
+    if (length < 0)
+        _exit(STATUS_FAILED);
+    memcpy(datagram, &version, sizeof(version));
+    (void)datagram_send(datagram, (size_t)length);
+}
+
+static struct virt_record domain_make(int pid, const char *class_name)
+{
+    struct virt_record record = {
+        .kind = VIRT_RECORD_DOMAIN,
+        .domain = {.uuid = FAKE_VIRT_UUID,
+            .name = "web",
+            .id = 1,
+            .pid = pid,
+            .state = VIRT_DOMAIN_RUNNING,
+            .metadata.set = VIRT_RULE_CLASS},
+    };
+
+    (void)snprintf(record.domain.metadata.rules.class_name, CLASS_NAME_MAX, "%s", class_name);
+    return record;
+}
+
+static void resync(const struct virt_record *domain)
+{
+    (void)kind_send(VIRT_RECORD_RESYNC_BEGIN);
+    if (domain)
+        (void)record_send(domain);
+    (void)kind_send(VIRT_RECORD_RESYNC_END);
+}
+
+static int listen_on(void)
+{
+    uint8_t nothing[1];
+
+    while (recv(VIRT_FD, nothing, sizeof(nothing), 0) > 0)
+        ;
+    return EXIT_SUCCESS;
+}
+
+static int behave(const char *behaviour, const struct virt_record *domain)
+{
+    if (strcmp(behaviour, "mute") == 0)
+        return listen_on();
+    if (strcmp(behaviour, "version") == 0) {
+        greet_in_another_version();
+        return listen_on();
+    }
+    if (strcmp(behaviour, "rude") == 0) {
+        resync(domain);
+        return listen_on();
+    }
+    greet();
+    if (strcmp(behaviour, "nonsense") == 0) {
+        struct {
+            uint16_t version;
+            uint8_t kind, more;
+        } nonsense = {VIRT_VERSION, UINT8_MAX, 0};
+        (void)datagram_send(&nonsense, sizeof(nonsense));
+        return listen_on();
+    }
+    if (strcmp(behaviour, "broken") == 0) {
+        (void)kind_send(VIRT_RECORD_RESYNC_BEGIN);
+        return 3;
+    }
+    bool there = strcmp(behaviour, "good") == 0 || strcmp(behaviour, "hangs") == 0 ||
+                 strcmp(behaviour, "dies") == 0 || strcmp(behaviour, "floods") == 0;
+    resync(there ? domain : NULL);
+    if (strcmp(behaviour, "hangs") == 0)
+        (void)raise(SIGSTOP);
+    if (strcmp(behaviour, "dies") == 0)
+        return 3;
+    while (strcmp(behaviour, "floods") == 0 && record_send(domain))
+        ;
+    return listen_on();
+}
+
+bool fake_virt_main(int argc, char *argv[], int *ret_status)
+{
+    char behaviour[16] = "empty", class_name[CLASS_NAME_MAX] = "default";
+    int pid = 0;
+
+    if (argc != 3 || strcmp(argv[1], "--uri") != 0)
+        return false;
+    int flags = fcntl(VIRT_FD, F_GETFL);
+    (void)fcntl(VIRT_FD, F_SETFL, flags & ~O_NONBLOCK);
+    (void)sscanf(argv[2], "fake://%15[a-z]/%d/%31s", behaviour, &pid, class_name);
+    struct virt_record domain = domain_make(pid, class_name);
+    *ret_status = behave(behaviour, &domain);
+    return true;
+}

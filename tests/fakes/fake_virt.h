@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A plimsoll-virt of the tests: the test program itself, started anew as its own child with
+ * "--uri URI", where the URI says how it shall behave.
+ */
+#ifndef PLIMSOLL_TESTS_FAKE_VIRT_H
+#define PLIMSOLL_TESTS_FAKE_VIRT_H
+
+#include <plimsoll/virt.h>
+#include <stdbool.h>
+
+/*
+ * fake://BEHAVIOUR/PID/CLASS: what it says is that one domain, "web" with FAKE_VIRT_UUID, is the
+ * running process PID and carries CLASS. Behaviours:
+ *   good       says so, and listens until the guard hangs up
+ *   hangs      says so, and stops like a process under SIGSTOP
+ *   dies       says so, and exits with status 3
+ *   floods     says so for ever, as fast as it is taken
+ *   empty      says that there is no domain
+ *   broken     begins a resync, names nothing and exits with status 3
+ *   version    greets in another version
+ *   nonsense   greets, and says what is no record
+ *   rude       does not greet
+ *   mute       says nothing at all
+ * Any other URI is as empty.
+ */
+#define FAKE_VIRT_UUID                                                                            \
+    {                                                                                             \
+        0x6d, 0x8b, 0xd8, 0xb8, 0x2a, 0x3c, 0x4d, 0x53, 0x9f, 0x4e, 0x01, 0x23, 0x45, 0x67, 0x89, \
+            0xab                                                                                  \
+    }
+#define FAKE_VIRT_UUID_TEXT "6d8bd8b8-2a3c-4d53-9f4e-0123456789ab"
+
+#define FAKE_VIRT_PROGRAM "/proc/self/exe"
+
+/* To be asked first in main(): true, with the program's status, when this is such a child. */
+bool fake_virt_main(int argc, char *argv[], int *ret_status);
+
+#endif
