@@ -247,6 +247,8 @@ static uint64_t guard_deadline(const struct guard *guard)
     uint64_t deadline = min_u64(guard->next_tick, guard->next_notify);
 
     deadline = min_u64(deadline, inventory_deadline(guard->inventory));
+    if (guard->virt)
+        deadline = min_u64(deadline, virt_link_deadline(guard->virt));
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
@@ -265,6 +267,8 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
+        if (guard->virt)
+            virt_link_advance(guard->virt, guard_band(guard), now);
         control_server_expire(guard->control, now);
         guard_notify(guard, now);
         if (guard->reload)

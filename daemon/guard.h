@@ -19,9 +19,11 @@ struct guard;
 struct guard_options {
     const char *config_path;
     const char *runtime_directory;
-    bool dry_run;       /* whatever the configuration says */
-    bool foreground;    /* alerts to stderr, too */
-    struct roots roots; /* all NULL: the host's own /proc and /sys */
+    const char *virt_program;    /* plimsoll-virt; NULL: libvirt is not asked */
+    const char *virt_run_folder; /* where libvirt's sockets stand; NULL: /run/libvirt */
+    bool dry_run;                /* whatever the configuration says */
+    bool foreground;             /* alerts to stderr, too */
+    struct roots roots;          /* all NULL: the host's own /proc and /sys */
 };
 
 /* Opens, allocates and rehearses everything, takes over the measures of a guard before us. The

@@ -37,11 +37,6 @@
 
 /* ---- rules ---- */
 
-void guard_resolve_rules(struct guard *guard, const struct vm *vm)
-{
-    config_vm_rules(guard->config, vm->figures.name, &guard->rules->vms[vm->slot]);
-}
-
 static void rules_take(struct guard *guard)
 {
     guard->rules->host = *config_host_rules(guard->config);
@@ -87,6 +82,8 @@ int guard_reload(struct guard *guard, struct error *ret_error)
     }
     config_free(guard->config);
     guard->config = config;
+    if (guard->virt)
+        virt_link_set(guard->virt, config_guard(config)->libvirt);
     rules_take(guard);
     guard->next_tick = 0;
     return 0;
@@ -350,6 +347,8 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     result = tmpfs_sampler_new(&guard->roots, &guard->tmpfs_sampler);
     if (result == 0)
         result = inventory_open(guard);
+    if (result == 0)
+        result = guard_open_virt(guard);
     if (result < 0)
         return error_set(ret_error, result, "cannot look for guests: %s", strerror(-result));
     return control_open(guard, ret_error);
@@ -396,6 +395,7 @@ int guard_new(
     psi_watch(guard);
     measures_take_over(guard);
     inventory_scan_all(guard->inventory);
+    guard_await_virt(guard);
     isolate_memory();
     log_alert(LOG_NOTICE, "event=start version=%s mode=%s max_vms=%u", PLIMSOLL_VERSION,
         mode_name(guard->rules->host.mode), guard->vm_capacity);
@@ -411,6 +411,7 @@ struct guard *guard_free(struct guard *guard)
         return NULL;
     control_server_free(guard->control);
     guard_kernel_close(guard);
+    virt_link_free(guard->virt);
     inventory_free(guard->inventory);
     if (guard->loop) {
         int signals_fd = guard->signals.fd;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
- * and reloads, guard_leave.c hands over. Nobody else includes this.
+ * and reloads, guard_leave.c hands over, guard_virt.c
+ * joins what libvirt says. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -17,6 +18,7 @@
 #include "notify.h"
 #include "sample_host.h"
 #include "sample_tmpfs.h"
+#include "virt_link.h"
 
 #include <plimsoll/policy.h>
 
@@ -44,6 +46,7 @@ struct guard {
     struct control_server *control;
     struct notify *notify;
     struct guard_kernel kernel;
+    struct virt_link *virt; /* NULL: libvirt is not asked */
     struct loop_source signals, psi;
 
     uint32_t vm_capacity;
@@ -56,14 +59,19 @@ struct guard {
 
     uint64_t next_tick, next_host_full;
     uint64_t next_notify, notify_interval; /* watchdog and status */
-    bool leaving;                          /* SIGTERM or SIGINT came */
-    bool reload;                           /* SIGHUP came */
+    struct log_limit class_said;
+    bool leaving; /* SIGTERM or SIGINT came */
+    bool reload;  /* SIGHUP came */
 };
 
 /* One way through: observes the host as of NOW, decides, acts. */
 void guard_tick(struct guard *guard, uint64_t now);
-/* Rules of one VM anew, from the configuration and its name. */
-void guard_resolve_rules(struct guard *guard, const struct vm *vm);
+/* Rules of one VM anew: from the configuration, its name, and what libvirt says of it. */
+void guard_resolve_rules(struct guard *guard, struct vm *vm);
+/* The link to libvirt's side, as configured; without a program for it there is none. */
+int guard_open_virt(struct guard *guard);
+/* Starts libvirt's side and waits a moment for its first words. */
+void guard_await_virt(struct guard *guard);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */

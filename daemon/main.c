@@ -95,6 +95,7 @@ int main(int argc, char *argv[])
     struct guard_options options = {
         .config_path = CONFIG_FILE_DEFAULT,
         .runtime_directory = RUNTIME_DIRECTORY_DEFAULT,
+        .virt_program = PLIMSOLL_VIRT,
         .foreground = isatty(STDERR_FILENO) == 1,
     };
     struct guard *guard = NULL;

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where what libvirt says meets the guests that were found: by uuid and process, both of which must
+ * agree. A guest is guarded whether libvirt speaks of it or not; what it adds are the rules that
+ * the domain carries itself.
+ */
+#include <string.h>
+
+#include "guard_private.h"
+#include "log.h"
+
+#define RUN_FOLDER_DEFAULT "/run/libvirt"
+
+/* How long the first tick waits for libvirt's domains. The guard may be starting in the middle of a
+ * shortage, and a guest that says of itself sacrifice=never must not die for that. A libvirtd tells
+ * of a thousand domains in about this time; one that hangs is not waited for again. */
+#define FIRST_WORDS (2 * NSEC_PER_SEC)
+
+void guard_resolve_rules(struct guard *guard, struct vm *vm)
+{
+    struct vm_snapshot *figures = &vm->figures;
+    const struct virt_domain *domain =
+        guard->virt ? virt_link_domain(guard->virt, figures->identity.uuid, figures->identity.pid)
+                    : NULL;
+    const struct virt_metadata *metadata = domain ? &domain->metadata : NULL;
+
+    if (domain)
+        figures->sources |= VM_SOURCE_LIBVIRT;
+    else
+        figures->sources &= ~(uint32_t)VM_SOURCE_LIBVIRT;
+    if (metadata && (metadata->set & VIRT_RULE_CLASS) &&
+        !config_has_class(guard->config, metadata->rules.class_name) &&
+        log_permit(&guard->class_said, loop_now()))
+        log_message(LOG_WARNING, "%s: its metadata says class %s, but there is no [class %s]",
+            figures->name, metadata->rules.class_name, metadata->rules.class_name);
+    config_domain_rules(guard->config, figures->name, metadata, &guard->rules->vms[vm->slot]);
+}
+
+static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)
+{
+    struct guard *guard = userdata;
+
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm && memcmp(vm->figures.identity.uuid, uuid, UUID_SIZE) == 0)
+            guard_resolve_rules(guard, vm);
+    }
+}
+
+int guard_open_virt(struct guard *guard)
+{
+    const char *run_folder = guard->options.virt_run_folder;
+    struct virt_link_options options = {
+        .program = guard->options.virt_program,
+        .run_folder = run_folder ? run_folder : RUN_FOLDER_DEFAULT,
+        .capacity = guard->vm_capacity,
+        .changed = on_changed,
+        .userdata = guard,
+    };
+
+    if (!options.program)
+        return 0;
+    int result = virt_link_new(guard->loop, &options, &guard->virt);
+    if (result == 0)
+        virt_link_set(guard->virt, config_guard(guard->config)->libvirt);
+    return result;
+}
+
+void guard_await_virt(struct guard *guard)
+{
+    uint64_t now = loop_now(), end = now + FIRST_WORDS;
+
+    if (!guard->virt)
+        return;
+    virt_link_advance(guard->virt, BAND_CALM, now);
+    while (!virt_link_settled(guard->virt) && loop_now() < end)
+        if (loop_wait(guard->loop, end) < 0)
+            return;
+}
