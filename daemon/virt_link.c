@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,17 +253,18 @@ static bool libvirt_is_there(const struct virt_link *link)
 /* In the child: all other descriptors of the guard are closed by the exec. */
 static void __attribute__((noreturn)) program_run(const struct virt_link *link, int fd)
 {
-    static char option[] = "--uri", uri_auto[] = URI_AUTO;
-    char *uri = strcmp(link->libvirt, "auto") == 0 ? uri_auto : (char *)(uintptr_t)link->libvirt;
-    char *const arguments[] = {(char *)(uintptr_t)link->options.program, option, uri, NULL};
+    bool by_itself = strcmp(link->libvirt, "auto") == 0;
+    char program[PATH_MAX], option[] = "--uri", uri[CONFIG_TEXT_MAX];
+    char *const arguments[] = {program, option, uri, NULL};
     bool placed = fd == VIRT_FD ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, VIRT_FD) == VIRT_FD;
 
+    (void)snprintf(program, sizeof(program), "%s", link->options.program);
+    (void)snprintf(uri, sizeof(uri), "%s", by_itself ? URI_AUTO : link->libvirt);
     if (placed)
-        (void)execv(link->options.program, arguments);
+        (void)execv(program, arguments);
     _exit(EXIT_NO_PROGRAM);
 }
 
-/* The child of a fork: what it does not need is closed by the exec. */
 static int process_start(struct virt_link *link, uint64_t now)
 {
     int pair[2], result;

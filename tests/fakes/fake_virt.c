@@ -129,15 +129,18 @@ static int behave(const char *behaviour, const struct virt_record *domain)
 
 bool fake_virt_main(int argc, char *argv[], int *ret_status)
 {
-    char behaviour[16] = "empty", class_name[CLASS_NAME_MAX] = "default";
-    int pid = 0;
+    char uri[256], *rest = NULL;
 
     if (argc != 3 || strcmp(argv[1], "--uri") != 0)
         return false;
     int flags = fcntl(VIRT_FD, F_GETFL);
     (void)fcntl(VIRT_FD, F_SETFL, flags & ~O_NONBLOCK);
-    (void)sscanf(argv[2], "fake://%15[a-z]/%d/%31s", behaviour, &pid, class_name);
-    struct virt_record domain = domain_make(pid, class_name);
-    *ret_status = behave(behaviour, &domain);
+    (void)snprintf(uri, sizeof(uri), "%s", argv[2]);
+    const char *scheme = strtok_r(uri, "/", &rest), *behaviour = strtok_r(NULL, "/", &rest);
+    const char *pid = strtok_r(NULL, "/", &rest), *class_name = strtok_r(NULL, "/", &rest);
+    bool told = scheme && strcmp(scheme, "fake:") == 0 && class_name;
+    struct virt_record domain =
+        domain_make(told ? (int)strtol(pid, NULL, 10) : 0, told ? class_name : "default");
+    *ret_status = behave(told ? behaviour : "empty", &domain);
     return true;
 }

@@ -21,7 +21,7 @@
 
 #define PATIENCE_MSEC 20000
 
-static const char *program;
+static char program[4096];
 
 static struct process {
     pid_t pid;
@@ -53,7 +53,8 @@ static void start(char *const arguments[])
 
 static void start_on(char *uri)
 {
-    char *const arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--uri", uri, NULL};
+    char option[] = "--uri";
+    char *const arguments[] = {program, option, uri, NULL};
 
     start(arguments);
 }
@@ -170,7 +171,7 @@ END_TEST
 
 START_TEST(wrong_options)
 {
-    char *const arguments[] = {(char *)(uintptr_t)program, NULL};
+    char *const arguments[] = {program, NULL};
 
     start(arguments);
     int status = end_status();
@@ -188,7 +189,7 @@ int main(int argc, char *argv[])
         (void)fprintf(stderr, "Usage: %s PLIMSOLL-VIRT\n", argv[0]);
         return EXIT_FAILURE;
     }
-    program = argv[1];
+    (void)snprintf(program, sizeof(program), "%s", argv[1]);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_serves_until_the_guard_is_gone);
     tcase_add_test(tests, it_keeps_no_rights);
