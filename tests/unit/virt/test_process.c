@@ -5,6 +5,7 @@
  */
 #include "loop.h"
 #include "suite.h"
+#include "virt_link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -169,6 +170,44 @@ START_TEST(it_says_what_it_cannot_reach)
 }
 END_TEST
 
+/* ---- both ends, as they are ---- */
+
+static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)
+{
+    unsigned *changes = userdata;
+
+    (void)uuid;
+    (*changes)++;
+}
+
+START_TEST(the_guard_understands_it)
+{
+    uint64_t limit = loop_now() + PATIENCE_MSEC * NSEC_PER_MSEC;
+    unsigned changes = 0;
+    struct virt_link_options options = {
+        .program = program,
+        .run_folder = "/nonexistent",
+        .capacity = 4,
+        .changed = on_changed,
+        .userdata = &changes,
+    };
+    struct virt_link *link = NULL;
+    struct loop *loop = NULL;
+
+    ck_assert_int_eq(loop_new(&loop), 0);
+    ck_assert_int_eq(virt_link_new(loop, &options, &link), 0);
+    virt_link_set(link, "test:///default");
+    virt_link_advance(link, BAND_CALM, loop_now());
+    while (!virt_link_settled(link)) {
+        ck_assert(loop_now() < limit);
+        ck_assert_int_eq(loop_wait(loop, limit), 0);
+    }
+    ck_assert_uint_eq(changes, 1);
+    link = virt_link_free(link);
+    loop = loop_free(loop);
+}
+END_TEST
+
 START_TEST(wrong_options)
 {
     char *const arguments[] = {program, NULL};
@@ -190,12 +229,15 @@ int main(int argc, char *argv[])
         return EXIT_FAILURE;
     }
     (void)snprintf(program, sizeof(program), "%s", argv[1]);
+    if (!suite_has_pidfd())
+        return suite_skip("%s", SUITE_NO_PIDFD);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_serves_until_the_guard_is_gone);
     tcase_add_test(tests, it_keeps_no_rights);
     tcase_add_test(tests, it_ends_by_a_signal);
     tcase_add_test(tests, it_ends_when_a_call_hangs);
     tcase_add_test(tests, it_says_what_it_cannot_reach);
+    tcase_add_test(tests, the_guard_understands_it);
     tcase_add_test(tests, wrong_options);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
