@@ -6,8 +6,8 @@
  *
  * From plimsoll-virt: HELLO first, and never again. CONNECTION whenever that changes, and at least
  * each VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
- * whenever a change may have been missed: a domain not named in between is no more. A BEGIN within a
- * resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
+ * whenever a change may have been missed: a domain not named in between is no more. A BEGIN within
+ * a resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
  * resync as well.
  * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
  * anew once there is room; too many of those, and all is resynced. So nothing stands in any queue

@@ -154,12 +154,13 @@ END_TEST
 
 int main(int argc, char *argv[])
 {
-    Suite *suite = suite_create("virt_guard");
-    TCase *tests = tcase_create("guard");
     int status;
 
     if (fake_virt_main(argc, argv, &status))
         return status;
+    Suite *suite = suite_create("virt_guard");
+    TCase *tests = tcase_create("guard");
+
     if (!suite_has_pidfd())
         return suite_skip("%s", SUITE_NO_PIDFD);
     tcase_set_timeout(tests, 60);
