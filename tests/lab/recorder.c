@@ -7,8 +7,8 @@
  *     {"kind":"sample","time":12.000,"memory":{…},"psi":{…},"oom_kill":0,"nodes":[…],"vms":[…],"guard":0}
  *     {"kind":"kernel","time":12.345,"stamp":12.301,"priority":3,"text":"Out of memory: …"}
  *
- * Bytes, nanoseconds and, for times, seconds; null is what could not be read. "least" in the memory is
- * the least that was available since the sample before, seen 20 times a second. "time" is
+ * Bytes, nanoseconds and, for times, seconds; null is what could not be read. "least" in the memory
+ * is the least that was available since the sample before, seen 20 times a second. "time" is
  * CLOCK_MONOTONIC where the line was made, "stamp" the kernel's own. "dropped" in a line counts the
  * lines before it that had no room.
  *
@@ -413,7 +413,8 @@ static void record(struct recorder *r)
 
     r->least = UNKNOWN;
     while (!(fds[0].revents & POLLIN)) {
-        if (poll(fds, sizeof fds / sizeof fds[0], r->pending_length > 0 ? RETRY_MSEC : -1) < 0 && errno != EINTR)
+        if (poll(fds, sizeof fds / sizeof fds[0], r->pending_length > 0 ? RETRY_MSEC : -1) < 0 &&
+            errno != EINTR)
             break;
         if (fds[2].revents != 0)
             kernel_read(r);
