@@ -11,10 +11,11 @@
  * The child may block for as long as it likes; it is the only process that calls syslog(3).
  */
 #include "log.h"
+
+#include "process.h"
 #include "text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/close_range.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/units.h>
@@ -128,22 +129,11 @@ static void signals_reset(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The guard is exempt from the kernel's OOM killer; its child must not be. */
-static void oom_score_reset(void)
-{
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return;
-    (void)!write(fd, "0", 1);
-    (void)close(fd);
-}
-
 static void __attribute__((noreturn)) child_run(int fd)
 {
     signals_reset();
     descriptors_keep(fd);
-    oom_score_reset();
+    process_score_reset();
     (void)prctl(PR_SET_NAME, LOG_CHILD_NAME);
     openlog(LOG_IDENT, LOG_NDELAY, LOG_DAEMON);
     for (;;) {

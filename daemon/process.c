@@ -8,6 +8,7 @@
 #include "kernel_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <plimsoll/snapshot.h>
 #include <poll.h>
 #include <stdio.h>
@@ -53,6 +54,16 @@ int process_score_write(int fd, int32_t score)
     int length = snprintf(text, sizeof(text), "%d", score);
 
     return pwrite(fd, text, (size_t)length, 0) < 0 ? -errno : 0;
+}
+
+void process_score_reset(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)!write(fd, "0", 1);
+    (void)close(fd);
 }
 
 static bool process_has_ended(int pidfd)

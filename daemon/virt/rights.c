@@ -6,23 +6,14 @@
  */
 #include "rights.h"
 
+#include "process.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-static void oom_score_reset(void)
-{
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return;
-    (void)!write(fd, "0", 1);
-    (void)close(fd);
-}
 
 int rights_drop(void)
 {
@@ -30,7 +21,7 @@ int rights_drop(void)
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
     struct rlimit no_core = {0, 0};
 
-    oom_score_reset();
+    process_score_reset();
     /* Best effort: nothing of guests' secrets passes here, only their definitions. */
     (void)setrlimit(RLIMIT_CORE, &no_core);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
