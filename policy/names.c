@@ -189,8 +189,8 @@ static const char *const reason_texts[] = {
         "somebody else has changed the limit that the guard had set, so it is left as it is",
     [REASON_MEMLOCK_UNLIMITED] = "nothing limits what the guest may lock or pin",
     [REASON_MEMLOCK_DRIFT] = "its limit on locked memory is not the one that libvirt would set",
-    [REASON_MEMLOCK_BY_USER] = "its limit is too high but is not capped: pages are charged to its "
-                               "user here, and what others pin would abort it",
+    [REASON_MEMLOCK_BY_USER] = ("its limit is too high but is not capped: pages are charged to its "
+                                "user here, and what others pin would abort it"),
     [REASON_MEMLOCK_REFUSED] = "its limit on locked memory should be capped and could not be",
     [REASON_PINNED_GROWTH] = "the guest has locked or pinned more memory, which no balloon returns",
     [REASON_PINNED_LIMIT] = "guests have locked or pinned more of this memory than pinned-limit",

@@ -158,11 +158,11 @@ int main(int argc, char *argv[])
 
     if (fake_virt_main(argc, argv, &status))
         return status;
+    if (!suite_has_pidfd())
+        return suite_skip("%s", SUITE_NO_PIDFD);
     Suite *suite = suite_create("virt_guard");
     TCase *tests = tcase_create("guard");
 
-    if (!suite_has_pidfd())
-        return suite_skip("%s", SUITE_NO_PIDFD);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_guest_has_the_rules_of_its_domain);
     tcase_add_test(tests, its_rules_outlive_libvirt);

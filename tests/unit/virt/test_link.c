@@ -338,11 +338,11 @@ int main(int argc, char *argv[])
 
     if (fake_virt_main(argc, argv, &status))
         return status;
+    if (!suite_has_pidfd())
+        return suite_skip("%s", SUITE_NO_PIDFD);
     Suite *suite = suite_create("virt_link");
     TCase *tests = tcase_create("link");
 
-    if (!suite_has_pidfd())
-        return suite_skip("%s", SUITE_NO_PIDFD);
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, it_is_told_of_a_domain);

@@ -221,9 +221,6 @@ END_TEST
 
 int main(int argc, char *argv[])
 {
-    Suite *suite = suite_create("virt_process");
-    TCase *tests = tcase_create("process");
-
     if (argc != 2) {
         (void)fprintf(stderr, "Usage: %s PLIMSOLL-VIRT\n", argv[0]);
         return EXIT_FAILURE;
@@ -231,6 +228,9 @@ int main(int argc, char *argv[])
     (void)snprintf(program, sizeof(program), "%s", argv[1]);
     if (!suite_has_pidfd())
         return suite_skip("%s", SUITE_NO_PIDFD);
+    Suite *suite = suite_create("virt_process");
+    TCase *tests = tcase_create("process");
+
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_serves_until_the_guard_is_gone);
     tcase_add_test(tests, it_keeps_no_rights);
