@@ -33,8 +33,9 @@ static struct {
     uint64_t lost;
 } scene;
 
-static int read_error; /* of the next read of `read_error_fd`; 0: none */
-static int read_error_fd;
+/* Not static: to clang the read() below is inline, as the C library's header declares it. */
+int read_error; /* of the next read of `read_error_fd`; 0: none */
+int read_error_fd;
 
 /* In the place of the C library's, for the reader under test. */
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): its names are reserved */
