@@ -30,7 +30,7 @@ static void measure_end(struct vm *vm)
 static int cap_check(const struct vm *vm, uint64_t cap, struct process_memlock *ret_current)
 {
     const pid_t pid = vm->figures.identity.pid;
-    struct process_memlock current;
+    struct process_memlock current = {0};
     uint64_t use;
 
     int result = vm_sampler_memlock_use(&vm->sampler, &use);

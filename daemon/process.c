@@ -107,7 +107,7 @@ int process_memlock_exchange(pid_t pid, int pidfd, const struct process_memlock 
 {
     const struct rlimit limit = {
         .rlim_cur = limit_from_bytes(desired->soft), .rlim_max = limit_from_bytes(desired->hard)};
-    struct process_memlock current;
+    struct process_memlock current = {0};
     struct rlimit before;
 
     int result = process_memlock_read(pid, pidfd, &current);

@@ -227,7 +227,7 @@ START_TEST(domain_rules)
     }
     ck_assert(config_has_class(config, "default") && config_has_class(config, "gold"));
     ck_assert(!config_has_class(config, "platinum"));
-    config = config_free(config);
+    config_free(config);
 }
 END_TEST
 

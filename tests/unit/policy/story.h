@@ -15,6 +15,9 @@
 
 struct story_guest {
     bool alive;
+    bool pinned;                         /* `actual` follows, RSS does not */
+    bool honest;                         /* its statistics tell what is so, whatever `free` says */
+    bool refuses_cap;                    /* its limit on locked memory stays what it is */
     uint64_t touched;                    /* guest memory that is resident */
     uint64_t overhead;                   /* what its QEMU holds beside it */
     uint64_t wants;                      /* memory it would touch if it were let */
@@ -22,9 +25,7 @@ struct story_guest {
     int64_t growth;                      /* of `wants`, bytes per second */
     uint64_t grows_after;                /* time on the snapshot's clock at which it begins to */
     uint64_t balloon_speed;              /* bytes per second; 0: the guest refuses */
-    bool pinned;                         /* `actual` follows, RSS does not */
     uint64_t free;                       /* what its statistics claim; UNKNOWN: it reports none */
-    bool honest;                         /* its statistics tell what is so, whatever `free` says */
     uint64_t starved;                    /* time in which its balloon kept it from what it wants */
     uint64_t paused;                     /* time in which it was stopped */
     uint64_t paused_longest, paused_now; /* the same, at a stretch */
@@ -33,7 +34,6 @@ struct story_guest {
     uint64_t next_look, last_statistics;
     uint32_t home, bound; /* node it fills first; bits of those it is bound to, 0: none */
     uint64_t on_node[NODES_MAX];
-    bool refuses_cap; /* its limit on locked memory stays what it is */
     uint64_t memlock_before;
     unsigned caps, lifts; /* seen in plans, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
