@@ -260,6 +260,7 @@ static void __attribute__((noreturn)) program_run(const struct virt_link *link, 
 
     (void)snprintf(program, sizeof(program), "%s", link->options.program);
     (void)snprintf(uri, sizeof(uri), "%s", by_itself ? URI_AUTO : link->libvirt);
+    process_score_reset();
     if (placed)
         (void)execv(program, arguments);
     _exit(EXIT_NO_PROGRAM);
@@ -318,7 +319,7 @@ static void start(struct virt_link *link, uint64_t now)
 
 static bool may_start(const struct virt_link *link, enum band band)
 {
-    return link->pid == 0 && !is_off(link) && band < BAND_CRITICAL;
+    return link->pid == 0 && !is_off(link) && band < BAND_SCARCE;
 }
 
 static void second_begin(struct virt_link *link, uint64_t now)
