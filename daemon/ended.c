@@ -42,8 +42,12 @@ struct ended_vm *ended_find(struct ended_vms *ended, pid_t pid, uint64_t now)
     return NULL;
 }
 
-void ended_announce(struct ended_vms *ended)
+void ended_announce(struct ended_vms *ended, uint64_t latest)
 {
-    for (unsigned i = 0; i < ENDED_MAX; i++)
-        entry_announce(&ended->entries[(ended->next + i) % ENDED_MAX]);
+    for (unsigned i = 0; i < ENDED_MAX; i++) {
+        struct ended_vm *entry = &ended->entries[(ended->next + i) % ENDED_MAX];
+
+        if (entry->time <= latest)
+            entry_announce(entry);
+    }
 }

@@ -31,7 +31,8 @@ struct ended_vms {
 void ended_add(struct ended_vms *ended, const struct vm *vm, uint64_t now);
 /* The last guest that had PID, if it ended lately; NULL: none. */
 struct ended_vm *ended_find(struct ended_vms *ended, pid_t pid, uint64_t now);
-/* Says event=vm-ended of each of which that was not said yet, in the order of their ends. */
-void ended_announce(struct ended_vms *ended);
+/* Says event=vm-ended of each of which that was not said yet and that ended by LATEST (NEVER: of
+ * all), in the order of their ends. */
+void ended_announce(struct ended_vms *ended, uint64_t latest);
 
 #endif

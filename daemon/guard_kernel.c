@@ -27,8 +27,8 @@
 
 /* FileDescriptorName= of plimsolld-kmsg.socket. */
 #define LOG_FD_NAME "kmsg"
-/* Between counter and line: the counter is read once a second, the line within a turn of the loop;
- * on a host that thrashes either may be late. */
+/* Between an end, or the counter, and its line: the counter is read once a second, the line within
+ * a turn of the loop; on a host that thrashes either may be late. */
 #define COUNTER_PATIENCE (3 * NSEC_PER_SEC)
 /* Kills of processes that are no guests, said one by one within a minute. */
 #define OTHERS_SAID 10
@@ -83,7 +83,7 @@ static void on_lost(uint64_t lines, void *userdata)
 
 static void on_drained(void *userdata)
 {
-    ended_announce(&((struct guard *)userdata)->kernel.ended);
+    ended_announce(&((struct guard *)userdata)->kernel.ended, NEVER);
 }
 
 void guard_kernel_ended(struct guard *guard, const struct vm *vm)
@@ -92,7 +92,7 @@ void guard_kernel_ended(struct guard *guard, const struct vm *vm)
 
     ended_add(&kernel->ended, vm, loop_now());
     if (!kernel->log || kernel_log_read(kernel->log))
-        ended_announce(&kernel->ended);
+        ended_announce(&kernel->ended, NEVER);
 }
 
 /* ---- what is said later, if at all ---- */
@@ -147,6 +147,8 @@ void guard_kernel_advance(struct guard *guard, uint64_t now)
         counter_compare(kernel, guard->snapshot->host.oom_kills, now);
     lost_say(kernel, now);
     others_say(kernel, now);
+    /* A log in which somebody writes without end never has its last line read. */
+    ended_announce(&kernel->ended, sub_or_zero(now, COUNTER_PATIENCE));
 }
 
 /* ---- the log ---- */
@@ -197,6 +199,6 @@ void guard_kernel_open(struct guard *guard)
 
 void guard_kernel_close(struct guard *guard)
 {
-    ended_announce(&guard->kernel.ended);
+    ended_announce(&guard->kernel.ended, NEVER);
     guard->kernel.log = kernel_log_free(guard->kernel.log);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
- * and reloads, guard_leave.c hands over, guard_virt.c
- * joins what libvirt says. Nobody else includes this.
+ * and reloads, guard_leave.c hands over, guard_virt.c joins what libvirt says, guard_kernel.c what
+ * the kernel does. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H

@@ -23,8 +23,7 @@ int process_signal(int pidfd, int number);
 /* FD is its oom_score_adj. -ESRCH: the process is gone; -EBADMSG: malformed. */
 int process_score_read(int fd, int32_t *ret_score);
 int process_score_write(int fd, int32_t score);
-/* The guard is exempt from the kernel's OOM killer; a child of its, which calls this, must not be.
- */
+/* The guard is exempt from the kernel's OOM killer; its children, which call this, must not be. */
 void process_score_reset(void);
 
 /* RLIMIT_MEMLOCK; MEMLOCK_UNLIMITED (snapshot.h) is RLIM_INFINITY. */

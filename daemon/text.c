@@ -114,6 +114,18 @@ void text_finish(char *buffer, size_t size, int wanted)
     text_clean(buffer);
 }
 
+void text_about(char *buffer, size_t size, const char *name, const char *what, const char *format,
+    va_list arguments)
+{
+    int length = snprintf(buffer, size, "%s: %s", name, what);
+
+    if (length >= 0 && (size_t)length < size) {
+        int more = vsnprintf(buffer + length, size - (size_t)length, format, arguments);
+        length = more < 0 ? more : length + more;
+    }
+    text_finish(buffer, size, length);
+}
+
 static bool is_digit(char character)
 {
     return character >= '0' && character <= '9';

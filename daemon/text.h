@@ -6,6 +6,7 @@
 #ifndef PLIMSOLL_DAEMON_TEXT_H
 #define PLIMSOLL_DAEMON_TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,10 @@ void text_clean(char *text);
 /* Cleans BUFFER, which a snprintf of SIZE bytes filled that wanted WANTED; if it did not fit, ends
  * it in TEXT_ELLIPSIS after a whole character. */
 void text_finish(char *buffer, size_t size, int wanted);
+
+/* "NAME: WHAT" and what FORMAT makes of ARGUMENTS, left as text_finish() leaves it. */
+void __attribute__((format(printf, 5, 0))) text_about(char *buffer, size_t size, const char *name,
+    const char *what, const char *format, va_list arguments);
 
 /*
  * "0", "1073741824", "512M", "1.5G", "4GiB": K, M, G, T are powers of 1024, in upper case; a

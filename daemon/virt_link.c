@@ -4,7 +4,8 @@
  *
  * The process is held by a pidfd; a process that is ended here (its socket closed, SIGKILL sent) is
  * reaped when that says so, and another one is not started before: there are never two. Starting is
- * a fork() whose child alone waits for the program to be read from disk.
+ * a fork(): until the child has read the program from disk, each page that the guard writes is
+ * copied, so it is not done where memory is scarce.
  *
  * Each start is further from the one before, up to RETRY_LAST; a process that has lived for a while
  * makes it quick again.

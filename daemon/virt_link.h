@@ -22,9 +22,10 @@ struct virt_link_options {
     void *userdata;
 };
 
-/* So many are taken in at one wake of the loop, at about a microsecond each … */
+/* So many are taken in at one wake of the loop. Each is looked up among all guests: microseconds
+ * with a few, by estimate up to two hundred with a thousand … */
 #define VIRT_LINK_RECORDS_PER_WAKE 32
-/* … and in a second: an inventory of a thousand comes in one, and a flood costs 1 % of a CPU. */
+/* … and in a second: an inventory of a thousand comes in one. */
 #define VIRT_LINK_RECORDS_PER_SECOND 8192
 /* It says something each VIRT_HEARTBEAT and ends itself after VIRT_CALL_LIMIT: silent for longer,
  * it is stopped, or starved. */

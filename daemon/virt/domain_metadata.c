@@ -59,14 +59,9 @@ mistake(struct reading *reading, const char *format, ...)
 
     if (++reading->mistakes > MISTAKES_MAX)
         return;
-    int length = snprintf(text, sizeof(text), "%s: metadata: ", reading->name);
-    if (length >= 0 && (size_t)length < sizeof(text)) {
-        va_start(arguments, format);
-        int more = vsnprintf(text + length, sizeof(text) - (size_t)length, format, arguments);
-        va_end(arguments);
-        length = more < 0 ? more : length + more;
-    }
-    text_finish(text, sizeof(text), length);
+    va_start(arguments, format);
+    text_about(text, sizeof(text), reading->name, "metadata: ", format, arguments);
+    va_end(arguments);
     reading->sink(text, reading->userdata);
 }
 

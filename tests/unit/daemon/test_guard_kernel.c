@@ -195,6 +195,23 @@ START_TEST(an_end_waits_for_the_lines_before_it)
 }
 END_TEST
 
+/* Somebody writes to the log faster than it may be read. */
+START_TEST(an_end_does_not_wait_for_ever)
+{
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+
+    guard_begin(true);
+    for (unsigned i = 0; i < 2 * KERNEL_LOG_BATCH + 5; i++)
+        record_write("eth0: something that is not about memory");
+    end(pid);
+    turn();
+    expect_nothing_more();
+    guard_kernel_advance(host.guard, loop_now() + 4 * NSEC_PER_SEC);
+    expect("", "<6>event=vm-ended " GUEST, pid);
+    expect_nothing_more();
+}
+END_TEST
+
 START_TEST(a_guest_that_is_gone_is_still_known)
 {
     pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
@@ -407,6 +424,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_guest_is_told_by_its_line_and_its_end_has_the_cause, 0, all);
     tcase_add_test(tests, an_end_waits_for_the_lines_before_it);
+    tcase_add_test(tests, an_end_does_not_wait_for_ever);
     tcase_add_test(tests, a_guest_that_is_gone_is_still_known);
     tcase_add_loop_test(tests, an_end_without_a_line_has_no_cause, 0, 2);
     tcase_add_loop_test(tests, a_kill_of_ours_is_told_apart, 0, 3);
