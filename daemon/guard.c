@@ -267,8 +267,7 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
-        if (guard->virt)
-            virt_link_advance(guard->virt, guard_band(guard), now);
+        guard_advance_virt(guard, now);
         control_server_expire(guard->control, now);
         guard_notify(guard, now);
         if (guard->reload)

@@ -39,7 +39,10 @@
 
 static void rules_take(struct guard *guard)
 {
+    uint64_t kills_from = guard->rules->host.kills_from;
+
     guard->rules->host = *config_host_rules(guard->config);
+    guard->rules->host.kills_from = kills_from;
     if (guard->options.dry_run)
         guard->rules->host.mode = MODE_DRY_RUN;
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
@@ -395,7 +398,7 @@ int guard_new(
     psi_watch(guard);
     measures_take_over(guard);
     inventory_scan_all(guard->inventory);
-    guard_await_virt(guard);
+    guard_begin_virt(guard);
     isolate_memory();
     log_alert(LOG_NOTICE, "event=start version=%s mode=%s max_vms=%u", PLIMSOLL_VERSION,
         mode_name(guard->rules->host.mode), guard->vm_capacity);

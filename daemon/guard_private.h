@@ -70,8 +70,10 @@ void guard_tick(struct guard *guard, uint64_t now);
 void guard_resolve_rules(struct guard *guard, struct vm *vm);
 /* The link to libvirt's side, as configured; without a program for it there is none. */
 int guard_open_virt(struct guard *guard);
-/* Starts libvirt's side and waits a moment for its first words. */
-void guard_await_virt(struct guard *guard);
+/* Starts libvirt's side; until its first words, for a moment at most, nobody is killed. */
+void guard_begin_virt(struct guard *guard);
+/* To be called once in a turn of the loop. */
+void guard_advance_virt(struct guard *guard, uint64_t now);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */

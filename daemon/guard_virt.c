@@ -11,9 +11,10 @@
 
 #define RUN_FOLDER_DEFAULT "/run/libvirt"
 
-/* How long the first tick waits for libvirt's domains. The guard may be starting in the middle of a
- * shortage, and a guest that says of itself sacrifice=never must not die for that. A libvirtd tells
- * of a thousand domains in about this time; one that hangs is not waited for again. */
+/* How long nobody is killed because libvirt's domains are not known yet. The guard may be starting
+ * in the middle of a shortage, and a guest that says of itself sacrifice=never must not die for
+ * that; all that can be taken back waits for nothing. A libvirtd tells of a thousand domains in
+ * about this time; one that hangs is not waited for again. */
 #define FIRST_WORDS (2 * NSEC_PER_SEC)
 
 void guard_resolve_rules(struct guard *guard, struct vm *vm)
@@ -67,14 +68,22 @@ int guard_open_virt(struct guard *guard)
     return result;
 }
 
-void guard_await_virt(struct guard *guard)
+void guard_begin_virt(struct guard *guard)
 {
-    uint64_t now = loop_now(), end = now + FIRST_WORDS;
+    uint64_t now = loop_now();
 
     if (!guard->virt)
         return;
+    /* The first start is made whatever the band: without it there would be no rules of domains. */
     virt_link_advance(guard->virt, BAND_CALM, now);
-    while (!virt_link_settled(guard->virt) && loop_now() < end)
-        if (loop_wait(guard->loop, end) < 0)
-            return;
+    guard->rules->host.kills_from = now + FIRST_WORDS;
+}
+
+void guard_advance_virt(struct guard *guard, uint64_t now)
+{
+    if (!guard->virt)
+        return;
+    virt_link_advance(guard->virt, guard->plan->assessment.band, now);
+    if (virt_link_settled(guard->virt))
+        guard->rules->host.kills_from = 0;
 }

@@ -36,7 +36,7 @@
 /* Lived for so long, it counts as a good one. */
 #define GOOD_AFTER (2 * NSEC_PER_MINUTE)
 /* How often libvirt's sockets are looked for. */
-#define LOOK_INTERVAL NSEC_PER_MINUTE
+#define LOOK_INTERVAL (5 * NSEC_PER_SEC)
 #define EXIT_NO_PROGRAM 127
 
 struct virt_link {
@@ -51,6 +51,7 @@ struct virt_link {
     bool greeted; /* it has said HELLO */
     bool told;    /* … and all domains there are */
     bool blamed;  /* it was ended, and why is said */
+    pid_t orphan; /* one that was killed without a pidfd to tell of its end; 0: none */
     uint64_t started, heard;
     uint64_t next_start, retry;
 
@@ -95,8 +96,7 @@ static void process_end(struct virt_link *link, const char *why)
         (void)process_signal(link->pidfd, SIGKILL);
 }
 
-/* Without the loop to tell of its end: killed, and reaped if that is quick; else it is init's when
- * we are gone. */
+/* Where the loop would not tell of its end. */
 static void process_abandon(struct virt_link *link)
 {
     (void)kill(link->pid, SIGKILL); /* not reaped yet, so the number is still its own */
@@ -106,8 +106,20 @@ static void process_abandon(struct virt_link *link)
         (void)close(link->pidfd);
         link->pidfd = -1;
     }
-    (void)waitpid(link->pid, NULL, WNOHANG);
+    link->orphan = link->pid;
     link->pid = 0;
+}
+
+static void orphan_reap(struct virt_link *link)
+{
+    if (link->orphan > 0 && waitpid(link->orphan, NULL, WNOHANG) != 0)
+        link->orphan = 0;
+}
+
+static void retry_later(struct virt_link *link, uint64_t now)
+{
+    link->next_start = now + link->retry;
+    link->retry = min_u64(2 * link->retry, RETRY_LAST);
 }
 
 static void exit_say(struct virt_link *link, int status, uint64_t now)
@@ -144,8 +156,7 @@ static void on_ended(struct loop_source *source, uint32_t events)
     link->pid = 0;
     if (now - link->started > GOOD_AFTER)
         link->retry = RETRY_FIRST;
-    link->next_start = now + link->retry;
-    link->retry = min_u64(2 * link->retry, RETRY_LAST);
+    retry_later(link, now);
 }
 
 /* ---- hearing ---- */
@@ -300,15 +311,15 @@ static void start(struct virt_link *link, uint64_t now)
     if (strcmp(link->libvirt, "auto") == 0 && !libvirt_is_there(link)) {
         if (!link->absent_said)
             log_message(LOG_NOTICE,
-                "libvirt is not on this host (no socket in %s); it is looked for each minute",
+                "libvirt is not on this host (no socket in %s); it is looked for every five seconds",
                 link->options.run_folder);
         link->absent_said = true;
         link->next_start = now + LOOK_INTERVAL;
         return;
     }
-    link->next_start = now + link->retry;
     int result = process_start(link, now);
     if (result < 0) {
+        retry_later(link, now);
         if (log_permit(&link->ended_said, now))
             log_message(LOG_WARNING, "plimsoll-virt cannot be started: %s", strerror(-result));
         if (link->pid > 0)
@@ -320,7 +331,7 @@ static void start(struct virt_link *link, uint64_t now)
 
 static bool may_start(const struct virt_link *link, enum band band)
 {
-    return link->pid == 0 && !is_off(link) && band < BAND_SCARCE;
+    return link->pid == 0 && link->orphan == 0 && !is_off(link) && band < BAND_SCARCE;
 }
 
 static void second_begin(struct virt_link *link, uint64_t now)
@@ -340,6 +351,7 @@ void virt_link_advance(struct virt_link *link, enum band band, uint64_t now)
 {
     link->band = band;
     second_begin(link, now);
+    orphan_reap(link);
     if (link->pid > 0 && !link->blamed && sub_or_zero(now, link->heard) > VIRT_LINK_SILENCE)
         process_end(link, "has said nothing for too long");
     if (may_start(link, band) && now >= link->next_start)
@@ -415,6 +427,7 @@ struct virt_link *virt_link_free(struct virt_link *link)
         return NULL;
     if (link->pid > 0)
         process_abandon(link);
+    orphan_reap(link);
     virt_table_free(link->table);
     free(link);
     return NULL;

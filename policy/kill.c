@@ -419,7 +419,7 @@ void kill_victim(struct decision *d)
 {
     culprit_observe(d);
     leak_watch(d);
-    if (d->state->kill.identity.pid != 0)
+    if (d->state->kill.identity.pid != 0 || d->now < d->rules->host.kills_from)
         return;
     bool done = false;
     uint32_t pools = d->plan->assessment.pool_count;

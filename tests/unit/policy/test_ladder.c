@@ -83,6 +83,23 @@ START_TEST(the_least_loss_dies)
 }
 END_TEST
 
+/* Rules of guests may still be on their way: until then nobody dies, and then at once. */
+START_TEST(nobody_dies_before_kills_may_begin)
+{
+    struct story *story = story_of_choice(SACRIFICE_NORMAL);
+    ck_assert(story_until(story, ACTION_KILL, 0, 120 * SEC, 10 * MS));
+    uint64_t kills_from = story->snapshot->time + SEC;
+    story_free(story);
+
+    story = story_of_choice(SACRIFICE_NORMAL);
+    story->rules->host.kills_from = kills_from;
+    ck_assert(story_until(story, ACTION_KILL, 0, 120 * SEC, 10 * MS));
+    ck_assert_uint_ge(story->snapshot->time, kills_from);
+    ck_assert_uint_le(story->snapshot->time, kills_from + 20 * MS);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(who_is_last_outlives_others_of_more_value)
 {
     struct story *story = story_of_choice(SACRIFICE_LAST);
@@ -215,6 +232,7 @@ int main(void)
     tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
     tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
     tcase_add_test(tests, the_least_loss_dies);
+    tcase_add_test(tests, nobody_dies_before_kills_may_begin);
     tcase_add_test(tests, who_is_last_outlives_others_of_more_value);
     tcase_add_test(tests, who_is_never_sacrificed_is_told_about_instead);
     tcase_add_test(tests, an_incoming_migration_is_the_cheapest_victim);
