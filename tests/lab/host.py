@@ -28,7 +28,14 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 
 NODES = 2
 NODE_MIB = 2048
-VCPUS = 2
+# The processors of each node, and those of them that guests may run on. Guests keep off processor 0:
+# cpu_set_fpus() of QEMU's target/i386/tcg/fpu_helper.c, run by each XRSTOR of each other processor,
+# reads, masks and writes back hflags2 of the first one (cpu_clear_ignne()) without a lock. A VMRUN or
+# #VMEXIT there at the same moment loses its change: nested paging is off for the guest, which dies of
+# a triple fault, or interrupts come before the host has its registers back, and its kernel dies.
+NODE_PROCESSORS = ("0-1", "2")
+GUEST_PROCESSORS = ("1", "2")
+PROCESSORS = 3
 
 # Limits of waits, in seconds: each some five times what it takes on two idle cores.
 BOOT_LIMIT = 240
@@ -180,7 +187,7 @@ def qemu_command(disk, memory, share, files, sockets):
     memory of no file; SHARE: "on" or "off"; FILES: see Host.files()."""
     command = ["qemu-system-x86_64", "-name", "plimsoll-lab", "-nodefaults", "-display", "none"]
     command += ["-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max"]
-    command += ["-smp", str(VCPUS), "-m", str(NODES * NODE_MIB), "-no-reboot"]
+    command += ["-smp", str(PROCESSORS), "-m", str(NODES * NODE_MIB), "-no-reboot"]
     for node in range(NODES):
         backend = f"id=node{node},size={NODE_MIB}M"
         if memory:
@@ -188,7 +195,7 @@ def qemu_command(disk, memory, share, files, sockets):
             command += ["-object", f"memory-backend-file,{backend},mem-path={path},share={share}"]
         else:
             command += ["-object", f"memory-backend-ram,{backend}"]
-        command += ["-numa", f"node,nodeid={node},cpus={node},memdev=node{node}"]
+        command += ["-numa", f"node,nodeid={node},cpus={NODE_PROCESSORS[node]},memdev=node{node}"]
     command += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
     command += ["-device", "edu,addr=04.0"]
     command += ["-drive", f"file={disk},format=raw,if=none,id=disk,cache=unsafe"]

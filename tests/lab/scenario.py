@@ -23,7 +23,7 @@ import os
 import re
 from xml.sax.saxutils import escape
 
-from host import HERE, LabError
+from host import GUEST_PROCESSORS, HERE, LabError
 
 GUARDS = ("none", "plimsoll", "earlyoom", "systemd-oomd")
 
@@ -83,7 +83,7 @@ class Guest:
         """The domain, as `virsh create` takes it."""
         line = GUEST_LINE + (f" plimsoll={self.boot}" if self.boot else "")
         numa = f'<numatune><memory mode="strict" nodeset="{self.node}"/></numatune>' if self.node else ""
-        pin = f' cpuset="{self.node}"' if self.node else ""
+        pin = GUEST_PROCESSORS[int(self.node)] if self.node else ",".join(GUEST_PROCESSORS)
         cpu = '<cpu mode="host-passthrough"/>' if self.type == "kvm" else ""
         hostdev = (
             '<hostdev mode="subsystem" type="pci" managed="yes"><source>'
@@ -96,7 +96,7 @@ class Guest:
   <name>{escape(self.name)}</name>
   <memory unit="MiB">{self.memory}</memory>
   {self.memory_xml()}{numa}
-  <vcpu{pin}>1</vcpu>
+  <vcpu cpuset="{pin}">1</vcpu>
   <os>
     <type arch="x86_64" machine="pc">hvm</type>
     <kernel>/var/lib/lab/vmlinuz</kernel>
