@@ -311,7 +311,7 @@ static void start(struct virt_link *link, uint64_t now)
     if (strcmp(link->libvirt, "auto") == 0 && !libvirt_is_there(link)) {
         if (!link->absent_said)
             log_message(LOG_NOTICE,
-                "libvirt is not on this host (no socket in %s); it is looked for every five seconds",
+                "libvirt is not on this host (no socket in %s); it is looked for each 5 s",
                 link->options.run_folder);
         link->absent_said = true;
         link->next_start = now + LOOK_INTERVAL;

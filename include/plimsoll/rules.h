@@ -107,8 +107,8 @@ struct host_rules {
     struct threshold bands[BAND_COUNT]; /* [BAND_CALM] is not used */
     uint32_t max_destructive;           /* so many kills, shutdowns and saves … */
     uint64_t max_destructive_window;    /* … in this many ns; beyond it alerts only */
-    uint64_t kills_from; /* nobody is killed before the snapshot's time is this; 0: at once */
-    enum memlock_mode memlock;          /* acts only with `mode` and the class's, too */
+    uint64_t kills_from;       /* nobody is killed before the snapshot's time is this; 0: at once */
+    enum memlock_mode memlock; /* acts only with `mode` and the class's, too */
     struct amount pinned_limit; /* of host and of each node: beyond it an alert; a share, or AUTO */
 };
 
