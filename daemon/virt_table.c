@@ -131,6 +131,9 @@ int virt_table_take(struct virt_table *table, const struct virt_record *record)
         break;
     case VIRT_RECORD_HELLO:
     case VIRT_RECORD_CONNECTION:
+    case VIRT_RECORD_CALL:
+    case VIRT_RECORD_RESULT:
+    case VIRT_RECORD_WORKERS:
     case VIRT_RECORD_KIND_COUNT:
         break;
     }

@@ -179,6 +179,42 @@ static void domain_walk(struct walk *walk, struct virt_domain *domain)
     metadata_walk(walk, &domain->metadata);
 }
 
+static void call_walk(struct walk *walk, struct virt_call *call)
+{
+    u64_walk(walk, &call->number);
+    uuid_walk(walk, call->uuid);
+    bytes_walk(walk, &call->operation, sizeof(call->operation)); /* any: see virt_operation */
+    u64_walk(walk, &call->argument);
+    u64_walk(walk, &call->deadline);
+}
+
+static void look_walk(struct walk *walk, struct virt_look *look)
+{
+    look->run_state = choice_walk(walk, look->run_state, VM_RUN_STATE_COUNT);
+    look->migration = choice_walk(walk, look->migration, VM_MIGRATION_COUNT);
+    u64_walk(walk, &look->actual);
+    u64_walk(walk, &look->total);
+    u64_walk(walk, &look->free);
+    u64_walk(walk, &look->available);
+    u64_walk(walk, &look->disk_caches);
+    u64_walk(walk, &look->swapped_in);
+    u64_walk(walk, &look->swapped_out);
+    u64_walk(walk, &look->major_faults);
+    u64_walk(walk, &look->reported);
+}
+
+static void result_walk(struct walk *walk, struct virt_result *result)
+{
+    u64_walk(walk, &result->number);
+    bytes_walk(walk, &result->result, sizeof(result->result));
+    expect(walk, result->result <= 0 && result->result >= -VIRT_ERRNO_MAX);
+    bool_walk(walk, &result->looked);
+    expect(walk, !result->looked || result->result == 0);
+    if (!walk->failed && result->looked)
+        look_walk(walk, &result->look);
+    text_walk(walk, result->text, sizeof(result->text));
+}
+
 static void record_walk(struct walk *walk, struct virt_record *record)
 {
     switch (record->kind) {
@@ -198,6 +234,15 @@ static void record_walk(struct walk *walk, struct virt_record *record)
     case VIRT_RECORD_BALLOON:
         uuid_walk(walk, record->balloon.uuid);
         u64_walk(walk, &record->balloon.current);
+        break;
+    case VIRT_RECORD_CALL:
+        call_walk(walk, &record->call);
+        break;
+    case VIRT_RECORD_RESULT:
+        result_walk(walk, &record->result);
+        break;
+    case VIRT_RECORD_WORKERS:
+        u32_walk(walk, &record->workers.hung, 0, VIRT_WORKERS);
         break;
     case VIRT_RECORD_RESYNC_BEGIN:
     case VIRT_RECORD_RESYNC_END:

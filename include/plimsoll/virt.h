@@ -12,15 +12,14 @@
  * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
  * anew once there is room; too many of those, and all is resynced. So nothing stands in any queue
  * but the socket's own, and what is said is never older than the room to say it.
- * To plimsoll-virt: nothing yet; the end of the guard's side ends it.
+ * To plimsoll-virt: CALL, what it shall do; the end of the guard's side ends it.
  *
- * How the calls will fit (SetMemory, Suspend, Destroy …): the guard sends VIRT_RECORD_CALL {serial,
- * uuid, operation, argument, deadline} and gets VIRT_RECORD_RESULT {serial, errno, text} for each,
- * with the same encoder, and -EAGAIN from the socket as refusal of the call. Kinds are only added,
- * with a new version. The inventory's connection is read-only and stays the main thread's; calls
- * get connections of their own (one of them for Destroy alone) and threads that may hang in them,
- * at most three at a time and none to a domain whose last has not returned. So a call that hangs
- * delays neither the inventory nor the heartbeat, by which the guard judges the process.
+ * Each CALL gets one RESULT, when it is done or when its deadline has passed, which need not be the
+ * end of it: libvirt takes no call back. -EAGAIN from the socket is a refusal. Kinds are only
+ * added, with a new version. The inventory's connection is read-only and stays the main thread's;
+ * calls have threads that may hang in them and connections of their own. So a call that hangs
+ * delays neither the inventory nor the heartbeat, by which the guard judges the process; how many
+ * hang is said by WORKERS.
  */
 #ifndef PLIMSOLL_VIRT_H
 #define PLIMSOLL_VIRT_H
@@ -30,7 +29,7 @@
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
 
-#define VIRT_VERSION 1
+#define VIRT_VERSION 2
 /* Where plimsoll-virt finds its end of the socket. */
 #define VIRT_FD 3
 
@@ -45,6 +44,14 @@
 /* A plimsoll-virt whose call into libvirt takes longer ends itself. */
 #define VIRT_CALL_LIMIT (30 * NSEC_PER_SEC)
 
+/* Calls of the guard's without an answer, those waiting for a worker included. */
+#define VIRT_CALLS_MAX 64
+/* The furthest deadline of a call: the save of a large guest to a slow disk. */
+#define VIRT_CALL_WAIT_MAX (60 * NSEC_PER_MINUTE)
+/* What libvirt is given to do at a time: it takes 5 requests of a connection, keepalives included,
+ * and has 20 workers for everybody. Destroy has one more, which is in nobody's way. */
+#define VIRT_WORKERS 3
+
 enum virt_record_kind {
     VIRT_RECORD_HELLO,
     VIRT_RECORD_CONNECTION,
@@ -54,6 +61,9 @@ enum virt_record_kind {
     VIRT_RECORD_DOMAIN_GONE, /* undefined, or transient and ended */
     VIRT_RECORD_DOMAIN_KEPT, /* it is there, but could not be asked: what was known of it holds */
     VIRT_RECORD_BALLOON,     /* `current` of a domain has moved; the rest is as it was */
+    VIRT_RECORD_CALL,        /* the only one to plimsoll-virt */
+    VIRT_RECORD_RESULT,
+    VIRT_RECORD_WORKERS, /* whenever it changes */
     VIRT_RECORD_KIND_COUNT,
 };
 
@@ -170,6 +180,61 @@ struct virt_balloon_moved {
     uint64_t current; /* bytes */
 };
 
+/* What a call does. One that the other side does not know is answered by -EOPNOTSUPP. */
+enum virt_operation {
+    VIRT_OPERATION_SET_MEMORY,     /* balloon target; argument: bytes, whole KiB of them count */
+    VIRT_OPERATION_SUSPEND,        /* -EALREADY: it was paused already, and not by this */
+    VIRT_OPERATION_RESUME,         /* -EALREADY: it runs; -EPERM: see virt_result */
+    VIRT_OPERATION_SHUTDOWN,       /* asks the guest, by ACPI */
+    VIRT_OPERATION_DESTROY,        /* SIGTERM, and 10 s later SIGKILL */
+    VIRT_OPERATION_MANAGED_SAVE,   /* returns when it is saved */
+    VIRT_OPERATION_STATS_PERIOD,   /* of the balloon driver's reports; argument: seconds */
+    VIRT_OPERATION_MEMORY_STATS,   /* answered by a look */
+    VIRT_OPERATION_SET_HARD_LIMIT, /* memory.max of its cgroup; argument: bytes, UNKNOWN: none.
+                                    * Never with VFIO: it replaces libvirt's rule for RLIMIT_MEMLOCK
+                                    */
+    VIRT_OPERATION_SET_SOFT_LIMIT, /* memory.high, likewise */
+    VIRT_OPERATION_COUNT,
+};
+
+struct virt_call {
+    uint64_t number; /* the guard's own, never used twice */
+    uint8_t uuid[UUID_SIZE];
+    uint8_t operation; /* enum virt_operation, or what one side does not know yet */
+    uint64_t argument;
+    uint64_t deadline; /* CLOCK_MONOTONIC: time on the way counts */
+};
+
+/* One domain as it is now. The guest's statistics are its own word (facts: virtio-balloon). */
+struct virt_look {
+    enum vm_run_state run_state; /* PAUSED: by a person or program, not by what goes on with it */
+    enum vm_migration migration; /* a save or dump under way counts as OUTGOING */
+    uint64_t actual;             /* QEMU's word: RAM less balloon */
+    uint64_t total, free, available, disk_caches, swapped_in, swapped_out; /* bytes */
+    uint64_t major_faults;
+    uint64_t reported; /* when the guest did last, seconds of CLOCK_REALTIME; 0: never */
+};
+
+/*
+ * 0, or a negative errno. Certainly not done: -EOPNOTSUPP; -ESRCH: no such domain; -ENOTCONN:
+ * libvirt is not there; -EAGAIN: too many calls; -EBUSY: the domain's last one has not returned;
+ * -EALREADY; -EPERM: it was not a person or program that paused it, or it is being migrated;
+ * -EREMOTEIO: libvirt refused, TEXT says why. Perhaps done, or done later: -ETIMEDOUT; -ECONNRESET:
+ * the connection was lost under it.
+ */
+struct virt_result {
+    uint64_t number; /* of its call */
+    int32_t result;
+    bool looked; /* LOOK is there */
+    struct virt_look look;
+    char text[VIRT_TEXT_MAX]; /* for people; may be empty */
+};
+#define VIRT_ERRNO_MAX 4095
+
+struct virt_workers {
+    uint32_t hung; /* of VIRT_WORKERS: their deadline has passed and they have not returned */
+};
+
 struct virt_record {
     enum virt_record_kind kind;
     union {
@@ -178,6 +243,9 @@ struct virt_record {
         struct virt_domain domain;
         uint8_t uuid[UUID_SIZE]; /* DOMAIN_GONE, DOMAIN_KEPT */
         struct virt_balloon_moved balloon;
+        struct virt_call call;
+        struct virt_result result;
+        struct virt_workers workers;
     };
 };
 

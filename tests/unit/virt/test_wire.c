@@ -64,6 +64,15 @@ static const struct virt_record samples[] = {
     {.kind = VIRT_RECORD_DOMAIN_GONE, .uuid = {4}},
     {.kind = VIRT_RECORD_DOMAIN_KEPT, .uuid = {5}},
     {.kind = VIRT_RECORD_BALLOON, .balloon = {{4}, 512 * MIB}},
+    {.kind = VIRT_RECORD_CALL,
+        .call = {7, {4}, VIRT_OPERATION_SET_MEMORY, 512 * MIB, NSEC_PER_SEC}},
+    {.kind = VIRT_RECORD_CALL, .call = {8, {4}, UINT8_MAX, 0, NEVER}},
+    {.kind = VIRT_RECORD_RESULT, .result = {.number = 7, .result = -VIRT_ERRNO_MAX, .text = "no"}},
+    {.kind = VIRT_RECORD_RESULT,
+        .result = {.number = 9,
+            .looked = true,
+            .look = {.run_state = VM_RUN_PAUSED, .actual = GIB, .total = UNKNOWN}}},
+    {.kind = VIRT_RECORD_WORKERS, .workers = {VIRT_WORKERS}},
 };
 
 static void expect_round_trip(const struct virt_record *record)
@@ -172,6 +181,27 @@ START_TEST(a_wrong_value_is_not_sent)
     rules->rungs = RUNG_ALL + 1;
     rules = &wrong[17].domain.metadata.rules;
     rules->sacrifice = SACRIFICE_COUNT;
+    for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+        ck_assert_msg(virt_encode(&wrong[i], datagram) == -EINVAL, "case %zu left", i);
+}
+END_TEST
+
+START_TEST(a_wrong_call_or_answer_is_not_sent)
+{
+    struct virt_record wrong[] = {
+        {.kind = VIRT_RECORD_CALL, .call = {.number = 1}}, /* to nobody */
+        {.kind = VIRT_RECORD_RESULT, .result = {.result = 1}},
+        {.kind = VIRT_RECORD_RESULT, .result = {.result = -VIRT_ERRNO_MAX - 1}},
+        {.kind = VIRT_RECORD_RESULT, .result = {.result = -EBUSY, .looked = true}},
+        {.kind = VIRT_RECORD_RESULT,
+            .result = {.looked = true, .look.run_state = VM_RUN_STATE_COUNT}},
+        {.kind = VIRT_RECORD_RESULT,
+            .result = {.looked = true, .look.migration = VM_MIGRATION_COUNT}},
+        {.kind = VIRT_RECORD_RESULT, .result = {.text = "\x1b[2J"}},
+        {.kind = VIRT_RECORD_WORKERS, .workers = {VIRT_WORKERS + 1}},
+    };
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
         ck_assert_msg(virt_encode(&wrong[i], datagram) == -EINVAL, "case %zu left", i);
 }
@@ -292,6 +322,7 @@ int main(void)
     tcase_add_test(tests, a_domain_comes_back_whole);
     tcase_add_test(tests, the_longest_texts_fit);
     tcase_add_test(tests, a_wrong_value_is_not_sent);
+    tcase_add_test(tests, a_wrong_call_or_answer_is_not_sent);
     tcase_add_test(tests, another_version_is_told_from_nonsense);
     tcase_add_test(tests, every_other_length_is_refused);
     tcase_add_test(tests, mutated_records);
