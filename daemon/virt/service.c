@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "calls.h"
 #include "connection.h"
 #include "domain_ask.h"
 #include "due.h"
@@ -33,6 +34,7 @@
 struct service {
     struct service_options options;
     struct connection *connection;
+    struct calls *calls;
     int watch;                  /* of the guard's socket */
     int work, heartbeat, again; /* timers */
     bool ended;
@@ -218,6 +220,7 @@ static void on_moved(enum virt_connection_state state, const char *text, void *u
     state_send(service);
     if (state == VIRT_CONNECTION_CONNECTED) {
         service->resync_due = service->mistakes_due = true;
+        calls_prepare(service->calls);
     } else {
         listed_free(service);
         service->due.count = 0; /* the resync to come asks about them */
@@ -261,25 +264,45 @@ static void on_again(int timer, void *userdata)
     work_arm(service);
 }
 
+static bool on_call_record(const struct virt_record *record, void *userdata)
+{
+    return record_send(userdata, record);
+}
+
+/* One record a turn: a guard that floods us does not keep the loop from turning. */
+static void guard_hear(struct service *service)
+{
+    uint8_t datagram[VIRT_DATAGRAM_MAX + 1]; /* one that fills it was longer than any may be */
+    struct virt_record record;
+    ssize_t length = recv(service->options.fd, datagram, sizeof(datagram), MSG_DONTWAIT);
+
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (length > 0 && virt_decode(datagram, (size_t)length, &record) == 0 &&
+        record.kind == VIRT_RECORD_CALL) {
+        calls_take(service->calls, &record.call);
+        return;
+    }
+    if (length > 0)
+        log_message(LOG_ERR, "libvirt: the guard says what this version does not know; ended");
+    service->ended = true;
+}
+
 static void on_socket(int watch, int fd, int events, void *userdata)
 {
     struct service *service = userdata;
 
     (void)watch;
+    (void)fd;
     if (events & VIR_EVENT_HANDLE_WRITABLE) {
         service->full = false;
         socket_watch(service);
+        calls_flush(service->calls); /* somebody waits for these */
         if (service->state_due)
             state_send(service);
     }
-    if (events & ~VIR_EVENT_HANDLE_WRITABLE) {
-        uint8_t unexpected[VIRT_DATAGRAM_MAX];
-        ssize_t length = recv(fd, unexpected, sizeof(unexpected), MSG_DONTWAIT);
-        if (length > 0)
-            log_message(LOG_ERR, "libvirt: the guard says what this version does not know; ended");
-        if (length >= 0 || (errno != EAGAIN && errno != EINTR))
-            service->ended = true;
-    }
+    if (events & ~VIR_EVENT_HANDLE_WRITABLE)
+        guard_hear(service);
     work_arm(service);
 }
 
@@ -306,6 +329,7 @@ static int hello_send(struct service *service)
 static int service_open(struct service *service)
 {
     const struct connection_owner owner = {on_moved, on_changed, on_balloon, service};
+    const struct calls_owner calls_owner = {.tell = on_call_record, .userdata = service};
 
     service->watch =
         virEventAddHandle(service->options.fd, VIR_EVENT_HANDLE_READABLE, on_socket, service, NULL);
@@ -315,6 +339,8 @@ static int service_open(struct service *service)
     if (service->watch < 0 || service->work < 0 || service->heartbeat < 0 || service->again < 0)
         return -ENOMEM;
     int result = hello_send(service);
+    if (result == 0)
+        result = calls_new(service->options.uri, &calls_owner, &service->calls);
     return result < 0 ? result : connection_new(service->options.uri, &owner, &service->connection);
 }
 
@@ -340,6 +366,7 @@ struct service *service_free(struct service *service)
         return NULL;
     listed_free(service);
     connection_free(service->connection);
+    calls_free(service->calls);
     if (service->watch >= 0)
         (void)virEventRemoveHandle(service->watch);
     const int timers[] = {service->work, service->heartbeat, service->again};

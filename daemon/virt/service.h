@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What plimsoll-virt does: keeps a connection to libvirt and tells the guard, by the records of
- * <plimsoll/virt.h>, of every domain there is. It lives in libvirt's event loop, which the caller
- * has registered (virEventRegisterDefaultImpl) before and turns until service_ended().
+ * <plimsoll/virt.h>, of every domain there is; and has done what the guard calls for. It lives in
+ * libvirt's event loop, which the caller has registered (virEventRegisterDefaultImpl) before and
+ * turns until service_ended().
  */
 #ifndef PLIMSOLL_DAEMON_VIRT_SERVICE_H
 #define PLIMSOLL_DAEMON_VIRT_SERVICE_H

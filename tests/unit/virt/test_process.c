@@ -170,6 +170,86 @@ START_TEST(it_says_what_it_cannot_reach)
 }
 END_TEST
 
+/* ---- calls ---- */
+
+static void say(const struct virt_call *call)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_CALL, .call = *call};
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    int length = virt_encode(&record, datagram);
+
+    ck_assert_int_gt(length, 0);
+    ck_assert_int_eq(send(process.socket, datagram, (size_t)length, 0), length);
+}
+
+static struct virt_result have_done(
+    const uint8_t uuid[UUID_SIZE], unsigned operation, uint64_t argument)
+{
+    static uint64_t number;
+    struct virt_call call = {.number = ++number,
+        .operation = (uint8_t)operation,
+        .argument = argument,
+        .deadline = loop_now() + PATIENCE_MSEC * NSEC_PER_MSEC};
+
+    memcpy(call.uuid, uuid, UUID_SIZE);
+    say(&call);
+    struct virt_result result = await(VIRT_RECORD_RESULT).result;
+    ck_assert_uint_eq(result.number, number);
+    return result;
+}
+
+START_TEST(it_does_what_it_is_called_for)
+{
+    char uri[] = "test:///default";
+    uint8_t uuid[UUID_SIZE];
+
+    start_on(uri);
+    memcpy(uuid, await(VIRT_RECORD_DOMAIN).domain.uuid, UUID_SIZE);
+    ck_assert_int_eq(have_done(uuid, VIRT_OPERATION_SET_MEMORY, GIB).result, 0);
+    struct virt_result looked = have_done(uuid, VIRT_OPERATION_MEMORY_STATS, 0);
+    ck_assert(looked.looked);
+    ck_assert_uint_eq(looked.look.actual, GIB);
+    ck_assert_int_eq(have_done(uuid, VIRT_OPERATION_SUSPEND, 0).result, 0);
+    while (await(VIRT_RECORD_DOMAIN).domain.state != VIRT_DOMAIN_PAUSED)
+        ;
+    ck_assert_int_eq(have_done(uuid, VIRT_OPERATION_RESUME, 0).result, 0);
+    while (await(VIRT_RECORD_DOMAIN).domain.state != VIRT_DOMAIN_RUNNING)
+        ;
+    ck_assert_int_eq(have_done(uuid, UINT8_MAX, 0).result, -EOPNOTSUPP);
+    ck_assert_int_eq(have_done(uuid, VIRT_OPERATION_DESTROY, 0).result, 0);
+    while (await(VIRT_RECORD_DOMAIN).domain.state != VIRT_DOMAIN_SHUTOFF)
+        ;
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
+/* More calls than it has room for, each answered once, and the last word is as true as the first.
+ */
+START_TEST(a_guard_that_asks_too_much)
+{
+    enum {
+        CALLS = 4 * VIRT_CALLS_MAX
+    };
+    bool answered[CALLS] = {false};
+    char uri[] = "test:///default";
+    struct virt_call call = {.operation = VIRT_OPERATION_MEMORY_STATS, .deadline = NEVER};
+
+    start_on(uri);
+    memcpy(call.uuid, await(VIRT_RECORD_DOMAIN).domain.uuid, UUID_SIZE);
+    for (call.number = 0; call.number < CALLS; call.number++)
+        say(&call);
+    for (unsigned i = 0; i < CALLS; i++) {
+        struct virt_result result = await(VIRT_RECORD_RESULT).result;
+        ck_assert(result.result == 0 || result.result == -EAGAIN);
+        ck_assert(result.number < CALLS && !answered[result.number]);
+        answered[result.number] = true;
+    }
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
 /* ---- both ends, as they are ---- */
 
 static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)
@@ -237,6 +317,8 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, it_ends_by_a_signal);
     tcase_add_test(tests, it_ends_when_a_call_hangs);
     tcase_add_test(tests, it_says_what_it_cannot_reach);
+    tcase_add_test(tests, it_does_what_it_is_called_for);
+    tcase_add_test(tests, a_guard_that_asks_too_much);
     tcase_add_test(tests, the_guard_understands_it);
     tcase_add_test(tests, wrong_options);
     suite_add_tcase(suite, tests);
