@@ -43,6 +43,7 @@ struct virt_link {
     struct virt_link_options options;
     struct loop *loop;
     struct virt_table *table;
+    struct virt_calls calls;
     char libvirt[CONFIG_TEXT_MAX]; /* as configured */
 
     pid_t pid;     /* 0: none */
@@ -50,6 +51,7 @@ struct virt_link {
     struct loop_source socket, exit;
     bool greeted; /* it has said HELLO */
     bool told;    /* … and all domains there are */
+    bool stuck;   /* all its workers hang in their calls */
     bool blamed;  /* it was ended, and why is said */
     pid_t orphan; /* one that was killed without a pidfd to tell of its end; 0: none */
     uint64_t started, heard;
@@ -81,6 +83,7 @@ static void socket_close(struct virt_link *link)
     link->fd = -1;
     link->held = false;
     virt_table_break_off(link->table);
+    virt_calls_fail(&link->calls, loop_now());
 }
 
 /* The rest follows when it has ended. WHY is said, unless it is NULL. */
@@ -193,6 +196,12 @@ static const char *record_take(struct virt_link *link, const struct virt_record 
     if ((record->kind == VIRT_RECORD_HELLO) == link->greeted)
         return "does not begin with one greeting";
     link->greeted = true;
+    if (record->kind == VIRT_RECORD_CALL)
+        return "talks nonsense";
+    if (record->kind == VIRT_RECORD_RESULT)
+        virt_calls_take(&link->calls, &record->result);
+    if (record->kind == VIRT_RECORD_WORKERS)
+        link->stuck = record->workers.hung == VIRT_WORKERS;
     if (record->kind == VIRT_RECORD_CONNECTION)
         connection_take(link, &record->connection);
     if (record->kind == VIRT_RECORD_RESYNC_END)
@@ -296,7 +305,7 @@ static int process_start(struct virt_link *link, uint64_t now)
     link->pid = pid;
     link->fd = pair[0];
     link->pidfd = process_hold(pid);
-    link->greeted = link->told = link->blamed = false;
+    link->greeted = link->told = link->stuck = link->blamed = false;
     link->started = link->heard = now;
     link->state = VIRT_CONNECTION_CONNECTING;
     result = link->pidfd < 0 ? link->pidfd
@@ -354,6 +363,10 @@ void virt_link_advance(struct virt_link *link, enum band band, uint64_t now)
     orphan_reap(link);
     if (link->pid > 0 && !link->blamed && sub_or_zero(now, link->heard) > VIRT_LINK_SILENCE)
         process_end(link, "has said nothing for too long");
+    /* Where no other can be started, what it still tells of domains is better than nothing. */
+    if (link->pid > 0 && !link->blamed && link->stuck && band < BAND_SCARCE)
+        process_end(link, "hangs in all its calls to libvirt");
+    virt_calls_expire(&link->calls, now);
     if (may_start(link, band) && now >= link->next_start)
         start(link, now);
 }
@@ -368,7 +381,37 @@ uint64_t virt_link_deadline(const struct virt_link *link)
         deadline = link->heard + VIRT_LINK_SILENCE + 1;
     if (link->held)
         deadline = min_u64(deadline, link->second + NSEC_PER_SEC);
-    return deadline;
+    return min_u64(deadline, virt_calls_deadline(&link->calls));
+}
+
+/* ---- calls ---- */
+
+int virt_link_call(
+    struct virt_link *link, const struct virt_call *call, virt_call_handler handler, void *userdata)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_CALL, .call = *call};
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+
+    if (link->fd < 0 || link->state != VIRT_CONNECTION_CONNECTED)
+        return -ENOTCONN;
+    if (link->stuck && call->operation != VIRT_OPERATION_DESTROY)
+        return -EBUSY;
+    int result = virt_calls_add(&link->calls, &record.call, handler, userdata, loop_now());
+    if (result < 0)
+        return result;
+    int length = virt_encode(&record, datagram);
+    if (length < 0)
+        result = length;
+    else if (send(link->fd, datagram, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        result = errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? -EAGAIN : -ENOTCONN;
+    if (result < 0)
+        virt_calls_drop(&link->calls, record.call.number);
+    return result;
+}
+
+void virt_link_forget(struct virt_link *link, const void *userdata)
+{
+    virt_calls_forget(&link->calls, userdata);
 }
 
 void virt_link_set(struct virt_link *link, const char *libvirt)

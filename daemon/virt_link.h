@@ -8,6 +8,7 @@
 #define PLIMSOLL_DAEMON_VIRT_LINK_H
 
 #include "loop.h"
+#include "virt_calls.h"
 #include "virt_table.h"
 
 #include <plimsoll/rules.h>
@@ -55,5 +56,17 @@ bool virt_link_settled(const struct virt_link *link);
  */
 const struct virt_domain *virt_link_domain(
     const struct virt_link *link, const uint8_t uuid[UUID_SIZE], pid_t pid);
+
+/*
+ * Has libvirt do something: uuid, operation, argument and deadline of CALL count. Sends and returns
+ * at once; HANDLER is called with the answer, never from within this call, and in any case by the
+ * deadline (virt_link_advance). -ENOTCONN: libvirt is not there; -EAGAIN: too many calls, or no
+ * room to send one; -EBUSY: nobody is left to carry it out, or its domain is one that hung for
+ * long. Then HANDLER is not called.
+ */
+int virt_link_call(struct virt_link *link, const struct virt_call *call, virt_call_handler handler,
+    void *userdata);
+/* Nobody with USERDATA is told anything any more. */
+void virt_link_forget(struct virt_link *link, const void *userdata);
 
 #endif

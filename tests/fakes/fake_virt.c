@@ -2,14 +2,17 @@
 /* Owns its end of the guard's socket. It blocks where the real one would wait for room. */
 #include "fake_virt.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#define GUEST_MEMORY GIB
 #define STATUS_FAILED 99 /* the fake's own failure: none of what it plays */
 
 static bool datagram_send(const void *datagram, size_t length)
@@ -66,6 +69,9 @@ static struct virt_record domain_make(int pid, const char *class_name)
             .id = 1,
             .pid = pid,
             .state = VIRT_DOMAIN_RUNNING,
+            .maximum = GUEST_MEMORY,
+            .current = GUEST_MEMORY,
+            .balloon = VIRT_BALLOON_VIRTIO,
             .metadata.set = VIRT_RULE_CLASS},
     };
 
@@ -88,6 +94,127 @@ static int listen_on(void)
     while (recv(VIRT_FD, nothing, sizeof(nothing), 0) > 0)
         ;
     return EXIT_SUCCESS;
+}
+
+/* ---- calls ---- */
+
+/* The one guest. */
+static struct guest {
+    bool paused;
+    uint64_t actual;
+    bool reports; /* its driver was asked to */
+} guest = {.actual = GUEST_MEMORY};
+
+static struct virt_look guest_look(void)
+{
+    struct virt_look look = {
+        .run_state = guest.paused ? VM_RUN_PAUSED : VM_RUN_RUNNING,
+        .migration = VM_MIGRATION_NONE,
+        .actual = guest.actual,
+        .total = UNKNOWN,
+        .free = UNKNOWN,
+        .available = UNKNOWN,
+        .disk_caches = UNKNOWN,
+        .swapped_in = UNKNOWN,
+        .swapped_out = UNKNOWN,
+        .major_faults = UNKNOWN,
+    };
+
+    if (guest.reports) {
+        look.total = GUEST_MEMORY;
+        look.free = look.available = GUEST_MEMORY / 2;
+        look.reported = (uint64_t)time(NULL);
+    }
+    return look;
+}
+
+static void guest_serve(const struct virt_call *call, struct virt_result *result)
+{
+    switch (call->operation) {
+    case VIRT_OPERATION_SET_MEMORY:
+        guest.actual = call->argument;
+        break;
+    case VIRT_OPERATION_SUSPEND:
+        result->result = guest.paused ? -EALREADY : 0;
+        guest.paused = true;
+        break;
+    case VIRT_OPERATION_RESUME:
+        result->result = guest.paused ? 0 : -EALREADY;
+        guest.paused = false;
+        break;
+    case VIRT_OPERATION_STATS_PERIOD:
+        guest.reports = true;
+        break;
+    case VIRT_OPERATION_MEMORY_STATS:
+        result->looked = true;
+        result->look = guest_look();
+        break;
+    default:
+        result->result = -EOPNOTSUPP;
+    }
+}
+
+/* False: enough of it. */
+static bool answer(const char *behaviour, const struct virt_record *asked)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_RESULT, .result.number = asked->call.number};
+    struct virt_record stuck = {.kind = VIRT_RECORD_WORKERS, .workers.hung = VIRT_WORKERS};
+
+    if (strcmp(behaviour, "drops") == 0)
+        return false;
+    if (strcmp(behaviour, "stuck") == 0)
+        return record_send(&stuck);
+    if (strcmp(behaviour, "answers-itself") == 0)
+        return record_send(asked);
+    if (strcmp(behaviour, "blank") == 0)
+        return record_send(&record);
+    if (strcmp(behaviour, "refuses") == 0) {
+        record.result.result = -EREMOTEIO;
+        (void)snprintf(record.result.text, sizeof(record.result.text), "no");
+        return record_send(&record);
+    }
+    if (strcmp(behaviour, "wrong") == 0) {
+        static const uint64_t others[] = {0, UINT64_MAX, UINT64_C(1) << 63};
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+            record.result.number = others[i];
+            (void)record_send(&record);
+        }
+        record.result.number = asked->call.number;
+        (void)record_send(&record);
+        return record_send(&record);
+    }
+    if (strcmp(behaviour, "serves") == 0) {
+        guest_serve(&asked->call, &record.result);
+        return record_send(&record);
+    }
+    return true;
+}
+
+static int calls_hear(const char *behaviour)
+{
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    struct virt_record record;
+    ssize_t length;
+
+    while ((length = recv(VIRT_FD, datagram, sizeof(datagram), 0)) > 0) {
+        if (virt_decode(datagram, (size_t)length, &record) < 0 || record.kind != VIRT_RECORD_CALL)
+            return STATUS_FAILED;
+        if (!answer(behaviour, &record))
+            return 3;
+    }
+    return EXIT_SUCCESS;
+}
+
+/* What it says of its domain. */
+static bool tells(const char *behaviour)
+{
+    static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "refuses",
+        "wrong", "blank", "drops", "stuck", "answers-itself"};
+
+    for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
+        if (strcmp(behaviour, telling[i]) == 0)
+            return true;
+    return false;
 }
 
 static int behave(const char *behaviour, const struct virt_record *domain)
@@ -115,16 +242,14 @@ static int behave(const char *behaviour, const struct virt_record *domain)
         (void)kind_send(VIRT_RECORD_RESYNC_BEGIN);
         return 3;
     }
-    bool there = strcmp(behaviour, "good") == 0 || strcmp(behaviour, "hangs") == 0 ||
-                 strcmp(behaviour, "dies") == 0 || strcmp(behaviour, "floods") == 0;
-    resync(there ? domain : NULL);
+    resync(tells(behaviour) ? domain : NULL);
     if (strcmp(behaviour, "hangs") == 0)
         (void)raise(SIGSTOP);
     if (strcmp(behaviour, "dies") == 0)
         return 3;
     while (strcmp(behaviour, "floods") == 0 && record_send(domain))
         ;
-    return listen_on();
+    return calls_hear(behaviour);
 }
 
 bool fake_virt_main(int argc, char *argv[], int *ret_status)

@@ -22,6 +22,16 @@
  *   nonsense   greets, and says what is no record
  *   rude       does not greet
  *   mute       says nothing at all
+ *
+ * and for its calls, after it has said so:
+ *   serves     does what it is called for: its guest of 1 GiB has a balloon and can be paused
+ *   refuses    answers each call with -EREMOTEIO
+ *   wrong      answers other calls than it was given, then each twice
+ *   blank      answers looks without figures
+ *   drops      exits with status 3 when it is called
+ *   stuck      says that all its workers hang when it is called, and answers nothing
+ *   answers-itself  sends the call back
+ * All others hear calls and answer none.
  * Any other URI is as empty.
  */
 #define FAKE_VIRT_UUID                                                                            \
