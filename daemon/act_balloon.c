@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Balloon targets by QMP. `balloon` is answered when QEMU has noted the wish, not when the guest
+ * Balloon targets by QMP, or by libvirt where the guest has no monitor of its own. `balloon`, which
+ * is what libvirt sends as well, is answered when QEMU has noted the wish, not when the guest
  * has followed; and no query tells the target in force, so that it is ours to remember. The measure
  * ends when the guest was asked to be what it was before us.
  */
@@ -10,6 +11,10 @@
 #include <string.h>
 
 #include <plimsoll/qmp.h>
+
+/* Behind others' calls in libvirt and its own in QEMU. */
+#define CALL_TIMEOUT (5 * NSEC_PER_SEC)
+#define CALLS_PENDING_MAX 2
 
 static void measure_end(struct vm *vm)
 {
@@ -22,6 +27,34 @@ static void measure_end(struct vm *vm)
     vm_write_ledger(vm);
 }
 
+/* NO_BALLOON: it has none, so nothing of ours is in force. */
+static void target_answered(struct vm *vm, int result, bool no_balloon, const char *text)
+{
+    const struct vm_measures *measures = &vm->figures.measures;
+
+    vm->balloons_pending -= vm->balloons_pending > 0;
+    if (result == -EREMOTEIO) {
+        log_message(LOG_WARNING, "%s: QEMU refused the balloon target: %s", vm->figures.name, text);
+        if (no_balloon) {
+            vm->figures.balloon.device = TRISTATE_NO;
+            measure_end(vm);
+        }
+    } else if (result == 0 && vm->balloons_pending == 0 && vm_has(vm, VM_MEASURE_BALLOON) &&
+               measures->balloon_target >= measures->balloon_before) {
+        measure_end(vm);
+    }
+}
+
+/* What libvirt did not do is decided anew: the guest does not follow the target. */
+static void on_result(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    virt_guest_answered(vm, result->result);
+    target_answered(vm, result->result, false, result->text);
+    virt_guest_refresh(vm);
+}
+
 static void on_answer(struct qmp_session *session, const struct qmp_reply *reply, void *userdata)
 {
     struct monitor *monitor = userdata;
@@ -31,20 +64,19 @@ static void on_answer(struct qmp_session *session, const struct qmp_reply *reply
     if (!vm)
         return;
     monitor_answered(monitor, reply->result);
-    vm->balloons_pending -= vm->balloons_pending > 0;
-    if (reply->result == -EREMOTEIO) {
-        log_message(LOG_WARNING, "%s: QEMU refused the balloon target: %s", vm->figures.name,
-            reply->error_text);
-        /* DeviceNotActive: there is no balloon. Nothing of ours is in force then. */
-        if (reply->error_class == QMP_ERROR_DEVICE_NOT_ACTIVE) {
-            vm->figures.balloon.device = TRISTATE_NO;
-            measure_end(vm);
-        }
-    } else if (reply->result == 0 && vm->balloons_pending == 0 && vm_has(vm, VM_MEASURE_BALLOON) &&
-               vm->figures.measures.balloon_target >= vm->figures.measures.balloon_before) {
-        measure_end(vm);
-    }
+    target_answered(
+        vm, reply->result, reply->error_class == QMP_ERROR_DEVICE_NOT_ACTIVE, reply->error_text);
     monitor_refresh(monitor);
+}
+
+static int target_send(struct vm *vm, uint64_t target, uint64_t now)
+{
+    if (!vm->monitor)
+        return virt_guest_call(vm, VIRT_OPERATION_SET_MEMORY, target, now, CALL_TIMEOUT, on_result);
+    int result = qmp_execute_balloon(
+        monitor_session(vm->monitor), target, now, MONITOR_TIMEOUT, on_answer, vm->monitor);
+    monitor_watch(vm->monitor);
+    return result;
 }
 
 int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
@@ -53,8 +85,11 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
     struct vm_measures kept = *measures;
     int result;
 
-    if (!vm->monitor || vm->figures.monitor != VM_MONITOR_READY)
+    if (vm->figures.monitor != VM_MONITOR_READY || !(vm->monitor || virt_guest_serves(vm)))
         return -ENOTCONN;
+    /* libvirt does one thing for a guest at a time: more than the next one only grow old. */
+    if (!vm->monitor && vm->balloons_pending >= CALLS_PENDING_MAX)
+        return -EAGAIN;
     /* QEMU takes a target of one byte; a guest whose size nobody knows is not asked at all. */
     if (target == 0 || !known(target) || !known(vm->figures.balloon.actual))
         return -EINVAL;
@@ -69,14 +104,12 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
     measures->balloon_target = target;
     measures->balloon_since = now;
     vm_write_ledger(vm);
-    result = qmp_execute_balloon(
-        monitor_session(vm->monitor), target, now, MONITOR_TIMEOUT, on_answer, vm->monitor);
+    result = target_send(vm, target, now);
     if (result < 0) {
         *measures = kept;
         vm_write_ledger(vm);
     } else {
         vm->balloons_pending++;
     }
-    monitor_watch(vm->monitor);
     return result;
 }

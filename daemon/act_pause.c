@@ -12,6 +12,9 @@
  * come on top of a `stop` that hangs. `cont` is sent only to a guest whose run state is `paused`
  * and that is not being migrated, asked right before: a `cont` on the source of a finished
  * migration takes back disks that are in use elsewhere.
+ *
+ * Where the guest has no monitor of its own libvirt sends both, as Suspend and Resume, and looks
+ * right before each at what has to be asked here otherwise (virt/call.c).
  */
 #include "act.h"
 #include "announce.h"
@@ -57,6 +60,25 @@ static void measure_change(struct vm *vm, uint32_t taken_back, uint32_t added)
 
 /* ---- pause ---- */
 
+/* BY_OTHER: it was paused already. Else TEXT says why it was not. */
+static void stop_refused(struct vm *vm, bool by_other, const char *text)
+{
+    if (by_other)
+        log_message(LOG_NOTICE, "%s was paused by someone else already; that pause stays theirs",
+            vm->figures.name);
+    else
+        log_message(LOG_WARNING, "%s: QEMU refused to stop: %s", vm->figures.name, text);
+    measure_change(vm, VM_MEASURE_STOP_SENT, 0);
+}
+
+/* No answer: it may have stopped, or stop yet. What is known of its run state is from before; the
+ * next word on it decides (act_pause_advance). SEEN: if it is paused then, that was us. */
+static void stop_left_open(struct vm *vm, bool seen)
+{
+    vm->figures.run_state = VM_RUN_UNKNOWN;
+    vm->stop_seen = vm->stop_seen || seen;
+}
+
 static void on_stop_answer(
     struct qmp_session *session, const struct qmp_reply *reply, void *userdata)
 {
@@ -73,24 +95,46 @@ static void on_stop_answer(
     if (reply->result == 0 && vm->stop_seen) {
         vm->figures.run_state = VM_RUN_PAUSED;
         measure_change(vm, VM_MEASURE_STOP_SENT, VM_MEASURE_STOPPED);
-    } else if (reply->result == 0) {
-        log_message(LOG_NOTICE, "%s was paused by someone else already; that pause stays theirs",
-            vm->figures.name);
-        measure_change(vm, VM_MEASURE_STOP_SENT, 0);
-    } else if (reply->result == -EREMOTEIO) {
-        log_message(
-            LOG_WARNING, "%s: QEMU refused to stop: %s", vm->figures.name, reply->error_text);
-        measure_change(vm, VM_MEASURE_STOP_SENT, 0);
-    }
-    if (reply->result != 0 && reply->result != -EREMOTEIO) {
-        /* No answer: it may have stopped, or stop yet. What is known of its run state is from
-         * before; the next word on it decides (act_pause_advance). With the connection a STOP event
-         * may have been lost, too. */
-        vm->figures.run_state = VM_RUN_UNKNOWN;
-        vm->stop_seen = vm->stop_seen || reply->result != -ETIMEDOUT;
+    } else if (reply->result == 0 || reply->result == -EREMOTEIO) {
+        stop_refused(vm, reply->result == 0, reply->error_text);
+    } else {
+        /* With the connection a STOP event may have been lost, too. */
+        stop_left_open(vm, reply->result != -ETIMEDOUT);
     }
     monitor_refresh(monitor);
     act_pause_advance(vm, loop_now());
+}
+
+static void on_suspend_result(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    vm->stop_pending = false;
+    virt_guest_answered(vm, result->result);
+    virt_guest_refresh(vm);
+    if (!vm_has(vm, VM_MEASURE_STOP_SENT))
+        return;
+    if (result->result == 0) {
+        vm->figures.run_state = VM_RUN_PAUSED;
+        measure_change(vm, VM_MEASURE_STOP_SENT, VM_MEASURE_STOPPED);
+    } else if (virt_result_is_open(result->result)) {
+        /* It ran when we asked, and nobody tells who stopped it since. */
+        stop_left_open(vm, true);
+    } else {
+        stop_refused(vm, result->result == -EALREADY, result->text);
+    }
+    act_pause_advance(vm, loop_now());
+}
+
+static int stop_send(struct vm *vm, uint64_t now)
+{
+    if (!vm->monitor)
+        return virt_guest_call(
+            vm, VIRT_OPERATION_SUSPEND, 0, now, MONITOR_STOP_TIMEOUT, on_suspend_result);
+    int result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now,
+        MONITOR_STOP_TIMEOUT, on_stop_answer, vm->monitor);
+    monitor_watch(vm->monitor);
+    return result;
 }
 
 int act_pause(struct vm *vm, enum mode mode, uint64_t now)
@@ -99,7 +143,7 @@ int act_pause(struct vm *vm, enum mode mode, uint64_t now)
 
     if (vm_has(vm, VM_MEASURE_PAUSE))
         return -EALREADY;
-    if (!vm->monitor || vm->figures.monitor != VM_MONITOR_READY)
+    if (vm->figures.monitor != VM_MONITOR_READY || !(vm->monitor || virt_guest_serves(vm)))
         return -ENOTCONN;
     if (mode == MODE_DRY_RUN)
         return 0;
@@ -107,13 +151,11 @@ int act_pause(struct vm *vm, enum mode mode, uint64_t now)
     vm->figures.measures.paused_since = now;
     measure_change(vm, 0, VM_MEASURE_STOP_SENT);
     vm->stop_pending = true;
-    result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now, MONITOR_STOP_TIMEOUT,
-        on_stop_answer, vm->monitor);
+    result = stop_send(vm, now);
     if (result < 0) {
         vm->stop_pending = false;
         measure_change(vm, VM_MEASURE_STOP_SENT, 0);
     }
-    monitor_watch(vm->monitor);
     return result;
 }
 
@@ -257,6 +299,32 @@ static void on_status_answer(
                                  RESUME_TIMEOUT, on_migrate_answer, monitor) == 0;
 }
 
+static void on_resume_result(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    vm->resume_pending = false;
+    virt_guest_answered(vm, result->result);
+    virt_guest_refresh(vm);
+    switch (result->result) {
+    case 0:
+        vm->figures.run_state = VM_RUN_RUNNING;
+        measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
+        announce_vm("resumed", vm);
+        break;
+    case -EALREADY:
+        measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
+        break;
+    case -EPERM:
+    case -EREMOTEIO:
+    case -EOPNOTSUPP:
+        resume_give_up(vm, result->text);
+        break;
+    default:
+        break; /* asked again once it can be: libvirt looks first whether it runs */
+    }
+}
+
 static void resume_advance(struct vm *vm, uint64_t now)
 {
     if (vm_has(vm, VM_MEASURE_FROZEN) && act_thaw(vm, MODE_ENFORCE) < 0)
@@ -265,7 +333,15 @@ static void resume_advance(struct vm *vm, uint64_t now)
         measure_change(vm, VM_MEASURE_RESUMING, 0);
         return;
     }
-    if (vm->stop_pending || vm->resume_pending || !vm->monitor || !monitor_is_askable(vm->monitor))
+    if (vm->stop_pending || vm->resume_pending)
+        return;
+    if (!vm->monitor) {
+        vm->resume_pending =
+            virt_guest_is_askable(vm) && virt_guest_call(vm, VIRT_OPERATION_RESUME, 0, now,
+                                             RESUME_TIMEOUT, on_resume_result) == 0;
+        return;
+    }
+    if (!monitor_is_askable(vm->monitor))
         return;
     vm->resume_pending = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_QUERY_STATUS, now,
                              RESUME_TIMEOUT, on_status_answer, vm->monitor) == 0;

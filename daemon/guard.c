@@ -268,6 +268,7 @@ int guard_run(struct guard *guard)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
         guard_advance_virt(guard, now);
+        guard_advance_calls(guard, now);
         control_server_expire(guard->control, now);
         guard_notify(guard, now);
         if (guard->reload)

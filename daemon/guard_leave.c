@@ -26,6 +26,8 @@ static void wait_step(struct guard *guard, uint64_t until)
         if (loop_wait(guard->loop, until) < 0)
             return;
         inventory_advance(guard->inventory, guard->plan->assessment.band, loop_now());
+        guard_advance_virt(guard, loop_now());
+        guard_advance_calls(guard, loop_now());
     }
 }
 
@@ -38,7 +40,8 @@ static bool bridge_step(struct guard *guard, uint64_t now)
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         struct vm *vm = inventory_vm(guard->inventory, slot);
 
-        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED) || !vm->monitor)
+        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED) ||
+            !(vm->monitor || virt_guest_serves(vm)))
             continue;
         if (vm_has(vm, VM_MEASURE_FROZEN) && act_thaw(vm, MODE_ENFORCE) == 0)
             vm->leave_stop = !vm_has(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED);

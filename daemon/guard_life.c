@@ -414,8 +414,8 @@ struct guard *guard_free(struct guard *guard)
         return NULL;
     control_server_free(guard->control);
     guard_kernel_close(guard);
+    inventory_free(guard->inventory); /* its guests may have calls to libvirt outstanding */
     virt_link_free(guard->virt);
-    inventory_free(guard->inventory);
     if (guard->loop) {
         int signals_fd = guard->signals.fd;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
- * and reloads, guard_leave.c hands over, guard_virt.c joins what libvirt says, guard_kernel.c what
- * the kernel does. Nobody else includes this.
+ * and reloads, guard_leave.c hands over, guard_virt.c joins what libvirt says, guard_calls.c has it
+ * looked at, guard_kernel.c what the kernel does. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -47,6 +47,7 @@ struct guard {
     struct notify *notify;
     struct guard_kernel kernel;
     struct virt_link *virt; /* NULL: libvirt is not asked */
+    uint32_t next_served;   /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;
 
     uint32_t vm_capacity;
@@ -74,6 +75,8 @@ int guard_open_virt(struct guard *guard);
 void guard_begin_virt(struct guard *guard);
 /* To be called once in a turn of the loop. */
 void guard_advance_virt(struct guard *guard, uint64_t now);
+/* Has libvirt look at the guests that are due, in turn. To be called once in a turn of the loop. */
+void guard_advance_calls(struct guard *guard, uint64_t now);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */

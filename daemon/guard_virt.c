@@ -25,6 +25,7 @@ void guard_resolve_rules(struct guard *guard, struct vm *vm)
                     : NULL;
     const struct virt_metadata *metadata = domain ? &domain->metadata : NULL;
 
+    virt_guest_join(vm, guard->virt, domain);
     if (domain)
         figures->sources |= VM_SOURCE_LIBVIRT;
     else

@@ -231,7 +231,8 @@ static void undo_by_monitor(struct undo_vm *vm)
     if (measures & VM_MEASURE_KILLED)
         return; /* the first pass has said so */
     if (!vm->entry.monitor[0])
-        result = error_set(&error, -ENOENT, "the ledger knows no monitor of it");
+        result = error_set(
+            &error, -ENOENT, "the ledger knows no monitor of it (virsh can do it for a domain)");
     else if (measures & VM_MEASURE_FROZEN)
         result = error_set(&error, -EBUSY, "it is still frozen, so its monitor may hang");
     else

@@ -93,6 +93,7 @@ struct vm *vm_free(struct vm *vm)
 {
     if (!vm)
         return NULL;
+    virt_guest_join(vm, NULL, NULL);
     vm_close_freeze(vm);
     vm_sampler_close(&vm->sampler);
     if (vm->pidfd >= 0)

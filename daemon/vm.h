@@ -13,6 +13,7 @@
 #include "monitor.h"
 #include "process.h"
 #include "sample_vm.h"
+#include "virt_guest.h"
 
 #include <plimsoll/plan.h>
 #include <plimsoll/snapshot.h>
@@ -33,6 +34,7 @@ struct vm {
     struct vm_sampler sampler;
     struct loop_source exit;           /* watches the pidfd: readable once the process has ended */
     struct monitor *monitor;           /* NULL: no QMP socket; owned by the inventory */
+    struct virt_guest virt;            /* what libvirt does for one that has none */
     int freeze_fds[VM_FREEZE_FDS_MAX]; /* cgroup.freeze of its vCPUs; open for writing */
     unsigned freeze_count;
     int32_t oom_score_before;                /* valid with VM_MEASURE_OOM_SCORE */

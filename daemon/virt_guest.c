@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns when a guest is looked at, and what a look means for its figures. A look is one call, of
+ * which libvirt makes about four milliseconds, so it is asked for less often than of a monitor, and
+ * so many at a time as virt_calls.h allows.
+ *
+ * A guest that was stopped by a signal of ours is not looked at: libvirt's call would hang until it
+ * goes on. Whether a driver is in the guest libvirt does not say; it has reported or moved, or not.
+ */
+#include "virt_guest.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "vm.h"
+
+#include <plimsoll/cleanup.h>
+
+#define LOOK_CALM (60 * NSEC_PER_SEC)
+#define LOOK_TIGHT (2 * NSEC_PER_SEC)
+/* While nobody knows whether a driver is there, or nobody answers. */
+#define LOOK_SEARCH (5 * NSEC_PER_SEC)
+/* Waiting for a thread included, behind others' looks. */
+#define LOOK_TIMEOUT (5 * NSEC_PER_SEC)
+
+/* Of the driver's reports; a quarter of it is what a fresh one may be late by. */
+#define PERIOD_SECONDS 5
+#define PERIOD_LATE (4 * PERIOD_SECONDS * NSEC_PER_SEC)
+/* Asked again, should the reports have ended: a guest that booted anew goes on by itself. */
+#define PERIOD_AGAIN (5 * NSEC_PER_MINUTE)
+#define PERIOD_TIMEOUT (10 * NSEC_PER_SEC)
+/* Without a report for so long it has no driver (monitor_reply.c has the same grace). Longer than
+ * three of the periods that people configure. */
+#define DRIVER_GRACE (3 * NSEC_PER_MINUTE)
+
+bool virt_guest_serves(const struct vm *vm)
+{
+    return vm->virt.link && !vm->monitor;
+}
+
+bool virt_guest_is_askable(const struct vm *vm)
+{
+    return virt_guest_serves(vm) && vm->figures.monitor == VM_MONITOR_READY &&
+           !vm_has(vm, VM_MEASURE_FROZEN_SIGNAL);
+}
+
+void virt_guest_refresh(struct vm *vm)
+{
+    vm->virt.due = true;
+}
+
+bool virt_result_is_open(int result)
+{
+    return result == -ETIMEDOUT || result == -ECONNRESET;
+}
+
+/* ---- libvirt's reach ---- */
+
+static void reach_lost(struct vm *vm, enum vm_monitor monitor)
+{
+    struct vm_snapshot *figures = &vm->figures;
+
+    if (monitor == VM_MONITOR_SILENT && figures->monitor == VM_MONITOR_READY &&
+        log_permit(&vm->refused_said, loop_now()))
+        log_message(LOG_WARNING,
+            "%s: libvirt gets no answer of its QEMU; it is watched on and can be reached by "
+            "signals until it answers again",
+            figures->name);
+    figures->monitor = monitor;
+    figures->run_state = VM_RUN_UNKNOWN;
+    vm->virt.running_since = UNKNOWN;
+}
+
+void virt_guest_answered(struct vm *vm, int result)
+{
+    if (!virt_guest_serves(vm))
+        return;
+    switch (result) {
+    case -ETIMEDOUT:
+    case -EBUSY:
+        /* Under a freeze of ours it cannot answer, and is not sick. */
+        if (!vm_has(vm, VM_MEASURE_FROZEN))
+            reach_lost(vm, VM_MONITOR_SILENT);
+        break;
+    case -ENOTCONN:
+    case -ECONNRESET:
+        reach_lost(vm, VM_MONITOR_CONNECTING);
+        break;
+    case -EAGAIN:
+    case -EPROTO:
+        break; /* says nothing of this guest */
+    default:
+        vm->figures.monitor = VM_MONITOR_READY;
+    }
+}
+
+int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler)
+{
+    struct virt_call call = {
+        .operation = (uint8_t)operation, .argument = argument, .deadline = now + timeout};
+    int result = -ENOTCONN;
+
+    if (virt_guest_serves(vm)) {
+        memcpy(call.uuid, vm->figures.identity.uuid, UUID_SIZE);
+        result = virt_link_call(vm->virt.link, &call, handler, vm);
+        if (result < 0)
+            virt_guest_answered(vm, result);
+    }
+    return result;
+}
+
+/* ---- looks ---- */
+
+/* How old the guest's last report is; UNKNOWN: there was none. */
+static uint64_t report_age(const struct virt_look *look)
+{
+    struct timespec wall;
+
+    if (look->reported == 0 || look->reported > UINT32_MAX)
+        return UNKNOWN;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    return sub_or_zero((uint64_t)wall.tv_sec, look->reported) * NSEC_PER_SEC;
+}
+
+static void take_statistics(struct vm *vm, const struct virt_look *look, uint64_t now)
+{
+    uint64_t age = report_age(look);
+
+    if (!known(age))
+        return;
+    vm->figures.statistics = (struct vm_statistics){
+        .updated = sub_or_zero(now, age),
+        .total = look->total,
+        .free = look->free,
+        .available = look->available,
+        .disk_caches = look->disk_caches,
+        .swapped_in = look->swapped_in,
+        .swapped_out = look->swapped_out,
+        .major_faults = look->major_faults,
+    };
+}
+
+static void judge_driver(struct vm *vm, const struct virt_look *look, uint64_t now)
+{
+    struct vm_balloon *balloon = &vm->figures.balloon;
+    const struct virt_guest *virt = &vm->virt;
+    uint64_t age = report_age(look);
+    bool moved = known(balloon->actual) && known(look->actual) && balloon->actual != look->actual;
+
+    if (known(age) && age <= DRIVER_GRACE) {
+        balloon->driver = TRISTATE_YES;
+        return;
+    }
+    if (moved && balloon->driver == TRISTATE_UNKNOWN)
+        balloon->driver = TRISTATE_YES;
+    /* Its silence says something only if it was asked for reports, and ran. */
+    if (virt->next_period != 0 && known(virt->running_since) &&
+        sub_or_zero(now, virt->running_since) > DRIVER_GRACE && !moved)
+        balloon->driver = TRISTATE_NO;
+}
+
+static void take_look(struct vm *vm, const struct virt_look *look, uint64_t now)
+{
+    struct vm_snapshot *figures = &vm->figures;
+
+    figures->run_state = look->run_state;
+    figures->migration = look->migration;
+    if (look->run_state != VM_RUN_RUNNING)
+        vm->virt.running_since = UNKNOWN;
+    else if (!known(vm->virt.running_since))
+        vm->virt.running_since = now;
+    judge_driver(vm, look, now);
+    figures->balloon.actual = look->actual;
+    take_statistics(vm, look, now);
+}
+
+static void on_period(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    virt_guest_answered(vm, result->result);
+    virt_guest_refresh(vm);
+}
+
+/* Its driver reports only while it is asked to. */
+static void period_advance(struct vm *vm, uint64_t now)
+{
+    const struct vm_snapshot *figures = &vm->figures;
+    bool fresh = known(figures->statistics.updated) &&
+                 sub_or_zero(now, figures->statistics.updated) <= PERIOD_LATE;
+
+    if (fresh || figures->balloon.device != TRISTATE_YES || now < vm->virt.next_period ||
+        figures->run_state != VM_RUN_RUNNING || !virt_guest_is_askable(vm) || vm->virt.due)
+        return;
+    if (virt_guest_call(
+            vm, VIRT_OPERATION_STATS_PERIOD, PERIOD_SECONDS, now, PERIOD_TIMEOUT, on_period) == 0)
+        vm->virt.next_period = now + PERIOD_AGAIN;
+}
+
+static void on_look(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    vm->virt.looking = false;
+    virt_guest_answered(vm, result->result);
+    if (!virt_guest_serves(vm))
+        return; /* a monitor of its own has come meanwhile */
+    if (result->result == 0)
+        take_look(vm, &result->look, loop_now());
+    else if (result->result == -EREMOTEIO)
+        vm->figures.run_state = VM_RUN_UNKNOWN;
+}
+
+static uint64_t look_interval(const struct vm *vm, enum band band)
+{
+    if (vm->figures.monitor != VM_MONITOR_READY)
+        return LOOK_SEARCH;
+    if (band > BAND_CALM || vm->figures.measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_BALLOON))
+        return LOOK_TIGHT;
+    return vm->figures.balloon.driver == TRISTATE_UNKNOWN ? LOOK_SEARCH : LOOK_CALM;
+}
+
+bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t now)
+{
+    struct virt_guest *virt = &vm->virt;
+
+    if (!virt_guest_serves(vm) || virt->looking || vm_has(vm, VM_MEASURE_FROZEN_SIGNAL))
+        return true;
+    if (vm->figures.monitor == VM_MONITOR_NONE) /* its own has gone */
+        vm->figures.monitor = VM_MONITOR_CONNECTING;
+    if (may_touch)
+        period_advance(vm, now);
+    if (!virt->due && sub_or_zero(now, virt->looked) < look_interval(vm, band))
+        return true;
+    int result = virt_guest_call(vm, VIRT_OPERATION_MEMORY_STATS, 0, now, LOOK_TIMEOUT, on_look);
+    if (result == -EAGAIN)
+        return false;
+    virt->looked = now;
+    virt->due = false;
+    virt->looking = result == 0;
+    return true;
+}
+
+/* ---- joined ---- */
+
+static void leave(struct vm *vm)
+{
+    struct virt_guest *virt = &vm->virt;
+
+    if (!virt->link)
+        return;
+    virt_link_forget(virt->link, vm);
+    *virt = (struct virt_guest){0};
+    if (vm->monitor)
+        return;
+    /* Nobody answers them any more. */
+    vm->balloons_pending = 0;
+    vm->stop_pending = vm->resume_pending = false;
+    vm->figures.monitor = VM_MONITOR_NONE;
+    vm->figures.run_state = VM_RUN_UNKNOWN;
+}
+
+void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_domain *domain)
+{
+    struct vm_snapshot *figures = &vm->figures;
+
+    if (!domain) {
+        leave(vm);
+        return;
+    }
+    if (!vm->virt.link)
+        vm->virt = (struct virt_guest){.link = link, .running_since = UNKNOWN};
+    virt_guest_refresh(vm);
+    if (vm->monitor)
+        return;
+    if (figures->monitor == VM_MONITOR_NONE)
+        figures->monitor = VM_MONITOR_CONNECTING;
+    /* The balloon reaches all but virtio-mem, and so does SetMemory (qemuDomainSetMemoryFlags). */
+    figures->maximum = sub_or_zero(domain->maximum, domain->resizable_maximum);
+    if (domain->resizable_count > 0)
+        figures->resizable = (struct vm_resizable){.size = UNKNOWN,
+            .requested = domain->resizable_requested,
+            .maximum = domain->resizable_maximum};
+    figures->balloon.device = domain->balloon == VIRT_BALLOON_VIRTIO ? TRISTATE_YES : TRISTATE_NO;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest without a monitor of its own, through libvirt's side: what is known of it, and what is
+ * done to it. A whole guard on a fake host; plimsoll-virt is the fake, which plays one guest.
+ */
+#include "act.h"
+#include "fake_host.h"
+#include "fake_virt.h"
+#include "suite.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATIENCE (20 * NSEC_PER_SEC)
+
+static struct fake_host host;
+static pid_t guest;
+/* How much later it is for the link, and for the looks, than it is. */
+static uint64_t ahead, ahead_of_looks;
+
+static void start(const char *behaviour, const char *mode)
+{
+    const char *arguments[] = {"qemu-system-x86_64", "-name", "guest=web", "-uuid",
+        FAKE_VIRT_UUID_TEXT, "-m", "1024", NULL};
+    struct guard_options options;
+    struct error error = {0};
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2, "");
+    guest = fake_host_guest(&host, "web", GIB);
+    fake_tree_cmdline(host.tree, guest, arguments);
+    fake_tree_write(host.tree, "plimsoll.conf",
+        "[guard]\nmode=%s\nqmp-directory=/nonexistent\nmax-vms=8\nlibvirt=fake://%s/%d/default\n",
+        mode, behaviour, (int)guest);
+    options = (struct guard_options){
+        .config_path = host.config_path,
+        .runtime_directory = host.tree->folder,
+        .virt_program = FAKE_VIRT_PROGRAM,
+        .roots = host.tree->roots,
+    };
+    ck_assert_msg(guard_new(&options, &host.guard, &error) == 0, "%s", error.text);
+    ahead = ahead_of_looks = 0;
+}
+
+static struct vm *web(void)
+{
+    for (uint32_t slot = 0; slot < host.guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(host.guard->inventory, slot);
+        if (vm && vm->figures.identity.pid == guest)
+            return vm;
+    }
+    ck_abort_msg("the guest is not known");
+}
+
+/* One turn of the guard's loop, without its ticks. */
+static void turn(void)
+{
+    uint64_t now = loop_now();
+
+    guard_advance_virt(host.guard, now + ahead);
+    guard_advance_calls(host.guard, now + ahead_of_looks);
+    act_pause_advance(web(), now + ahead);
+    ck_assert_int_eq(loop_wait(host.guard->loop, now + 20 * NSEC_PER_MSEC), 0);
+}
+
+#define await(condition)                                                 \
+    for (uint64_t limit = loop_now() + PATIENCE; !(condition);) {        \
+        ck_assert_msg(loop_now() < limit, "never came: %s", #condition); \
+        turn();                                                          \
+    }
+
+#define figures() (web()->figures)
+
+/* Looked at once, and asked for reports. */
+static void start_and_look(const char *behaviour)
+{
+    start(behaviour, "enforce");
+    await(figures().monitor == VM_MONITOR_READY);
+    ck_assert_int_eq((int)figures().run_state, VM_RUN_RUNNING);
+}
+
+START_TEST(it_is_looked_at)
+{
+    start_and_look("serves");
+    ck_assert_uint_eq(figures().maximum, GIB);
+    ck_assert_uint_eq(figures().balloon.actual, GIB);
+    ck_assert_int_eq((int)figures().balloon.device, TRISTATE_YES);
+    ck_assert_int_eq((int)figures().migration, VM_MIGRATION_NONE);
+    /* Its driver reports once it is asked to, and so shows that it is there. */
+    await(figures().balloon.driver == TRISTATE_YES);
+    ck_assert_uint_eq(figures().statistics.total, GIB);
+    ck_assert_uint_eq(figures().statistics.available, GIB / 2);
+    ck_assert(known(figures().statistics.updated));
+    fake_host_tick(&host, NSEC_PER_SEC);
+    struct vm_snapshot seen = host.guard->snapshot->vms[0];
+    enum vm_kind_reason reason;
+    enum vm_kind kind;
+    seen.hugetlb = 0; /* which every guest of the fake host has */
+    vm_classify(&seen, &kind, &reason);
+    ck_assert_str_eq(vm_kind_reason_name(reason), "none");
+    ck_assert_int_eq((int)kind, VM_KIND_ELASTIC);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* In dry run nothing is changed in a guest, not even whether it reports. */
+START_TEST(dry_run_only_looks)
+{
+    start("serves", "dry-run");
+    await(figures().monitor == VM_MONITOR_READY);
+    for (int i = 0; i < 5; i++, ahead_of_looks += 61 * NSEC_PER_SEC) {
+        turn();
+        await(!web()->virt.looking);
+    }
+    ck_assert_uint_eq(figures().balloon.actual, GIB);
+    ck_assert(!known(figures().statistics.updated));
+    ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_DRY_RUN, loop_now()), 0);
+    ck_assert_int_eq(act_pause(web(), MODE_DRY_RUN, loop_now()), 0);
+    ck_assert_uint_eq(figures().measures.in_force, 0);
+    ck_assert_uint_eq(web()->balloons_pending, 0);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(its_balloon_moves)
+{
+    start_and_look("serves");
+    ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_ENFORCE, loop_now()), 0);
+    ck_assert(vm_has(web(), VM_MEASURE_BALLOON)); /* before libvirt has heard of it */
+    await(figures().balloon.actual == 512 * MIB);
+    ck_assert_uint_eq(figures().measures.balloon_before, GIB);
+    ck_assert(vm_has(web(), VM_MEASURE_BALLOON));
+    ck_assert_int_eq(act_balloon(web(), GIB, MODE_ENFORCE, loop_now()), 0);
+    await(figures().balloon.actual == GIB);
+    ck_assert(!vm_has(web(), VM_MEASURE_BALLOON));
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(paused_and_resumed)
+{
+    start_and_look("serves");
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
+    ck_assert(vm_has(web(), VM_MEASURE_STOP_SENT));
+    await(vm_has(web(), VM_MEASURE_STOPPED));
+    ck_assert_int_eq((int)figures().run_state, VM_RUN_PAUSED);
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), -EALREADY);
+    ck_assert_int_eq(act_resume(web(), MODE_ENFORCE, loop_now()), 0);
+    await(!vm_has(web(), VM_MEASURE_PAUSE));
+    await(!web()->virt.due && !web()->virt.looking);
+    ck_assert_int_eq((int)figures().run_state, VM_RUN_RUNNING);
+    ck_assert_uint_eq(figures().measures.in_force, 0);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* Whatever else libvirt answers, nothing is left behind that was not done. */
+START_TEST(libvirt_refuses)
+{
+    start("refuses", "enforce");
+    await(figures().monitor == VM_MONITOR_READY);
+    ck_assert_int_eq((int)figures().run_state, VM_RUN_UNKNOWN);
+    figures().balloon.actual = GIB;
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
+    await(!web()->stop_pending);
+    ck_assert_uint_eq(figures().measures.in_force, 0);
+    ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_ENFORCE, loop_now()), 0);
+    await(web()->balloons_pending == 0);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* A look that is not answered is as good as a monitor that is silent: signals are what is left. */
+START_TEST(libvirt_does_not_answer)
+{
+    start("good", "enforce");
+    await(web()->virt.looking);
+    ck_assert_int_eq((int)figures().monitor, VM_MONITOR_CONNECTING);
+    ahead = MONITOR_STOP_TIMEOUT;
+    await(figures().monitor == VM_MONITOR_SILENT);
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), -ENOTCONN);
+    ck_assert_int_eq(act_balloon(web(), GIB, MODE_ENFORCE, loop_now()), -ENOTCONN);
+    ck_assert_uint_eq(figures().measures.in_force, 0);
+    ck_assert_int_eq(act_freeze(web(), MODE_ENFORCE, loop_now()), 0);
+    fake_host_await(guest, WSTOPPED);
+    ck_assert_int_eq(act_resume(web(), MODE_ENFORCE, loop_now()), 0);
+    fake_host_await(guest, WCONTINUED);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* The guest of a plimsoll-virt that ends in the middle: the next one tells what became of it. */
+START_TEST(it_ends_under_a_pause)
+{
+    start("drops", "enforce");
+    await(figures().sources & VM_SOURCE_LIBVIRT);
+    /* As if it had been looked at: the first call is what ends it. */
+    figures().monitor = VM_MONITOR_READY;
+    figures().run_state = VM_RUN_RUNNING;
+    web()->virt.looking = true;
+    if (act_pause(web(), MODE_ENFORCE, loop_now()) == 0) {
+        await(!web()->stop_pending);
+        ck_assert(vm_has(web(), VM_MEASURE_STOP_SENT)); /* perhaps it stops yet */
+        ck_assert_int_eq((int)figures().run_state, VM_RUN_UNKNOWN);
+    }
+    ck_assert_int_eq((int)figures().monitor, VM_MONITOR_CONNECTING);
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()),
+        vm_has(web(), VM_MEASURE_STOP_SENT) ? -EALREADY : -ENOTCONN);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* Stopped by a signal it would hold up whoever asks it. */
+START_TEST(a_stopped_process_is_not_asked)
+{
+    start_and_look("serves");
+    fake_tree_write(host.tree, "plimsoll.conf", "[guard]\nmode=enforce\nmax-vms=8\n");
+    web()->freeze_count = 0;
+    ck_assert_int_eq(act_freeze(web(), MODE_ENFORCE, loop_now()), 0);
+    fake_host_await(guest, WSTOPPED);
+    await(!web()->virt.looking);
+    web()->virt.due = true;
+    ahead_of_looks = PATIENCE;
+    turn();
+    ck_assert(!web()->virt.looking && web()->virt.due);
+    ck_assert_int_eq((int)figures().monitor, VM_MONITOR_READY);
+    ck_assert_int_eq(act_thaw(web(), MODE_ENFORCE), 0);
+    fake_host_await(guest, WCONTINUED);
+    await(!web()->virt.due);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(libvirt_is_switched_off_under_a_pause)
+{
+    struct error error = {0};
+
+    start_and_look("serves");
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
+    fake_tree_write(host.tree, "plimsoll.conf", "[guard]\nmode=enforce\nmax-vms=8\nlibvirt=off\n");
+    ck_assert_msg(guard_reload(host.guard, &error) == 0, "%s", error.text);
+    ck_assert_int_eq((int)figures().monitor, VM_MONITOR_NONE);
+    ck_assert(!web()->stop_pending);
+    turn();
+    ck_assert(vm_has(web(), VM_MEASURE_STOP_SENT)); /* nobody knows, and it stays in the ledger */
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(it_ends_while_it_is_asked)
+{
+    start_and_look("serves");
+    ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_ENFORCE, loop_now()), 0);
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
+    ck_assert_int_eq(kill(guest, SIGKILL), 0);
+    fake_host_await(guest, WEXITED);
+    for (uint64_t limit = loop_now() + PATIENCE; inventory_vm(host.guard->inventory, 0);) {
+        ck_assert(loop_now() < limit);
+        ck_assert_int_eq(loop_wait(host.guard->loop, loop_now() + 20 * NSEC_PER_MSEC), 0);
+        inventory_advance(host.guard->inventory, BAND_CALM, loop_now());
+    }
+    for (int i = 0; i < 3; i++) { /* the answers come to nobody */
+        guard_advance_virt(host.guard, loop_now());
+        ck_assert_int_eq(loop_wait(host.guard->loop, loop_now() + 20 * NSEC_PER_MSEC), 0);
+    }
+    fake_host_end(&host);
+}
+END_TEST
+
+int main(int argc, char *argv[])
+{
+    int status;
+
+    if (fake_virt_main(argc, argv, &status))
+        return status;
+    if (!suite_has_pidfd())
+        return suite_skip("%s", SUITE_NO_PIDFD);
+    Suite *suite = suite_create("virt_guest");
+    TCase *tests = tcase_create("guest");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, it_is_looked_at);
+    tcase_add_test(tests, dry_run_only_looks);
+    tcase_add_test(tests, its_balloon_moves);
+    tcase_add_test(tests, paused_and_resumed);
+    tcase_add_test(tests, libvirt_refuses);
+    tcase_add_test(tests, libvirt_does_not_answer);
+    tcase_add_test(tests, it_ends_under_a_pause);
+    tcase_add_test(tests, a_stopped_process_is_not_asked);
+    tcase_add_test(tests, libvirt_is_switched_off_under_a_pause);
+    tcase_add_test(tests, it_ends_while_it_is_asked);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}
