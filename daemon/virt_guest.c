@@ -88,11 +88,8 @@ void virt_guest_answered(struct vm *vm, int result)
     case -ECONNRESET:
         reach_lost(vm, VM_MONITOR_CONNECTING);
         break;
-    case -EAGAIN:
-    case -EPROTO:
-        break; /* says nothing of this guest */
-    default:
-        vm->figures.monitor = VM_MONITOR_READY;
+    default: /* done, or refused: an answer in any case */
+        break;
     }
 }
 
@@ -157,8 +154,9 @@ static void judge_driver(struct vm *vm, const struct virt_look *look, uint64_t n
     if (moved && balloon->driver == TRISTATE_UNKNOWN)
         balloon->driver = TRISTATE_YES;
     /* Its silence says something only if it was asked for reports, and ran. */
-    if (virt->next_period != 0 && known(virt->running_since) &&
-        sub_or_zero(now, virt->running_since) > DRIVER_GRACE && !moved)
+    if (virt->asked != 0 && sub_or_zero(now, virt->asked) > DRIVER_GRACE &&
+        known(virt->running_since) && sub_or_zero(now, virt->running_since) > DRIVER_GRACE &&
+        !moved)
         balloon->driver = TRISTATE_NO;
 }
 
@@ -166,6 +164,7 @@ static void take_look(struct vm *vm, const struct virt_look *look, uint64_t now)
 {
     struct vm_snapshot *figures = &vm->figures;
 
+    figures->monitor = VM_MONITOR_READY;
     figures->run_state = look->run_state;
     figures->migration = look->migration;
     if (look->run_state != VM_RUN_RUNNING)
@@ -182,6 +181,8 @@ static void on_period(const struct virt_result *result, void *userdata)
     struct vm *vm = userdata;
 
     virt_guest_answered(vm, result->result);
+    if (result->result == 0 && vm->virt.asked == 0)
+        vm->virt.asked = loop_now();
     virt_guest_refresh(vm);
 }
 
@@ -200,6 +201,14 @@ static void period_advance(struct vm *vm, uint64_t now)
         vm->virt.next_period = now + PERIOD_AGAIN;
 }
 
+/* Whoever cannot be looked at is not acted on through libvirt either: what it does is not known.
+ * What is not here virt_guest_answered() has judged. */
+static bool look_failed(int result)
+{
+    return result != -EAGAIN && result != -EBUSY && result != -ENOTCONN &&
+           !virt_result_is_open(result);
+}
+
 static void on_look(const struct virt_result *result, void *userdata)
 {
     struct vm *vm = userdata;
@@ -210,8 +219,8 @@ static void on_look(const struct virt_result *result, void *userdata)
         return; /* a monitor of its own has come meanwhile */
     if (result->result == 0)
         take_look(vm, &result->look, loop_now());
-    else if (result->result == -EREMOTEIO)
-        vm->figures.run_state = VM_RUN_UNKNOWN;
+    else if (look_failed(result->result))
+        reach_lost(vm, VM_MONITOR_SILENT);
 }
 
 static uint64_t look_interval(const struct vm *vm, enum band band)
@@ -231,6 +240,12 @@ bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t 
         return true;
     if (vm->figures.monitor == VM_MONITOR_NONE) /* its own has gone */
         vm->figures.monitor = VM_MONITOR_CONNECTING;
+    if (!virt_link_is_connected(virt->link)) {
+        if (vm->figures.monitor == VM_MONITOR_READY)
+            reach_lost(vm, VM_MONITOR_CONNECTING);
+        virt->due = true; /* as soon as it is */
+        return true;
+    }
     if (may_touch)
         period_advance(vm, now);
     if (!virt->due && sub_or_zero(now, virt->looked) < look_interval(vm, band))

@@ -17,8 +17,9 @@ struct virt_guest {
     bool due;               /* to be looked at, whatever the tier */
     bool looking;           /* a look is under way */
     uint64_t looked;        /* when it was begun */
-    uint64_t next_period;   /* when its driver may be asked for reports again */
-    uint64_t running_since; /* UNKNOWN: it is not seen to run. Of calls only: 0 before the first */
+    uint64_t asked;         /* when its driver was asked for reports; 0: not yet */
+    uint64_t next_period;   /* when it may be asked again */
+    uint64_t running_since; /* UNKNOWN: it is not seen to run */
 };
 
 /* DOMAIN is what libvirt says of VM by uuid and process, or NULL. To be called whenever that has
@@ -36,6 +37,7 @@ bool virt_guest_is_askable(const struct vm *vm);
  */
 int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler);
+/* Whether QEMU still can be reached; that it can again only a look tells. */
 void virt_guest_answered(struct vm *vm, int result);
 /* The result says nothing of whether it was done, or will be. */
 bool virt_result_is_open(int result);

@@ -168,7 +168,7 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
         return record_send(asked);
     if (strcmp(behaviour, "blank") == 0)
         return record_send(&record);
-    if (strcmp(behaviour, "refuses") == 0) {
+    if (strcmp(behaviour, "refuses") == 0 && asked->call.operation != VIRT_OPERATION_MEMORY_STATS) {
         record.result.result = -EREMOTEIO;
         (void)snprintf(record.result.text, sizeof(record.result.text), "no");
         return record_send(&record);
@@ -183,7 +183,7 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
         (void)record_send(&record);
         return record_send(&record);
     }
-    if (strcmp(behaviour, "serves") == 0) {
+    if (strcmp(behaviour, "serves") == 0 || strcmp(behaviour, "refuses") == 0) {
         guest_serve(&asked->call, &record.result);
         return record_send(&record);
     }

@@ -25,7 +25,7 @@
  *
  * and for its calls, after it has said so:
  *   serves     does what it is called for: its guest of 1 GiB has a balloon and can be paused
- *   refuses    answers each call with -EREMOTEIO
+ *   refuses    answers all but looks with -EREMOTEIO
  *   wrong      answers other calls than it was given, then each twice
  *   blank      answers looks without figures
  *   drops      exits with status 3 when it is called

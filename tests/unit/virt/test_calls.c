@@ -140,6 +140,14 @@ static unsigned begun(void)
     return count;
 }
 
+static unsigned prepared(void)
+{
+    (void)pthread_mutex_lock(&scene.lock);
+    unsigned count = scene.prepared;
+    (void)pthread_mutex_unlock(&scene.lock);
+    return count;
+}
+
 static void on_tick(int timer, void *userdata)
 {
     (void)timer;
@@ -292,7 +300,7 @@ START_TEST(a_connection_that_hangs_is_a_thread_that_hangs)
     uint64_t number = call(1, VIRT_OPERATION_SUSPEND, NEAR);
     await(answer(number));
     hold(0, false);
-    await(scene.prepared == VIRT_WORKERS + 1);
+    await(prepared() == VIRT_WORKERS + 1);
     expect(call(1, VIRT_OPERATION_SUSPEND, FAR), 0);
 }
 END_TEST

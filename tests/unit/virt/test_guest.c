@@ -158,15 +158,25 @@ END_TEST
 /* Whatever else libvirt answers, nothing is left behind that was not done. */
 START_TEST(libvirt_refuses)
 {
-    start("refuses", "enforce");
-    await(figures().monitor == VM_MONITOR_READY);
-    ck_assert_int_eq((int)figures().run_state, VM_RUN_UNKNOWN);
-    figures().balloon.actual = GIB;
+    start_and_look("refuses");
     ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
     await(!web()->stop_pending);
     ck_assert_uint_eq(figures().measures.in_force, 0);
     ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_ENFORCE, loop_now()), 0);
     await(web()->balloons_pending == 0);
+    ck_assert_int_eq((int)figures().monitor, VM_MONITOR_READY);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* Of whom nothing is known nothing is asked, and a freeze needs nobody. */
+START_TEST(a_look_says_nothing)
+{
+    start("blank", "enforce");
+    await(figures().monitor == VM_MONITOR_SILENT);
+    ck_assert_int_eq((int)figures().run_state, VM_RUN_UNKNOWN);
+    ck_assert(!known(figures().balloon.actual));
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), -ENOTCONN);
     fake_host_end(&host);
 }
 END_TEST
@@ -285,6 +295,7 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, its_balloon_moves);
     tcase_add_test(tests, paused_and_resumed);
     tcase_add_test(tests, libvirt_refuses);
+    tcase_add_test(tests, a_look_says_nothing);
     tcase_add_test(tests, libvirt_does_not_answer);
     tcase_add_test(tests, it_ends_under_a_pause);
     tcase_add_test(tests, a_stopped_process_is_not_asked);
