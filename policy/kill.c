@@ -166,7 +166,8 @@ static void leak_watch(struct decision *d)
     }
     if (!known(d->state->leak_since))
         d->state->leak_since = d->now;
-    if (!critical && since(d->now, d->state->leak_since) < LEAK_CONFIRM)
+    if (since(d->now, d->state->leak_since) < LEAK_CONFIRM &&
+        rate_exhaustion(host->headroom, outside) > LEAK_CONFIRM)
         return;
     culprit_seen(d, outside);
     plan_alert_host(

@@ -204,6 +204,8 @@ void pools_assess(struct decision *d, bool advance)
         if (advance)
             band_advance(d, pool, state);
         pool->band = state->band;
+        if (pool->kind == POOL_NODE && pool->band >= BAND_SCARCE)
+            node_mark_scarce(d, pool->node);
         if (pool->band > assessment->pools[assessment->worst].band)
             assessment->worst = i;
         pool->sprint = band_sprint(d, pool, state);

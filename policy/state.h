@@ -191,6 +191,7 @@ struct decision {
     uint32_t bound_nodes;    /* some guest is bound to it (node.c) */
     uint32_t growing_nodes;  /* … and grows */
     uint32_t short_nodes;    /* at the edge: critical, if anybody is bound to it */
+    uint32_t scarce_nodes;   /* in scarce, or worse */
     uint32_t confined_nodes; /* some guest grows that is bound to this and other short ones */
     int64_t node_growth[NODES_MAX];     /* of the guests bound to it */
     int64_t confined_growth[NODES_MAX]; /* … who have no other node left */

@@ -170,8 +170,8 @@
 /* A kill for a leak outside the guests must hold for so long, and no second one follows within it:
  * the first did not help. */
 #define LEAK_HOLD (10 * NSEC_PER_MINUTE)
-/* In scarce there is time to tell a leak from a guest that has begun to grow, which the guard sees
- * up to a second later than the host's fill. */
+/* A leak that takes longer than this to the floor is watched for so long, to tell it from a guest
+ * that has begun to grow, which the guard sees up to a second later than the host's fill. */
 #define LEAK_CONFIRM (2 * NSEC_PER_SEC)
 /* A leak that has reached the wall no longer fills; it is remembered for so long. */
 #define LEAK_MEMORY NSEC_PER_MINUTE
