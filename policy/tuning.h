@@ -188,11 +188,14 @@
 #define OOM_SCORE_STEP 10
 /* −1000 would exempt the guest and leave the kernel with nobody. */
 #define OOM_SCORE_NEVER (-999)
-#define OOM_SCORE_MAX 500
-/* Scores, in thousandths of all memory: victims spread over 1..500, valuable guests over −1..−400,
- * always below a process of adj 0. */
-#define OOM_VICTIM_SPAN 500
-#define OOM_VALUABLE_SPAN 400
+/* Below 1000, which is what others give to what is to die before anything else: systemd's
+ * OOMPolicy, and best-effort containers. */
+#define OOM_SCORE_MAX 900
+/* Scores, in thousandths of all memory: victims spread over so many above 0, the first of them at
+ * least so high, valuable guests over so many below 0, always below a process of adj 0. */
+#define OOM_VICTIM_SPAN 900
+#define OOM_FIRST_LEAST 500
+#define OOM_VALUABLE_SPAN 500
 
 /* ---- locked and pinned memory ---- */
 

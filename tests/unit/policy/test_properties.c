@@ -217,7 +217,7 @@ static void check_action(const struct world *world, const struct action *action,
         break;
     case ACTION_OOM_SCORE:
         ck_assert_int_ge(action->oom_score_adj, -999);
-        ck_assert_int_le(action->oom_score_adj, 500);
+        ck_assert_int_le(action->oom_score_adj, 900);
         break;
     case ACTION_MEMLOCK:
         check_memlock(world, action);
