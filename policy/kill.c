@@ -166,8 +166,10 @@ static void leak_watch(struct decision *d)
     }
     if (!known(d->state->leak_since))
         d->state->leak_since = d->now;
-    if (since(d->now, d->state->leak_since) < LEAK_CONFIRM &&
-        rate_exhaustion(host->headroom, outside) > LEAK_CONFIRM)
+    uint64_t left = rate_exhaustion(host->headroom, outside);
+    uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
+    if (left > LEAK_CONFIRM &&
+        since(d->now, d->state->leak_since) < min_u64(watch, LEAK_CONFIRM_MOST))
         return;
     culprit_seen(d, outside);
     plan_alert_host(

@@ -173,6 +173,9 @@
 /* A leak that takes longer than this to the floor is watched for so long, to tell it from a guest
  * that has begun to grow, which the guard sees up to a second later than the host's fill. */
 #define LEAK_CONFIRM (2 * NSEC_PER_SEC)
+/* A slower one for this part of that time, so that a command that somebody runs is none. */
+#define LEAK_CONFIRM_DIVISOR 8
+#define LEAK_CONFIRM_MOST (10 * NSEC_PER_SEC)
 /* A leak that has reached the wall no longer fills; it is remembered for so long. */
 #define LEAK_MEMORY NSEC_PER_MINUTE
 

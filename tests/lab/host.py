@@ -119,7 +119,10 @@ class Line:
         self.buffer = b""
 
     def send(self, text):
-        self.socket.sendall(text.encode() + b"\n")
+        try:
+            self.socket.sendall(text.encode() + b"\n")
+        except OSError as error:
+            raise HostLost(f"the host cannot be told anything: {error}") from error
 
     def receive(self, limit):
         """The next line, or None when the limit has passed or the peer has closed."""
