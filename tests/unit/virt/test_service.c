@@ -68,11 +68,17 @@ static void teardown(void)
     scratch_remove(scene.folder);
 }
 
-static void start(const char *uri)
+static void start_with_rounds(const char *uri, int round_msec)
 {
-    struct service_options options = {.uri = uri, .pid_folder = scene.folder, .fd = scene.virt};
+    struct service_options options = {
+        .uri = uri, .pid_folder = scene.folder, .fd = scene.virt, .round_msec = round_msec};
 
     ck_assert_int_eq(service_new(&options, &scene.service), 0);
+}
+
+static void start(const char *uri)
+{
+    start_with_rounds(uri, 0);
 }
 
 /* ---- hearing ---- */
@@ -179,6 +185,7 @@ START_TEST(it_says_all_there_is)
 {
     static const uint8_t uuid[UUID_SIZE] = {0x66, 0x95, 0xeb, 0x01, 0xf6, 0xa4, 0x83, 0x04, 0x79,
         0xaa, 0x97, 0xf2, 0x50, 0x2e, 0x19, 0x3f};
+    uint64_t begin = loop_now();
     struct virt_record record;
 
     start(URI_DEFAULT);
@@ -186,10 +193,14 @@ START_TEST(it_says_all_there_is)
     ck_assert_str_eq(record.hello.uri, URI_DEFAULT);
     ck_assert_uint_ge(record.hello.libvirt_version, 8000000);
     expect_connection(VIRT_CONNECTION_CONNECTING);
-    expect_connection(VIRT_CONNECTION_CONNECTED);
+    record = expect(VIRT_RECORD_CONNECTION);
+    ck_assert_int_eq((int)record.connection.state, VIRT_CONNECTION_CONNECTED);
+    ck_assert_uint_ge(record.connection.libvirt_version, 8000000);
     (void)expect(VIRT_RECORD_RESYNC_BEGIN);
     record = expect(VIRT_RECORD_DOMAIN);
     ck_assert_str_eq(record.domain.name, "test");
+    ck_assert_uint_ge(record.domain.asked, begin);
+    ck_assert_uint_le(record.domain.asked, loop_now());
     ck_assert_mem_eq(record.domain.uuid, uuid, UUID_SIZE);
     ck_assert_int_eq(record.domain.id, 1);
     ck_assert_int_eq((int)record.domain.state, VIRT_DOMAIN_RUNNING);
@@ -220,6 +231,30 @@ START_TEST(a_domain_comes_and_goes)
     ck_assert_int_eq(await_domain("web", VIRT_DOMAIN_SHUTOFF).id, -1);
     ck_assert_int_eq(virDomainUndefine(domain), 0);
     ck_assert_mem_eq(await(VIRT_RECORD_DOMAIN_GONE).uuid, uuid, UUID_SIZE);
+    (void)virDomainFree(domain);
+}
+END_TEST
+
+/* Nothing happens to it, and it is told of anew; nobody else's state is. */
+START_TEST(a_round_confirms_who_runs)
+{
+    start_with_rounds(URI_DEFAULT, 2);
+    (void)await(VIRT_RECORD_RESYNC_END);
+    virDomainPtr domain = define("web");
+    (void)await_domain("web", VIRT_DOMAIN_SHUTOFF);
+    uint64_t asked = await_domain("test", VIRT_DOMAIN_RUNNING).asked;
+    for (int i = 0; i < 5; i++) {
+        struct virt_record record = await(VIRT_RECORD_DOMAIN);
+        ck_assert_str_eq(record.domain.name, "test");
+        ck_assert_uint_gt(record.domain.asked, asked);
+        asked = record.domain.asked;
+    }
+    /* A round takes in who has started since. */
+    ck_assert_int_eq(virDomainCreate(domain), 0);
+    for (int i = 0; i < 3; i++) {
+        (void)await_domain("web", VIRT_DOMAIN_RUNNING);
+        (void)await_domain("test", VIRT_DOMAIN_RUNNING);
+    }
     (void)virDomainFree(domain);
 }
 END_TEST
@@ -481,6 +516,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, it_says_all_there_is);
     tcase_add_test(tests, a_domain_comes_and_goes);
+    tcase_add_test(tests, a_round_confirms_who_runs);
     tcase_add_test(tests, edited_rules_follow);
     tcase_add_test(tests, a_bad_rule_is_said_once_an_edit);
     tcase_add_test(tests, its_process);
