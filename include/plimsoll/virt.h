@@ -8,7 +8,7 @@
  * each VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
  * whenever a change may have been missed: a domain not named in between is no more. A BEGIN within
  * a resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
- * resync as well.
+ * resync as well, and DOMAIN of each that runs within VIRT_ROUND though nothing has changed.
  * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
  * anew once there is room; too many of those, and all is resynced. So nothing stands in any queue
  * but the socket's own, and what is said is never older than the room to say it.
