@@ -457,35 +457,6 @@ START_TEST(too_many_changes_are_a_resync)
 }
 END_TEST
 
-START_TEST(a_domain_is_due_once)
-{
-    struct due *due = calloc(1, sizeof(*due));
-    uint8_t uuid[UUID_SIZE] = {1};
-
-    ck_assert_ptr_nonnull(due);
-    due_remove_first(due);
-    ck_assert_uint_eq(due->count, 0);
-    ck_assert(due_add(due, uuid, false));
-    ck_assert(due_add(due, uuid, true));
-    ck_assert(due_add(due, uuid, false));
-    ck_assert_uint_eq(due->count, 1);
-    ck_assert(due->domains[0].edited);
-    uuid[0] = 2;
-    ck_assert(due_add(due, uuid, false));
-    due_remove_first(due);
-    ck_assert_uint_eq(due->count, 1);
-    ck_assert_uint_eq(due->domains[0].uuid[0], 2);
-    for (unsigned i = 1; i < DUE_MAX; i++) {
-        uuid[1] = (uint8_t)i;
-        ck_assert(due_add(due, uuid, false));
-    }
-    uuid[2] = 1;
-    ck_assert(!due_add(due, uuid, false));
-    ck_assert_uint_eq(due->count, DUE_MAX);
-    free(due);
-}
-END_TEST
-
 /* ---- a libvirt that is not there ---- */
 
 START_TEST(it_connects_when_it_can)
@@ -525,7 +496,6 @@ int main(void)
     tcase_add_test(tests, what_did_not_fit_is_said_as_it_is_then);
     tcase_add_test(tests, a_large_inventory_goes_through_a_small_socket);
     tcase_add_test(tests, too_many_changes_are_a_resync);
-    tcase_add_test(tests, a_domain_is_due_once);
     tcase_add_test(tests, it_connects_when_it_can);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
