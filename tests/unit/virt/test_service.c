@@ -70,9 +70,7 @@ static void teardown(void)
 
 static void start_with_rounds(const char *uri, int round_msec)
 {
-    struct service_options options = {
-        .uri = uri, .pid_folder = scene.folder, .fd = scene.virt, .round_msec = round_msec};
-
+    struct service_options options = {uri, scene.folder, scene.virt, round_msec};
     ck_assert_int_eq(service_new(&options, &scene.service), 0);
 }
 
