@@ -61,6 +61,7 @@ struct virt_link {
     enum band band; /* of the last advance */
 
     enum virt_connection_state state;
+    uint32_t libvirt_version; /* of the one reached last */
     bool absent_said;
     struct log_limit ended_said, full_said, nobody_said;
 };
@@ -72,6 +73,18 @@ static bool is_off(const struct virt_link *link)
 
 /* ---- ended ---- */
 
+static void state_set(struct virt_link *link, enum virt_connection_state state)
+{
+    bool lost = link->state == VIRT_CONNECTION_CONNECTED && state != VIRT_CONNECTION_CONNECTED;
+
+    link->state = state;
+    if (!lost)
+        return;
+    virt_table_doubt(link->table);
+    if (link->options.lost)
+        link->options.lost(link->options.userdata);
+}
+
 static void socket_close(struct virt_link *link)
 {
     if (link->fd < 0)
@@ -81,6 +94,7 @@ static void socket_close(struct virt_link *link)
     link->fd = -1;
     link->held = false;
     virt_table_break_off(link->table);
+    state_set(link, VIRT_CONNECTION_LOST);
 }
 
 /* The rest follows when it has ended. WHY is said, unless it is NULL. */
@@ -163,9 +177,11 @@ static void on_ended(struct loop_source *source, uint32_t events)
 
 static void connection_take(struct virt_link *link, const struct virt_connection *connection)
 {
+    if (connection->libvirt_version > 0)
+        link->libvirt_version = connection->libvirt_version;
     if (connection->state == link->state)
         return;
-    link->state = connection->state;
+    state_set(link, connection->state);
     if (connection->state == VIRT_CONNECTION_CONNECTED)
         log_message(LOG_NOTICE, "libvirt is connected");
     else if (connection->state == VIRT_CONNECTION_LOST && log_permit(&link->ended_said, loop_now()))
@@ -193,6 +209,8 @@ static const char *record_take(struct virt_link *link, const struct virt_record 
     if ((record->kind == VIRT_RECORD_HELLO) == link->greeted)
         return "does not begin with one greeting";
     link->greeted = true;
+    if (record->kind == VIRT_RECORD_DOMAIN && record->domain.asked > link->heard)
+        return "says when it asked, and that is yet to be";
     if (record->kind == VIRT_RECORD_CONNECTION)
         connection_take(link, &record->connection);
     if (record->kind == VIRT_RECORD_RESYNC_END)
@@ -379,6 +397,7 @@ void virt_link_set(struct virt_link *link, const char *libvirt)
     if (link->pid > 0)
         process_end(link, NULL);
     virt_table_clear(link->table); /* another libvirt's domains are not these */
+    link->libvirt_version = 0;
     link->next_start = 0;
     link->retry = RETRY_FIRST;
     link->absent_said = false;
@@ -387,6 +406,16 @@ void virt_link_set(struct virt_link *link, const char *libvirt)
 bool virt_link_settled(const struct virt_link *link)
 {
     return link->fd < 0 || link->told || link->state == VIRT_CONNECTION_LOST;
+}
+
+bool virt_link_connected(const struct virt_link *link)
+{
+    return link->state == VIRT_CONNECTION_CONNECTED;
+}
+
+uint32_t virt_link_libvirt_version(const struct virt_link *link)
+{
+    return link->libvirt_version;
 }
 
 const struct virt_domain *virt_link_domain(

@@ -149,6 +149,7 @@ static const char *const reason_names[] = {
     [REASON_MEMLOCK_DRIFT] = "memlock-drift",
     [REASON_MEMLOCK_BY_USER] = "memlock-by-user",
     [REASON_MEMLOCK_REFUSED] = "memlock-refused",
+    [REASON_MEMLOCK_UNDEFINED] = "memlock-undefined",
     [REASON_PINNED_GROWTH] = "pinned-growth",
     [REASON_PINNED_LIMIT] = "pinned-limit",
 };
@@ -192,6 +193,9 @@ static const char *const reason_texts[] = {
     [REASON_MEMLOCK_BY_USER] = ("its limit is too high but is not capped: pages are charged to its "
                                 "user here, and what others pin would abort it"),
     [REASON_MEMLOCK_REFUSED] = "its limit on locked memory should be capped and could not be",
+    [REASON_MEMLOCK_UNDEFINED] =
+        ("its limit may be too high but is not capped: libvirt does not say, "
+         "or not now, what the guest may come to lock"),
     [REASON_PINNED_GROWTH] = "the guest has locked or pinned more memory, which no balloon returns",
     [REASON_PINNED_LIMIT] = "guests have locked or pinned more of this memory than pinned-limit",
 };

@@ -48,11 +48,13 @@ struct vm_state {
     uint64_t memlock_limit, memlock_since; /* hard limit last seen, and since when it is that */
     uint64_t memlock_asked;                /* cap that was decided; it is decided once */
     uint64_t memlock_told_limit, memlock_told_formula, memlock_told_at;
-    uint64_t memlock_use; /* the most that was ever seen: a reboot unpins for a moment */
+    uint64_t memlock_use;          /* the most that was ever seen: a reboot unpins for a moment */
+    uint64_t memlock_undefined_at; /* when that was told */
     uint64_t pinned_base, pinned_since, pinned_told_at;
     enum reason memlock_told; /* REASON_NONE: nothing was wrong at the last look */
     bool memlock_dry;         /* `memlock_asked` was decided in dry run */
     bool memlock_yielded;     /* somebody else has set another limit over ours */
+    bool memlock_undefined;   /* told of, and still nobody says what it may come to lock */
 
     uint16_t marks; /* enum vm_mark */
 };

@@ -57,6 +57,7 @@ enum reason {
     REASON_MEMLOCK_DRIFT,      /* alert: its limit is not the one libvirt would set */
     REASON_MEMLOCK_BY_USER,    /* alert: not capped, for others' pins count against its limit */
     REASON_MEMLOCK_REFUSED,    /* alert: it should be capped, and cannot be */
+    REASON_MEMLOCK_UNDEFINED,  /* alert: not capped, for nobody says what it may come to need */
     REASON_PINNED_GROWTH,      /* alert: it has locked or pinned more since */
     REASON_PINNED_LIMIT,       /* alert: too much of a pool is locked or pinned by guests */
     REASON_COUNT,

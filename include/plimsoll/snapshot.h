@@ -227,6 +227,16 @@ struct vm_definition {
     uint32_t vfio_devices, vdpa_devices, nvme_disks; /* COUNT_UNKNOWN: nobody has said */
     uint32_t version; /* libvirt's, major * 1000000 + minor * 1000 + release; 0: unknown */
 };
+/* Nobody has said anything. */
+#define VM_DEFINITION_UNKNOWN          \
+    ((struct vm_definition){           \
+        .confirmed = UNKNOWN,          \
+        .memory = UNKNOWN,             \
+        .hard_limit = UNKNOWN,         \
+        .vfio_devices = COUNT_UNKNOWN, \
+        .vdpa_devices = COUNT_UNKNOWN, \
+        .nvme_disks = COUNT_UNKNOWN,   \
+    })
 
 /* Measures in force on one VM, from the ledger. Bits. */
 enum vm_measure {

@@ -2,6 +2,8 @@
 /* Owns its end of the guard's socket. It blocks where the real one would wait for room. */
 #include "fake_virt.h"
 
+#include "loop.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,7 +40,7 @@ static void greet(void)
 {
     struct virt_record hello = {.kind = VIRT_RECORD_HELLO, .hello = {9000000, "fake:///"}};
     struct virt_record connection = {
-        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, ""}};
+        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 9000000, ""}};
 
     (void)record_send(&hello);
     (void)record_send(&connection);
@@ -61,16 +63,30 @@ static struct virt_record domain_make(int pid, const char *class_name)
 {
     struct virt_record record = {
         .kind = VIRT_RECORD_DOMAIN,
-        .domain = {.uuid = FAKE_VIRT_UUID,
+        .domain = {.asked = loop_now(),
+            .uuid = FAKE_VIRT_UUID,
             .name = "web",
             .id = 1,
             .pid = pid,
             .state = VIRT_DOMAIN_RUNNING,
+            .maximum = FAKE_VIRT_MEMORY,
+            .current = FAKE_VIRT_MEMORY,
+            .hard_limit = MEMLOCK_UNLIMITED,
+            .soft_limit = MEMLOCK_UNLIMITED,
+            .vfio = 1,
             .metadata.set = VIRT_RULE_CLASS},
     };
 
     (void)snprintf(record.domain.metadata.rules.class_name, CLASS_NAME_MAX, "%s", class_name);
     return record;
+}
+
+static void lose(void)
+{
+    struct virt_record connection = {
+        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_LOST, 0, "gone"}};
+
+    (void)record_send(&connection);
 }
 
 static void resync(const struct virt_record *domain)
@@ -90,8 +106,10 @@ static int listen_on(void)
     return EXIT_SUCCESS;
 }
 
-static int behave(const char *behaviour, const struct virt_record *domain)
+static int behave(const char *behaviour, struct virt_record *domain)
 {
+    if (strcmp(behaviour, "early") == 0)
+        domain->domain.asked += NSEC_PER_MINUTE;
     if (strcmp(behaviour, "mute") == 0)
         return listen_on();
     if (strcmp(behaviour, "version") == 0) {
@@ -116,8 +134,11 @@ static int behave(const char *behaviour, const struct virt_record *domain)
         return 3;
     }
     bool there = strcmp(behaviour, "good") == 0 || strcmp(behaviour, "hangs") == 0 ||
-                 strcmp(behaviour, "dies") == 0 || strcmp(behaviour, "floods") == 0;
+                 strcmp(behaviour, "dies") == 0 || strcmp(behaviour, "floods") == 0 ||
+                 strcmp(behaviour, "loses") == 0 || strcmp(behaviour, "early") == 0;
     resync(there ? domain : NULL);
+    if (strcmp(behaviour, "loses") == 0)
+        lose();
     if (strcmp(behaviour, "hangs") == 0)
         (void)raise(SIGSTOP);
     if (strcmp(behaviour, "dies") == 0)
