@@ -153,26 +153,6 @@ static void exit_say(struct virt_link *link, int status, uint64_t now)
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-static void on_ended(struct loop_source *source, uint32_t events)
-{
-    struct virt_link *link = container_of(source, struct virt_link, exit);
-    uint64_t now = loop_now();
-    int status = 0;
-
-    (void)events;
-    if (waitpid(link->pid, &status, WNOHANG) == 0)
-        return;
-    exit_say(link, status, now);
-    loop_remove(link->loop, source);
-    (void)close(link->pidfd);
-    link->pidfd = -1;
-    socket_close(link);
-    link->pid = 0;
-    if (now - link->started > GOOD_AFTER)
-        link->retry = RETRY_FIRST;
-    retry_later(link, now);
-}
-
 /* ---- hearing ---- */
 
 static void connection_take(struct virt_link *link, const struct virt_connection *connection)
@@ -263,6 +243,30 @@ static void on_socket(struct loop_source *source, uint32_t events)
             return;
         }
     }
+}
+
+/* ---- its end ---- */
+
+static void on_ended(struct loop_source *source, uint32_t events)
+{
+    struct virt_link *link = container_of(source, struct virt_link, exit);
+    uint64_t now = loop_now();
+    int status = 0;
+
+    (void)events;
+    if (waitpid(link->pid, &status, WNOHANG) == 0)
+        return;
+    if (link->fd >= 0 && !link->held)
+        on_socket(&link->socket, EPOLLIN); /* its last words */
+    exit_say(link, status, now);
+    loop_remove(link->loop, source);
+    (void)close(link->pidfd);
+    link->pidfd = -1;
+    socket_close(link);
+    link->pid = 0;
+    if (now - link->started > GOOD_AFTER)
+        link->retry = RETRY_FIRST;
+    retry_later(link, now);
 }
 
 /* ---- started ---- */
