@@ -352,10 +352,13 @@ class Host:
 
     def last_words(self):
         """The kernel's panic on the console, or None: emulated processors have faults of their own."""
-        with open(os.path.join(self.folder, "console.log"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if "Kernel panic" in line or "BUG: " in line:
-                    return "the emulated host's kernel died: " + line.strip()
+        try:
+            with open(os.path.join(self.folder, "console.log"), encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    if "Kernel panic" in line or "BUG: " in line:
+                        return "the emulated host's kernel died: " + line.strip()
+        except OSError:
+            pass  # it did not come that far
         return None
 
     # ---- what runs in it ----
@@ -465,7 +468,7 @@ def state_make(key, words, run):
         try:
             run(host, state)
             host.save(state)
-        except LabError as error:
+        except (LabError, OSError, subprocess.SubprocessError) as error:
             say(f"the host could not be saved: {error}")
             return None
         finally:

@@ -11,6 +11,11 @@ import time
 from host import TOP, Host, HostLost, LabError, run_tool, say
 from observation import Observation
 
+SCENARIO_EMPTY = """
+[scenario]
+title=A host without guests
+"""
+
 # Limits in seconds; a guest boots in some 12 s, two at once in 20.
 SETUP_LIMIT = 60
 READY_LIMIT = 300
@@ -186,7 +191,8 @@ class Trial:
         guests = self.scenario.guests
         if not guests or self.scenario.before_guests or any(it.vfio for it in guests):
             return None
-        return "\n".join([*self.guest_files, GUESTS_SETUP, GUESTS_START, *(it.xml() for it in guests)])
+        scripts = [GUESTS_SETUP, GUESTS_START, GUESTS_SUSPEND]
+        return "\n".join([*self.guest_files, *scripts, *(it.xml() for it in guests)])
 
     @staticmethod
     def start_guests(host):
@@ -428,6 +434,7 @@ class Trial:
             "lost_by_class": {it: sum(kind[name] == it for name in seen.lost) for it in set(kind.values())},
             "finished": sorted(seen.finished),
             "paused": sorted(seen.paused),
+            "intact": sorted(seen.paused & seen.intact),
             "least_available": seen.least_available,
             "psi_peak": seen.psi_peak,
             "pressed": seen.pressed,
