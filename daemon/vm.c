@@ -48,6 +48,7 @@ static void figures_unknown(struct vm_snapshot *figures)
             .vfio_devices = COUNT_UNKNOWN,
             .vdpa_devices = COUNT_UNKNOWN,
             .nvme_disks = COUNT_UNKNOWN},
+        .reclaim = {.asked = UNKNOWN, .answered = UNKNOWN},
         .measures = {.balloon_target = UNKNOWN,
             .balloon_before = UNKNOWN,
             .balloon_since = UNKNOWN,
