@@ -222,3 +222,52 @@ void cgroup_memory_open(
     *ret_current_fd = current < 0 ? -1 : current;
     *ret_numa_fd = numa < 0 ? -1 : numa;
 }
+
+/* cgroup.procs speaks for a leaf and for a threaded domain, which lists the processes of all
+ * threads below it; another group may have others below whose memory is charged to it. */
+static bool folder_is_whole(const char *folder)
+{
+    static const char leaf[] = "nr_descendants 0\n", threaded[] = "domain threaded\n";
+    CLEANUP(kernel_file_close_at) int stat = kernel_file_open_format("%s/cgroup.stat", folder);
+    CLEANUP(kernel_file_close_at) int type = kernel_file_open_format("%s/cgroup.type", folder);
+    char text[1024]; /* two lines, and one or two for each controller */
+
+    if (kernel_file_read(stat, text, sizeof(text)) > 0 && strncmp(text, leaf, strlen(leaf)) == 0)
+        return true;
+    return kernel_file_read(type, text, sizeof(text)) > 0 && strcmp(text, threaded) == 0;
+}
+
+void cgroup_reclaim_open(
+    const struct cgroup_mounts *mounts, int process, int *ret_reclaim_fd, int *ret_procs_fd)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    int reclaim = -1, procs = -1;
+
+    *ret_reclaim_fd = *ret_procs_fd = -1;
+    if (cgroup_folder_find(mounts, CGROUP_UNIFIED, process, "cgroup", folder) < 0)
+        return;
+    folder_climb_to_domain(folder);
+    int length = snprintf(path, sizeof(path), "%s/memory.reclaim", folder);
+    if (length < 0 || (size_t)length >= sizeof(path) || !folder_is_whole(folder))
+        return;
+    reclaim = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    procs = kernel_file_open_format("%s/cgroup.procs", folder);
+    if (reclaim < 0 || procs < 0) {
+        (void)kernel_file_close(reclaim);
+        (void)kernel_file_close(procs);
+        return;
+    }
+    *ret_reclaim_fd = reclaim;
+    *ret_procs_fd = procs;
+}
+
+bool cgroup_is_own(int procs, pid_t pid)
+{
+    char text[64]; /* a second process does not fit, or shows */
+    const char *cursor = text;
+    uint64_t number;
+
+    return kernel_file_read(procs, text, sizeof(text)) > 0 &&
+           kernel_number_parse(&cursor, &number) && number == (uint64_t)pid &&
+           strcmp(cursor, "\n") == 0;
+}

@@ -43,6 +43,7 @@ static void figures_unknown(struct vm_snapshot *figures)
         .statistics = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
         .resizable = {UNKNOWN, UNKNOWN, UNKNOWN},
         .definition = VM_DEFINITION_UNKNOWN,
+        .reclaim = {.asked = UNKNOWN, .answered = UNKNOWN},
         .measures = {.balloon_target = UNKNOWN,
             .balloon_before = UNKNOWN,
             .balloon_since = UNKNOWN,

@@ -33,6 +33,7 @@
 #include "pause.h"
 #include "plan_add.h"
 #include "pool.h"
+#include "reclaim.h"
 #include "relief.h"
 
 struct kill_case {
@@ -250,6 +251,8 @@ static bool kill_needed(
     uint64_t coming = 0;
     if (pool->available > rate_bytes(remaining, HORIZON))
         coming = relief_balloons_pending(d, pool, dry_run);
+    if (remaining <= 0)
+        coming = add_held(coming, reclaim_coming(d, pool));
     if (dry_run)
         coming = add_held(coming, dry_run_killed(d, pool));
     uint64_t reaction = rate_bytes(unstoppable, KILL_LATENCY + KILL_POLL);

@@ -77,6 +77,7 @@ const char *sacrifice_name(enum sacrifice sacrifice)
 
 static const char *const action_kind_names[] = {
     [ACTION_BALLOON] = "balloon",
+    [ACTION_RECLAIM] = "reclaim",
     [ACTION_PAUSE] = "pause",
     [ACTION_FREEZE] = "freeze",
     [ACTION_THAW] = "thaw",
@@ -126,6 +127,8 @@ static const char *const reason_names[] = {
     [REASON_BALLOON_SHARE] = "balloon-share",
     [REASON_BALLOON_RETURN] = "balloon-return",
     [REASON_BALLOON_DRIFT] = "balloon-drift",
+    [REASON_RECLAIM_PAUSED] = "reclaim-paused",
+    [REASON_RECLAIM_IDLE] = "reclaim-idle",
     [REASON_PAUSE_GROWTH] = "pause-growth",
     [REASON_PAUSE_FOR_VALUABLE] = "pause-for-valuable",
     [REASON_FREEZE_SPRINT] = "freeze-sprint",
@@ -166,6 +169,8 @@ static const char *const reason_texts[] = {
     [REASON_BALLOON_SHARE] = "memory is scarce and the guest has most above its minimum by shares",
     [REASON_BALLOON_RETURN] = "there is room again, so the guest gets its memory back",
     [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",
+    [REASON_RECLAIM_PAUSED] = "memory is short and the guest does not run, so its own goes to swap",
+    [REASON_RECLAIM_IDLE] = "memory is short, and what this guest may not need goes to swap",
     [REASON_PAUSE_FOR_VALUABLE] = "what is left is for a more valuable guest that grows",
     [REASON_PAUSE_GROWTH] = "memory is about to run out and this guest's growth is what takes it",
     [REASON_FREEZE_SPRINT] = "memory runs out before a stop by the monitor could take hold",

@@ -238,6 +238,14 @@ struct vm_definition {
         .nvme_disks = COUNT_UNKNOWN,   \
     })
 
+/* What can be written to swap of it without its help, and what became of the last piece. */
+struct vm_reclaim {
+    enum tristate possible; /* its cgroup is its own and has a memory.reclaim */
+    uint64_t asked;         /* when the last piece was handed over; UNKNOWN: none was */
+    uint64_t answered;      /* when that one came to its end; UNKNOWN: it is under way */
+    int32_t result;         /* of it: 0, -EAGAIN: less than was asked for, or another errno */
+};
+
 /* Measures in force on one VM, from the ledger. Bits. */
 enum vm_measure {
     VM_MEASURE_BALLOON = 1 << 0,
@@ -304,6 +312,8 @@ struct vm_snapshot {
     struct vm_definition definition;
     enum vm_kind kind;
     enum vm_kind_reason kind_reason;
+
+    struct vm_reclaim reclaim;
 
     struct vm_measures measures;
 };
