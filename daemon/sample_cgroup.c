@@ -16,9 +16,11 @@
 #include "sample_cgroup.h"
 
 #include "kernel_file.h"
+#include "sample_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <plimsoll/cleanup.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,13 +263,35 @@ void cgroup_reclaim_open(
     *ret_procs_fd = procs;
 }
 
-bool cgroup_is_own(int procs, pid_t pid)
+static bool has_no_memory(const char *proc, uint64_t pid)
 {
-    char text[64]; /* a second process does not fit, or shows */
+    CLEANUP(kernel_file_close_at)
+    int fd = kernel_file_open_format("%s/%" PRIu64 "/stat", proc, pid);
+    struct process_stat stat;
+
+    if (fd < 0)
+        return fd == -ENOENT; /* it is gone */
+    int result = process_stat_read(fd, &stat);
+    return result == -ESRCH || (result == 0 && stat.size == 0);
+}
+
+bool cgroup_is_own(int procs, const char *proc, pid_t pid)
+{
+    char text[128]; /* the guest and some threads of the kernel; a longer list is a crowd's */
     const char *cursor = text;
     uint64_t number;
+    bool found = false;
 
-    return kernel_file_read(procs, text, sizeof(text)) > 0 &&
-           kernel_number_parse(&cursor, &number) && number == (uint64_t)pid &&
-           strcmp(cursor, "\n") == 0;
+    int length = kernel_file_read(procs, text, sizeof(text));
+    if (length <= 0 || text[length - 1] != '\n')
+        return false;
+    while (kernel_number_parse(&cursor, &number)) {
+        if (number == (uint64_t)pid)
+            found = true;
+        else if (!has_no_memory(proc, number))
+            return false;
+        if (*cursor++ != '\n')
+            return false;
+    }
+    return found && *cursor == '\0';
 }

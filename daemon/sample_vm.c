@@ -76,6 +76,7 @@ int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
     }
     cgroup_memory_open(mounts, process, &opened.cgroup_current_fd, &opened.cgroup_numa_fd);
     cgroup_reclaim_open(mounts, process, &opened.cgroup_reclaim_fd, &opened.cgroup_procs_fd);
+    opened.proc = roots->proc;
     *sampler = opened;
     return 0;
 }
@@ -285,7 +286,7 @@ static int vm_read_full(
 
 int vm_sampler_reclaim_check(const struct vm_sampler *sampler, pid_t pid)
 {
-    bool own = sampler->cgroup_reclaim_fd >= 0 && cgroup_is_own(sampler->cgroup_procs_fd, pid);
+    bool own = sampler->cgroup_reclaim_fd >= 0 && cgroup_is_own(sampler->cgroup_procs_fd, sampler->proc, pid);
 
     return own ? 0 : -ENODEV;
 }

@@ -22,10 +22,11 @@ struct vm_sampler {
     /* memory.reclaim, open for writing, and the list of who is in its group; -1: v1, an older
      * kernel, or a group that is not this process's alone. */
     int cgroup_reclaim_fd, cgroup_procs_fd;
+    const char *proc; /* where /proc is; the caller's */
 };
-#define VM_SAMPLER_CLOSED                  \
-    {                                      \
-        -1, -1, -1, -1, -1, -1, -1, -1, -1 \
+#define VM_SAMPLER_CLOSED                        \
+    {                                            \
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, NULL \
     }
 
 /* Descriptors one guest takes, for the limit on open files. */

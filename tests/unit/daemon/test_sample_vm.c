@@ -123,6 +123,10 @@ static void give_reclaim(const char *type, const char *descendants, const char *
         tree, "unified/vm.scope/libvirt/cgroup.stat", "nr_descendants %s\n", descendants);
     fake_tree_write(tree, "unified/vm.scope/libvirt/cgroup.procs", "%s", everybody);
     fake_tree_write(tree, "unified/vm.scope/libvirt/memory.reclaim", "%s", "");
+    fake_tree_process(tree, &(struct fake_process){.pid = 2, .name = "kvm-nx-lpage-re"});
+    fake_tree_process(tree, &(struct fake_process){.pid = 815, .name = "swtpm", .rss_kib = 1024});
+    fake_tree_process(
+        tree, &(struct fake_process){.pid = 4712, .name = "virtiofsd", .rss_kib = 1024});
 }
 
 START_TEST(reclaim_of_a_group_of_its_own)
@@ -135,6 +139,9 @@ START_TEST(reclaim_of_a_group_of_its_own)
         {"domain", "0", "4711\n", TRISTATE_YES},
         {"domain", "3", "4711\n", TRISTATE_NO}, /* others may be charged to it */
         {"domain threaded", "3", "4711\n815\n", TRISTATE_NO},
+        {"domain threaded", "3", "4711\n2\n", TRISTATE_YES}, /* a thread of the kernel */
+        {"domain threaded", "3", "2\n", TRISTATE_NO},
+        {"domain threaded", "3", "4711\n2", TRISTATE_NO}, /* cut off */
         {"domain threaded", "3", "815\n", TRISTATE_NO},
         {"domain threaded", "3", "", TRISTATE_NO},
     };
@@ -477,7 +484,7 @@ int main(void)
     tcase_add_test(tests, edge_reads_size_alone);
     tcase_add_test(tests, memory_of_v2_is_the_domains);
     tcase_add_test(tests, an_ancestors_memory_is_not_the_guests);
-    tcase_add_loop_test(tests, reclaim_of_a_group_of_its_own, 0, 6);
+    tcase_add_loop_test(tests, reclaim_of_a_group_of_its_own, 0, 9);
     tcase_add_loop_test(tests, without_memory_reclaim_there_is_none, 0, 3);
     tcase_add_test(tests, memory_of_v1);
     tcase_add_test(tests, memory_of_hybrid);
