@@ -286,7 +286,8 @@ static int vm_read_full(
 
 int vm_sampler_reclaim_check(const struct vm_sampler *sampler, pid_t pid)
 {
-    bool own = sampler->cgroup_reclaim_fd >= 0 && cgroup_is_own(sampler->cgroup_procs_fd, sampler->proc, pid);
+    bool own = sampler->cgroup_reclaim_fd >= 0 &&
+               cgroup_is_own(sampler->cgroup_procs_fd, sampler->proc, pid);
 
     return own ? 0 : -ENODEV;
 }
