@@ -12,12 +12,18 @@
 #ifndef PLIMSOLL_DAEMON_ACT_H
 #define PLIMSOLL_DAEMON_ACT_H
 
+#include "reclaimer.h"
 #include "roots.h"
 #include "vm.h"
 
 #include <plimsoll/plan.h>
 
 int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now);
+
+/* Hands BYTES to be written to its memory.reclaim to RECLAIMER; what comes of it stands in the
+ * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as reclaimer_ask(). */
+int act_reclaim(
+    struct vm *vm, struct reclaimer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now);
 
 int act_pause(struct vm *vm, enum mode mode, uint64_t now);
 int act_freeze(struct vm *vm, enum mode mode, uint64_t now);

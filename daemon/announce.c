@@ -42,6 +42,7 @@ static int action_level(const struct action *action, int result)
     case ACTION_FREEZE:
         return LOG_WARNING;
     case ACTION_BALLOON:
+    case ACTION_RECLAIM:
     case ACTION_THAW:
     case ACTION_RESUME:
     case ACTION_MEMLOCK:
@@ -148,6 +149,7 @@ static void action_detail(const struct plan *plan, const struct action *action, 
         if (vm)
             memlock_detail(&vm->figures, buffer + strlen(buffer), size - strlen(buffer));
         break;
+    case ACTION_RECLAIM:
     case ACTION_PAUSE:
     case ACTION_FREEZE:
     case ACTION_THAW:

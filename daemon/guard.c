@@ -142,6 +142,8 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
     switch (action->kind) {
     case ACTION_BALLOON:
         return act_balloon(vm, action->target, mode, now);
+    case ACTION_RECLAIM:
+        return act_reclaim(vm, guard->reclaimer, action->target, mode, now);
     case ACTION_PAUSE:
         return act_pause(vm, mode, now);
     case ACTION_FREEZE:
@@ -249,6 +251,7 @@ static uint64_t guard_deadline(const struct guard *guard)
     deadline = min_u64(deadline, inventory_deadline(guard->inventory));
     if (guard->virt)
         deadline = min_u64(deadline, virt_link_deadline(guard->virt));
+    deadline = min_u64(deadline, reclaimer_deadline(guard->reclaimer));
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
@@ -267,6 +270,7 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
+        reclaimer_advance(guard->reclaimer, guard_band(guard), now);
         guard_advance_virt(guard, now);
         guard_advance_calls(guard, now);
         control_server_expire(guard->control, now);

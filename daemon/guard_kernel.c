@@ -63,6 +63,7 @@ static void on_killed(const struct kernel_kill *kill, void *userdata)
 
     if (known(kernel->told))
         kernel->told++;
+    kernel->differs = NEVER; /* lines come: the counter may be ahead of another one by now */
     if (vm) {
         vm->kernel_killed = !vm_has(vm, VM_MEASURE_KILLED);
         announce_kernel_kill(kill, vm->figures.name, &vm->figures.identity);

@@ -16,6 +16,7 @@
 #include "ledger.h"
 #include "loop.h"
 #include "notify.h"
+#include "reclaimer.h"
 #include "sample_host.h"
 #include "sample_tmpfs.h"
 #include "virt_link.h"
@@ -46,6 +47,7 @@ struct guard {
     struct control_server *control;
     struct notify *notify;
     struct guard_kernel kernel;
+    struct reclaimer *reclaimer;
     struct virt_link *virt; /* NULL: libvirt is not asked */
     uint32_t next_served;   /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;

@@ -2,8 +2,13 @@
 /*
  * Where what libvirt says meets the guests that were found: by uuid and process, both of which must
  * agree. A guest is guarded whether libvirt speaks of it or not; what it adds are the rules that
- * the domain carries itself.
+ * the domain carries itself, and its definition, from which follows what it may need to lock.
+ *
+ * The rules hold until libvirt says otherwise, whatever becomes of it. The definition stays too, to
+ * be shown and compared; but from the moment libvirt cannot be heard it may be changed unheard, so
+ * that nobody has confirmed it until the resync that follows.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "guard_private.h"
@@ -17,6 +22,30 @@
  * about this time; one that hangs is not waited for again. */
 #define FIRST_WORDS (2 * NSEC_PER_SEC)
 
+/* A round may be late by as much again. */
+static_assert(MEMLOCK_CONFIRMED_FOR >= 2 * VIRT_ROUND + NSEC_PER_MINUTE, "confirmed in time");
+
+static enum tristate tristate_of(bool yes)
+{
+    return yes ? TRISTATE_YES : TRISTATE_NO;
+}
+
+static struct vm_definition definition_of(
+    const struct virt_link *link, const struct virt_domain *domain)
+{
+    return (struct vm_definition){
+        .confirmed = virt_link_connected(link) ? domain->asked : UNKNOWN,
+        .memory = domain->maximum,
+        .hard_limit = domain->hard_limit,
+        .locked = tristate_of(domain->locked),
+        .viommu = tristate_of(domain->viommu),
+        .vfio_devices = domain->vfio,
+        .vdpa_devices = domain->vdpa,
+        .nvme_disks = domain->nvme,
+        .version = virt_link_libvirt_version(link),
+    };
+}
+
 void guard_resolve_rules(struct guard *guard, struct vm *vm)
 {
     struct vm_snapshot *figures = &vm->figures;
@@ -25,6 +54,7 @@ void guard_resolve_rules(struct guard *guard, struct vm *vm)
                     : NULL;
     const struct virt_metadata *metadata = domain ? &domain->metadata : NULL;
 
+    figures->definition = domain ? definition_of(guard->virt, domain) : VM_DEFINITION_UNKNOWN;
     virt_guest_join(vm, guard->virt, domain);
     if (domain)
         figures->sources |= VM_SOURCE_LIBVIRT;
@@ -50,6 +80,20 @@ static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)
     }
 }
 
+static void on_lost(void *userdata)
+{
+    struct guard *guard = userdata;
+
+    if (!guard->inventory)
+        return; /* the guard is at its own end */
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm)
+            vm->figures.definition.confirmed = UNKNOWN;
+    }
+}
+
 int guard_open_virt(struct guard *guard)
 {
     const char *run_folder = guard->options.virt_run_folder;
@@ -58,6 +102,7 @@ int guard_open_virt(struct guard *guard)
         .run_folder = run_folder ? run_folder : RUN_FOLDER_DEFAULT,
         .capacity = guard->vm_capacity,
         .changed = on_changed,
+        .lost = on_lost,
         .userdata = guard,
     };
 

@@ -12,22 +12,18 @@
  */
 #include "log.h"
 
-#include "process.h"
+#include "helper.h"
 #include "text.h"
 
 #include <errno.h>
-#include <linux/close_range.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/units.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -99,46 +95,12 @@ static void record_write(const struct record *record)
 
 /* ---- the child ---- */
 
-/* Leaves the three standard descriptors and FD, which becomes 3. */
-static void descriptors_keep(int fd)
+static void __attribute__((noreturn)) child_run(void)
 {
-    if (fd != STDERR_FILENO + 1) {
-        if (dup2(fd, STDERR_FILENO + 1) < 0)
-            _exit(EXIT_FAILURE);
-    }
-    if (syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0) == 0)
-        return;
-    /* Linux before 5.9. */
-    long limit = sysconf(_SC_OPEN_MAX);
-    for (int other = STDERR_FILENO + 2; other < limit; other++)
-        (void)close(other);
-}
-
-/* Without a handler of the guard's, deaf to what ends a service or a foreground job: those signals
- * go to every process of it, and the guard's last words come after them. */
-static void signals_reset(void)
-{
-    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2};
-    sigset_t none;
-
-    for (int number = 1; number < NSIG; number++)
-        (void)signal(number, SIG_DFL);
-    for (size_t i = 0; i < ELEMENTSOF(ignored); i++)
-        (void)signal(ignored[i], SIG_IGN);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static void __attribute__((noreturn)) child_run(int fd)
-{
-    signals_reset();
-    descriptors_keep(fd);
-    process_score_reset();
-    (void)prctl(PR_SET_NAME, LOG_CHILD_NAME);
     openlog(LOG_IDENT, LOG_NDELAY, LOG_DAEMON);
     for (;;) {
         struct record record;
-        ssize_t length = recv(STDERR_FILENO + 1, &record, sizeof(record), 0);
+        ssize_t length = recv(HELPER_FD, &record, sizeof(record), 0);
         if (length < 0 && errno == EINTR)
             continue;
         if (length <= 0)
@@ -154,37 +116,21 @@ static void __attribute__((noreturn)) child_run(int fd)
 
 int log_start(void)
 {
-    int size = LOG_QUEUE_BYTES;
-    sigset_t all, before;
-    int pair[2];
+    int size = LOG_QUEUE_BYTES, fd = -1;
+    pid_t child = helper_fork(LOG_CHILD_NAME, &fd);
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return -errno;
+    if (child < 0)
+        return child;
+    if (child == 0)
+        child_run();
     /* Best effort: with less room more is dropped, and said. */
-    (void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    /* A signal for the whole group must not find the child before it is deaf to it. */
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t child = fork();
-    int result = child < 0 ? -errno : child;
-    if (child != 0)
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    if (child < 0) {
-        (void)close(pair[0]);
-        (void)close(pair[1]);
-        return result;
-    }
-    if (child == 0) {
-        (void)close(pair[0]);
-        child_run(pair[1]);
-    }
-    (void)close(pair[1]);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     if (log_target.started)
         (void)close(log_target.fd);
-    log_target.fd = pair[0];
+    log_target.fd = fd;
     log_target.child = child;
     log_target.started = true;
-    return result;
+    return child;
 }
 
 int log_child(void)

@@ -16,9 +16,11 @@
 #include "sample_cgroup.h"
 
 #include "kernel_file.h"
+#include "sample_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <plimsoll/cleanup.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,4 +223,75 @@ void cgroup_memory_open(
         (void)memory_files_open(folder, "memory.usage_in_bytes", &current, &numa);
     *ret_current_fd = current < 0 ? -1 : current;
     *ret_numa_fd = numa < 0 ? -1 : numa;
+}
+
+/* cgroup.procs speaks for a leaf and for a threaded domain, which lists the processes of all
+ * threads below it; another group may have others below whose memory is charged to it. */
+static bool folder_is_whole(const char *folder)
+{
+    static const char leaf[] = "nr_descendants 0\n", threaded[] = "domain threaded\n";
+    CLEANUP(kernel_file_close_at) int stat = kernel_file_open_format("%s/cgroup.stat", folder);
+    CLEANUP(kernel_file_close_at) int type = kernel_file_open_format("%s/cgroup.type", folder);
+    char text[1024]; /* two lines, and one or two for each controller */
+
+    if (kernel_file_read(stat, text, sizeof(text)) > 0 && strncmp(text, leaf, strlen(leaf)) == 0)
+        return true;
+    return kernel_file_read(type, text, sizeof(text)) > 0 && strcmp(text, threaded) == 0;
+}
+
+void cgroup_reclaim_open(
+    const struct cgroup_mounts *mounts, int process, int *ret_reclaim_fd, int *ret_procs_fd)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    int reclaim = -1, procs = -1;
+
+    *ret_reclaim_fd = *ret_procs_fd = -1;
+    if (cgroup_folder_find(mounts, CGROUP_UNIFIED, process, "cgroup", folder) < 0)
+        return;
+    folder_climb_to_domain(folder);
+    int length = snprintf(path, sizeof(path), "%s/memory.reclaim", folder);
+    if (length < 0 || (size_t)length >= sizeof(path) || !folder_is_whole(folder))
+        return;
+    reclaim = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    procs = kernel_file_open_format("%s/cgroup.procs", folder);
+    if (reclaim < 0 || procs < 0) {
+        (void)kernel_file_close(reclaim);
+        (void)kernel_file_close(procs);
+        return;
+    }
+    *ret_reclaim_fd = reclaim;
+    *ret_procs_fd = procs;
+}
+
+static bool has_no_memory(const char *proc, uint64_t pid)
+{
+    CLEANUP(kernel_file_close_at)
+    int fd = kernel_file_open_format("%s/%" PRIu64 "/stat", proc, pid);
+    struct process_stat stat;
+
+    if (fd < 0)
+        return fd == -ENOENT; /* it is gone */
+    int result = process_stat_read(fd, &stat);
+    return result == -ESRCH || (result == 0 && stat.size == 0);
+}
+
+bool cgroup_is_own(int procs, const char *proc, pid_t pid)
+{
+    char text[128]; /* the guest and some threads of the kernel; a longer list is a crowd's */
+    const char *cursor = text;
+    uint64_t number;
+    bool found = false;
+
+    int length = kernel_file_read(procs, text, sizeof(text));
+    if (length <= 0 || text[length - 1] != '\n')
+        return false;
+    while (kernel_number_parse(&cursor, &number)) {
+        if (number == (uint64_t)pid)
+            found = true;
+        else if (!has_no_memory(proc, number))
+            return false;
+        if (*cursor++ != '\n')
+            return false;
+    }
+    return found && *cursor == '\0';
 }

@@ -21,6 +21,14 @@ enum cgroup_hierarchy {
 int cgroup_folder_find(const struct cgroup_mounts *mounts, enum cgroup_hierarchy hierarchy,
     int process, const char *path, char ret_folder[PATH_MAX]);
 
+/* Opens memory.reclaim for writing, and the list of processes, of the v2 cgroup that counts
+ * PROCESS, where that list speaks for all that is charged to it; else -1 both. */
+void cgroup_reclaim_open(
+    const struct cgroup_mounts *mounts, int process, int *ret_reclaim_fd, int *ret_procs_fd);
+/* PROCS is such a list: PID stands on it and nobody else who has memory; PROC is where /proc is.
+ * KVM puts a kernel thread of each VM there (kvm_vm_create_worker_thread(), for nx_huge_pages). */
+bool cgroup_is_own(int procs, const char *proc, pid_t pid);
+
 /* Opens the two memory files that count PROCESS, -1 each where there is none. */
 void cgroup_memory_open(
     const struct cgroup_mounts *mounts, int process, int *ret_current_fd, int *ret_numa_fd);

@@ -75,6 +75,8 @@ int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
         return result;
     }
     cgroup_memory_open(mounts, process, &opened.cgroup_current_fd, &opened.cgroup_numa_fd);
+    cgroup_reclaim_open(mounts, process, &opened.cgroup_reclaim_fd, &opened.cgroup_procs_fd);
+    opened.proc = roots->proc;
     *sampler = opened;
     return 0;
 }
@@ -88,6 +90,8 @@ void vm_sampler_close(struct vm_sampler *sampler)
     sampler->oom_score_adj_fd = kernel_file_close(sampler->oom_score_adj_fd);
     sampler->cgroup_current_fd = kernel_file_close(sampler->cgroup_current_fd);
     sampler->cgroup_numa_fd = kernel_file_close(sampler->cgroup_numa_fd);
+    sampler->cgroup_reclaim_fd = kernel_file_close(sampler->cgroup_reclaim_fd);
+    sampler->cgroup_procs_fd = kernel_file_close(sampler->cgroup_procs_fd);
 }
 
 /* A file of a process: empty or ESRCH is a process that is gone. */
@@ -273,9 +277,19 @@ static int vm_read_full(
     if (kernel_file_read_number(sampler->cgroup_current_fd, &vm->cgroup_current) < 0)
         vm->cgroup_current = UNKNOWN;
     vm_read_nodes(sampler, host, vm);
+    bool own = vm_sampler_reclaim_check(sampler, vm->identity.pid) == 0;
+    vm->reclaim.possible = own ? TRISTATE_YES : TRISTATE_NO;
     if (vm->process_state != VM_PROCESS_DEAD)
         result = first_failure(result, vm_read_status(sampler, host, vm));
     return result;
+}
+
+int vm_sampler_reclaim_check(const struct vm_sampler *sampler, pid_t pid)
+{
+    bool own = sampler->cgroup_reclaim_fd >= 0 &&
+               cgroup_is_own(sampler->cgroup_procs_fd, sampler->proc, pid);
+
+    return own ? 0 : -ENODEV;
 }
 
 int vm_sampler_memlock_use(const struct vm_sampler *sampler, uint64_t *ret_use)

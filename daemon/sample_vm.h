@@ -19,14 +19,18 @@ struct cgroup_mounts *cgroup_mounts_free(struct cgroup_mounts *mounts);
 struct vm_sampler {
     int stat_fd, statm_fd, status_fd, limits_fd, oom_score_adj_fd;
     int cgroup_current_fd, cgroup_numa_fd; /* -1: no memory controller reaches this process */
+    /* memory.reclaim, open for writing, and the list of who is in its group; -1: v1, an older
+     * kernel, or a group that is not this process's alone. */
+    int cgroup_reclaim_fd, cgroup_procs_fd;
+    const char *proc; /* where /proc is; the caller's */
 };
-#define VM_SAMPLER_CLOSED          \
-    {                              \
-        -1, -1, -1, -1, -1, -1, -1 \
+#define VM_SAMPLER_CLOSED                        \
+    {                                            \
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, NULL \
     }
 
 /* Descriptors one guest takes, for the limit on open files. */
-#define VM_SAMPLER_FILES 7
+#define VM_SAMPLER_FILES 9
 
 /* Opens the files of IDENTITY's pid and verifies its start time through them, so that from here on
  * they belong to that process for certain. -ESRCH: it is gone or another; else negative errno. */
@@ -44,6 +48,10 @@ void vm_sampler_close(struct vm_sampler *sampler);
  */
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
     const struct host_snapshot *host, uint64_t now, struct vm_snapshot *vm);
+
+/* 0: reclaiming from its cgroup now takes from PID and nobody else. -ENODEV: it may take from
+ * others, or there is no way to. */
+int vm_sampler_reclaim_check(const struct vm_sampler *sampler, pid_t pid);
 
 /* VmLck and VmPin together, as of now, for an act that must not go below them. -ESRCH: the process
  * is gone; -EBADMSG: its status does not say. */

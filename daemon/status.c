@@ -299,13 +299,15 @@ static void limit_write(
         !known(limit) ? TRISTATE_UNKNOWN : (unlimited ? TRISTATE_YES : TRISTATE_NO));
 }
 
-static void memlock_write(struct json_writer *writer, const struct vm_snapshot *vm)
+static void memlock_write(struct json_writer *writer, const struct vm_snapshot *vm, uint64_t now)
 {
-    uint64_t safe = memlock_safe_cap(vm);
+    uint64_t safe = memlock_safe_cap(vm), confirmed = vm->definition.confirmed;
 
     limit_write(writer, "memlock_limit", "memlock_unlimited", vm->memlock_hard);
     limit_write(writer, "memlock_formula", "memlock_formula_unlimited", memlock_formula(vm));
     json_writer_u64(writer, "memlock_safe_cap", safe == MEMLOCK_UNLIMITED ? UNKNOWN : safe);
+    json_writer_u64(
+        writer, "definition_age", known(confirmed) ? sub_or_zero(now, confirmed) : UNKNOWN);
 }
 
 static void migration_write(struct json_writer *writer, enum vm_migration migration)
@@ -334,15 +336,17 @@ static struct json_object *nodes_allowed_json(
 }
 
 static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot *vm,
-    const struct vm_rules *rules, const struct host_snapshot *host)
+    const struct vm_rules *rules, const struct snapshot *snapshot)
 {
+    const struct host_snapshot *host = &snapshot->host;
+
     json_writer_u64(writer, "rss", vm->rss);
     json_writer_u64(writer, "pinned", pinned_bytes(vm));
     json_writer_u64(writer, "swap", vm->swap);
     json_writer_u64(writer, "minimum", vm_minimum(vm, rules));
     json_writer_u64(writer, "maximum", vm->maximum);
     json_writer_child(writer, "balloon", balloon_json(vm));
-    memlock_write(writer, vm);
+    memlock_write(writer, vm, snapshot->time);
     json_writer_u64(writer, "hugetlb", vm->hugetlb);
     json_writer_u64(writer, "cgroup_current", vm->cgroup_current);
     json_writer_child(writer, "node_bytes", node_bytes_json(vm, host->node_count));
@@ -353,7 +357,7 @@ static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot
 }
 
 static struct json_object *vm_json(
-    const struct vm_snapshot *vm, const struct rules *rules, const struct host_snapshot *host)
+    const struct vm_snapshot *vm, const struct rules *rules, const struct snapshot *snapshot)
 {
     const struct vm_rules *own = &rules->vms[vm->slot];
     enum mode mode = rules->host.mode == MODE_ENFORCE ? own->mode : MODE_DRY_RUN;
@@ -369,7 +373,7 @@ static struct json_object *vm_json(
     json_writer_text(&writer, "state", status_vm_state(vm));
     json_writer_text(&writer, "kind", vm_kind_name(vm->kind));
     json_writer_text(&writer, "kind_reason", vm_kind_reason_name(vm->kind_reason));
-    vm_memory_write(&writer, vm, own, host);
+    vm_memory_write(&writer, vm, own, snapshot);
     json_writer_child(&writer, "measures",
         words_json(vm->measures.in_force, measure_names, ELEMENTSOF(measure_names)));
     json_writer_text(&writer, "mode", mode_name(mode));
@@ -391,7 +395,7 @@ static struct json_object *vms_json(const struct snapshot *snapshot, const struc
         const struct vm_snapshot *vm = &snapshot->vms[i];
 
         assert(vm->slot < rules->vm_capacity);
-        if (!json_array_append(vms, vm_json(vm, rules, &snapshot->host))) {
+        if (!json_array_append(vms, vm_json(vm, rules, snapshot))) {
             json_object_put(vms);
             return NULL;
         }

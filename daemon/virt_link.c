@@ -63,6 +63,7 @@ struct virt_link {
     enum band band; /* of the last advance */
 
     enum virt_connection_state state;
+    uint32_t libvirt_version; /* of the one reached last */
     bool absent_said;
     struct log_limit ended_said, full_said, nobody_said;
 };
@@ -74,6 +75,18 @@ static bool is_off(const struct virt_link *link)
 
 /* ---- ended ---- */
 
+static void state_set(struct virt_link *link, enum virt_connection_state state)
+{
+    bool lost = link->state == VIRT_CONNECTION_CONNECTED && state != VIRT_CONNECTION_CONNECTED;
+
+    link->state = state;
+    if (!lost)
+        return;
+    virt_table_doubt(link->table);
+    if (link->options.lost)
+        link->options.lost(link->options.userdata);
+}
+
 static void socket_close(struct virt_link *link)
 {
     if (link->fd < 0)
@@ -84,6 +97,7 @@ static void socket_close(struct virt_link *link)
     link->held = false;
     virt_table_break_off(link->table);
     virt_calls_fail(&link->calls, loop_now());
+    state_set(link, VIRT_CONNECTION_LOST);
 }
 
 /* The rest follows when it has ended. WHY is said, unless it is NULL. */
@@ -142,33 +156,15 @@ static void exit_say(struct virt_link *link, int status, uint64_t now)
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-static void on_ended(struct loop_source *source, uint32_t events)
-{
-    struct virt_link *link = container_of(source, struct virt_link, exit);
-    uint64_t now = loop_now();
-    int status = 0;
-
-    (void)events;
-    if (waitpid(link->pid, &status, WNOHANG) == 0)
-        return;
-    exit_say(link, status, now);
-    loop_remove(link->loop, source);
-    (void)close(link->pidfd);
-    link->pidfd = -1;
-    socket_close(link);
-    link->pid = 0;
-    if (now - link->started > GOOD_AFTER)
-        link->retry = RETRY_FIRST;
-    retry_later(link, now);
-}
-
 /* ---- hearing ---- */
 
 static void connection_take(struct virt_link *link, const struct virt_connection *connection)
 {
+    if (connection->libvirt_version > 0)
+        link->libvirt_version = connection->libvirt_version;
     if (connection->state == link->state)
         return;
-    link->state = connection->state;
+    state_set(link, connection->state);
     if (connection->state == VIRT_CONNECTION_CONNECTED)
         log_message(LOG_NOTICE, "libvirt is connected");
     else if (connection->state == VIRT_CONNECTION_LOST && log_permit(&link->ended_said, loop_now()))
@@ -202,6 +198,8 @@ static const char *record_take(struct virt_link *link, const struct virt_record 
         virt_calls_take(&link->calls, &record->result);
     if (record->kind == VIRT_RECORD_WORKERS)
         link->stuck = record->workers.hung == VIRT_WORKERS;
+    if (record->kind == VIRT_RECORD_DOMAIN && record->domain.asked > link->heard)
+        return "says when it asked, and that is yet to be";
     if (record->kind == VIRT_RECORD_CONNECTION)
         connection_take(link, &record->connection);
     if (record->kind == VIRT_RECORD_RESYNC_END)
@@ -254,6 +252,30 @@ static void on_socket(struct loop_source *source, uint32_t events)
             return;
         }
     }
+}
+
+/* ---- its end ---- */
+
+static void on_ended(struct loop_source *source, uint32_t events)
+{
+    struct virt_link *link = container_of(source, struct virt_link, exit);
+    uint64_t now = loop_now();
+    int status = 0;
+
+    (void)events;
+    if (waitpid(link->pid, &status, WNOHANG) == 0)
+        return;
+    if (link->fd >= 0 && !link->held)
+        on_socket(&link->socket, EPOLLIN); /* its last words */
+    exit_say(link, status, now);
+    loop_remove(link->loop, source);
+    (void)close(link->pidfd);
+    link->pidfd = -1;
+    socket_close(link);
+    link->pid = 0;
+    if (now - link->started > GOOD_AFTER)
+        link->retry = RETRY_FIRST;
+    retry_later(link, now);
 }
 
 /* ---- started ---- */
@@ -427,6 +449,7 @@ void virt_link_set(struct virt_link *link, const char *libvirt)
     if (link->pid > 0)
         process_end(link, NULL);
     virt_table_clear(link->table); /* another libvirt's domains are not these */
+    link->libvirt_version = 0;
     link->next_start = 0;
     link->retry = RETRY_FIRST;
     link->absent_said = false;
@@ -435,6 +458,16 @@ void virt_link_set(struct virt_link *link, const char *libvirt)
 bool virt_link_settled(const struct virt_link *link)
 {
     return link->fd < 0 || link->told || link->state == VIRT_CONNECTION_LOST;
+}
+
+bool virt_link_connected(const struct virt_link *link)
+{
+    return link->state == VIRT_CONNECTION_CONNECTED;
+}
+
+uint32_t virt_link_libvirt_version(const struct virt_link *link)
+{
+    return link->libvirt_version;
 }
 
 const struct virt_domain *virt_link_domain(

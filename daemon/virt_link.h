@@ -20,6 +20,8 @@ struct virt_link_options {
     const char *run_folder; /* where libvirt's sockets stand, for libvirt=auto */
     uint32_t capacity;      /* running domains */
     virt_table_handler changed;
+    /* Called when virt_link_connected() ends; may be NULL. */
+    void (*lost)(void *userdata);
     void *userdata;
 };
 
@@ -48,6 +50,11 @@ uint64_t virt_link_deadline(const struct virt_link *link);
 
 /* Nothing more is to be waited for: all domains were told once, or nobody is there to tell them. */
 bool virt_link_settled(const struct virt_link *link);
+
+/* Changes are told: what libvirt said of a domain holds until the next word on it. */
+bool virt_link_connected(const struct virt_link *link);
+/* Of the libvirt reached last: major * 1000000 + minor * 1000 + release; 0: unknown. */
+uint32_t virt_link_libvirt_version(const struct virt_link *link);
 
 /*
  * What libvirt says of the domain UUID that is the process PID; NULL: nothing. libvirt's word on

@@ -145,6 +145,12 @@ void virt_table_break_off(struct virt_table *table)
     table->resyncing = false;
 }
 
+void virt_table_doubt(struct virt_table *table)
+{
+    for (uint32_t i = 0; i < table->count; i++)
+        table->entries[i].domain.asked = UNKNOWN;
+}
+
 void virt_table_clear(struct virt_table *table)
 {
     while (table->count > 0)

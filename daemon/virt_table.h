@@ -25,6 +25,10 @@ int virt_table_take(struct virt_table *table, const struct virt_record *record);
 /* A resync that was begun and not ended will not be. */
 void virt_table_break_off(struct virt_table *table);
 
+/* What is known stays known; `asked` of it is UNKNOWN, for it may change unheard from now on. The
+ * handler is not called. */
+void virt_table_doubt(struct virt_table *table);
+
 /* Forgets all. */
 void virt_table_clear(struct virt_table *table);
 

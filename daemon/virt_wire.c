@@ -106,7 +106,11 @@ static void hello_walk(struct walk *walk, struct virt_hello *hello)
 
 static void connection_walk(struct walk *walk, struct virt_connection *connection)
 {
+    bool connected;
+
     connection->state = choice_walk(walk, connection->state, VIRT_CONNECTION_STATE_COUNT);
+    connected = connection->state == VIRT_CONNECTION_CONNECTED;
+    u32_walk(walk, &connection->libvirt_version, 0, connected ? UINT32_MAX : 0);
     text_walk(walk, connection->text, sizeof(connection->text));
 }
 
@@ -149,6 +153,8 @@ static void metadata_walk(struct walk *walk, struct virt_metadata *metadata)
 
 static void domain_walk(struct walk *walk, struct virt_domain *domain)
 {
+    u64_walk(walk, &domain->asked);
+    expect(walk, known(domain->asked));
     uuid_walk(walk, domain->uuid);
     text_walk(walk, domain->name, sizeof(domain->name));
     expect(walk, domain->name[0] != '\0');
@@ -165,13 +171,13 @@ static void domain_walk(struct walk *walk, struct virt_domain *domain)
     bool_walk(walk, &domain->locked);
     domain->source = choice_walk(walk, domain->source, VIRT_MEMORY_SOURCE_COUNT);
     domain->access = choice_walk(walk, domain->access, VIRT_ACCESS_COUNT);
-    u32_walk(walk, &domain->vfio, 0, UINT32_MAX);
-    u32_walk(walk, &domain->vdpa, 0, UINT32_MAX);
-    u32_walk(walk, &domain->nvme, 0, UINT32_MAX);
+    u32_walk(walk, &domain->vfio, 0, VIRT_DEVICES_MAX);
+    u32_walk(walk, &domain->vdpa, 0, VIRT_DEVICES_MAX);
+    u32_walk(walk, &domain->nvme, 0, VIRT_DEVICES_MAX);
     bool_walk(walk, &domain->viommu);
     bool_walk(walk, &domain->can_save);
     domain->balloon = choice_walk(walk, domain->balloon, VIRT_BALLOON_MODEL_COUNT);
-    u32_walk(walk, &domain->resizable_count, 0, UINT32_MAX);
+    u32_walk(walk, &domain->resizable_count, 0, VIRT_DEVICES_MAX);
     u64_walk(walk, &domain->resizable_maximum);
     u64_walk(walk, &domain->resizable_requested);
     domain->numa_mode = choice_walk(walk, domain->numa_mode, VIRT_NUMA_MODE_COUNT);

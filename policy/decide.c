@@ -6,7 +6,8 @@
  * First everything is brought up to date: guests, pools, bands, the fate of earlier actions. Then
  * what is short is relieved, in order of harm; in a sprint, where a balloon cannot help in time,
  * growers are stopped first. What is left over is given back, to paused guests before ballooned
- * ones. Last come the kernel's order and the time of the next look.
+ * ones; what those who wait are still lacking is had from swap. Last come the kernel's order and
+ * the time of the next look.
  */
 #include "balloon.h"
 #include "bridge.h"
@@ -20,6 +21,7 @@
 #include "pinned.h"
 #include "plan_add.h"
 #include "pool.h"
+#include "reclaim.h"
 #include "resume.h"
 
 static void begin_plan(struct plan *plan, uint64_t time)
@@ -65,6 +67,7 @@ static void give_back(struct decision *d)
     grant_reckon_room(d);
     resume_guests(d);
     bridge_freezes(d);
+    reclaim_guests(d);
     if (pools[POOL_INDEX_HOST].band <= BAND_TIGHT && pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT)
         grant_starved(d);
     if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM)
@@ -145,6 +148,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     forget_dry_run(d);
     kill_settle(d);
     balloon_verify(d);
+    reclaim_settle(d);
     relieve(d);
     give_back(d);
     oom_score_order(d);

@@ -195,6 +195,15 @@ uint64_t grant_unmet(const struct decision *d, uint32_t position)
     return sub_or_zero(upper_end(d, position), d->vms[position].current);
 }
 
+uint64_t grant_lacking(const struct decision *d)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (d->vms[i].traits & TRAIT_STARVED)
+            sum = add_held(sum, grant_unmet(d, i));
+    return sub_or_zero(sum, pool_room(d, &d->plan->assessment.pools[POOL_INDEX_HOST], BAND_SCARCE));
+}
+
 static bool more_valuable(const struct decision *d, uint32_t a, uint32_t b)
 {
     return decision_rules(d, a)->priority > decision_rules(d, b)->priority;

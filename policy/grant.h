@@ -15,6 +15,9 @@ void grant_book(struct decision *d, uint32_t position, uint64_t bytes);
 /* What a balloon of ours still keeps from the VM at POSITION. */
 uint64_t grant_unmet(const struct decision *d, uint32_t position);
 
+/* Bytes the host is short of for all that starve to get theirs; 0: none. */
+uint64_t grant_lacking(const struct decision *d);
+
 /* Gives to guests that starve, down to where scarce begins. */
 void grant_starved(struct decision *d);
 

@@ -33,6 +33,7 @@
 #include "pause.h"
 #include "plan_add.h"
 #include "pool.h"
+#include "reclaim.h"
 #include "relief.h"
 
 struct kill_case {
@@ -166,7 +167,10 @@ static void leak_watch(struct decision *d)
     }
     if (!known(d->state->leak_since))
         d->state->leak_since = d->now;
-    if (!critical && since(d->now, d->state->leak_since) < LEAK_CONFIRM)
+    uint64_t left = rate_exhaustion(host->headroom, outside);
+    uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
+    if (left > LEAK_CONFIRM &&
+        since(d->now, d->state->leak_since) < min_u64(watch, LEAK_CONFIRM_MOST))
         return;
     culprit_seen(d, outside);
     plan_alert_host(
@@ -247,6 +251,8 @@ static bool kill_needed(
     uint64_t coming = 0;
     if (pool->available > rate_bytes(remaining, HORIZON))
         coming = relief_balloons_pending(d, pool, dry_run);
+    if (remaining <= 0)
+        coming = add_held(coming, reclaim_coming(d, pool));
     if (dry_run)
         coming = add_held(coming, dry_run_killed(d, pool));
     uint64_t reaction = rate_bytes(unstoppable, KILL_LATENCY + KILL_POLL);

@@ -8,7 +8,8 @@
  * where every figure it rests on is known and has stood still: libvirt raises the limit first, then
  * plugs, then tells, and between the first and the last its formula looks too low. The limit must
  * have been the same for MEMLOCK_SETTLE, and libvirt must have confirmed its definition so long
- * after. Use counts with the most that was ever seen, for a reboot unpins for a moment.
+ * after, and lately: where the limit is high enough for what is to be plugged, libvirt need not
+ * raise it. Use counts with the most that was ever seen, for a reboot unpins for a moment.
  *
  * Limits on VFIO (type 1), vDPA and mlock are checked against the process; iommufd and io_uring
  * check this process's limit against what all processes of its user have pinned (user->locked_vm),
@@ -126,15 +127,21 @@ static bool is_charged_to_user(const struct look *look)
     return shared && charged;
 }
 
-/* Whether a cap would rest on known figures alone, and on what libvirt has said since. */
+/* Whether libvirt has said so since the limit is what it is, and lately. */
+static bool is_confirmed(const struct look *look)
+{
+    uint64_t confirmed = look->vm->definition.confirmed;
+    return known(confirmed) && confirmed <= look->d->now &&
+           since(look->d->now, confirmed) <= MEMLOCK_CONFIRMED_FOR &&
+           confirmed >= add_held(look->state->memlock_since, MEMLOCK_SETTLE);
+}
+
+/* Whether a cap would rest on known figures alone. */
 static bool is_settled(const struct look *look)
 {
     const struct vm_snapshot *vm = look->vm;
-    const struct vm_state *state = look->state;
-    uint64_t confirmed = vm->definition.confirmed;
     return vm->process_state == VM_PROCESS_ALIVE && vm->migration == VM_MIGRATION_NONE &&
-           known(vm->uid) && known(confirmed) && confirmed <= look->d->now &&
-           confirmed >= add_held(state->memlock_since, MEMLOCK_SETTLE);
+           known(vm->uid) && is_confirmed(look);
 }
 
 /* The cap that the guest should have; UNKNOWN: none, or nobody can say. */
@@ -249,6 +256,36 @@ static void tell(struct look *look, enum reason reason)
     state->memlock_told_at = look->d->now;
 }
 
+/* Whether a cap may be called for, and for long now nobody has said which. */
+static bool is_undefined(const struct look *look)
+{
+    const struct vm_snapshot *vm = look->vm;
+    const struct vm_state *state = look->state;
+    if (look->d->rules->host.memlock != MEMLOCK_ENFORCE || !known(memlock_use(vm)) ||
+        !known(vm->memlock_hard) || is_migrating(vm) || state->memlock_yielded ||
+        (vm->measures.in_force & VM_MEASURE_MEMLOCK))
+        return false;
+    /* Where even an old word leaves nothing to lower, no newer one is missed. */
+    uint64_t lowest =
+        max_u64(known_or(look->formula, 0), add_held(state->memlock_use, MEMLOCK_ROOM));
+    return vm->memlock_hard > lowest && !(known(look->formula) && is_confirmed(look)) &&
+           since(look->d->now, state->memlock_since) > MEMLOCK_SETTLE + MEMLOCK_CONFIRMED_FOR;
+}
+
+/* Beside what else is wrong with its limit: it is why nothing is done about that. */
+static void tell_undefined(const struct look *look)
+{
+    struct vm_state *state = look->state;
+    bool undefined = is_undefined(look);
+    if (undefined && !state->memlock_undefined) {
+        if (since(look->d->now, state->memlock_undefined_at) < ALERT_INTERVAL ||
+            !plan_alert_vm(look->d, REASON_MEMLOCK_UNDEFINED, look->position, 0))
+            return;
+        state->memlock_undefined_at = look->d->now;
+    }
+    state->memlock_undefined = undefined;
+}
+
 static void look_at(struct look *look)
 {
     enum reason wrong = REASON_NONE;
@@ -264,6 +301,7 @@ static void look_at(struct look *look)
     if (look->d->rules->host.memlock == MEMLOCK_OFF)
         return;
     tell(look, wrong);
+    tell_undefined(look);
     pinned_look_vm(look->d, look->position);
 }
 

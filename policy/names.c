@@ -77,6 +77,7 @@ const char *sacrifice_name(enum sacrifice sacrifice)
 
 static const char *const action_kind_names[] = {
     [ACTION_BALLOON] = "balloon",
+    [ACTION_RECLAIM] = "reclaim",
     [ACTION_PAUSE] = "pause",
     [ACTION_FREEZE] = "freeze",
     [ACTION_THAW] = "thaw",
@@ -126,6 +127,8 @@ static const char *const reason_names[] = {
     [REASON_BALLOON_SHARE] = "balloon-share",
     [REASON_BALLOON_RETURN] = "balloon-return",
     [REASON_BALLOON_DRIFT] = "balloon-drift",
+    [REASON_RECLAIM_PAUSED] = "reclaim-paused",
+    [REASON_RECLAIM_IDLE] = "reclaim-idle",
     [REASON_PAUSE_GROWTH] = "pause-growth",
     [REASON_PAUSE_FOR_VALUABLE] = "pause-for-valuable",
     [REASON_FREEZE_SPRINT] = "freeze-sprint",
@@ -149,6 +152,7 @@ static const char *const reason_names[] = {
     [REASON_MEMLOCK_DRIFT] = "memlock-drift",
     [REASON_MEMLOCK_BY_USER] = "memlock-by-user",
     [REASON_MEMLOCK_REFUSED] = "memlock-refused",
+    [REASON_MEMLOCK_UNDEFINED] = "memlock-undefined",
     [REASON_PINNED_GROWTH] = "pinned-growth",
     [REASON_PINNED_LIMIT] = "pinned-limit",
 };
@@ -165,6 +169,8 @@ static const char *const reason_texts[] = {
     [REASON_BALLOON_SHARE] = "memory is scarce and the guest has most above its minimum by shares",
     [REASON_BALLOON_RETURN] = "there is room again, so the guest gets its memory back",
     [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",
+    [REASON_RECLAIM_PAUSED] = "memory is short and the guest does not run, so its own goes to swap",
+    [REASON_RECLAIM_IDLE] = "memory is short, and what this guest may not need goes to swap",
     [REASON_PAUSE_FOR_VALUABLE] = "what is left is for a more valuable guest that grows",
     [REASON_PAUSE_GROWTH] = "memory is about to run out and this guest's growth is what takes it",
     [REASON_FREEZE_SPRINT] = "memory runs out before a stop by the monitor could take hold",
@@ -192,6 +198,9 @@ static const char *const reason_texts[] = {
     [REASON_MEMLOCK_BY_USER] = ("its limit is too high but is not capped: pages are charged to its "
                                 "user here, and what others pin would abort it"),
     [REASON_MEMLOCK_REFUSED] = "its limit on locked memory should be capped and could not be",
+    [REASON_MEMLOCK_UNDEFINED] =
+        ("its limit may be too high but is not capped: libvirt does not say, "
+         "or not now, what the guest may come to lock"),
     [REASON_PINNED_GROWTH] = "the guest has locked or pinned more memory, which no balloon returns",
     [REASON_PINNED_LIMIT] = "guests have locked or pinned more of this memory than pinned-limit",
 };

@@ -58,6 +58,11 @@ void node_mark_short(struct decision *d, uint32_t node)
     d->short_nodes |= NODE_BIT(node);
 }
 
+void node_mark_scarce(struct decision *d, uint32_t node)
+{
+    d->scarce_nodes |= NODE_BIT(node);
+}
+
 void nodes_confine(struct decision *d)
 {
     for (uint32_t i = 0; i < d->vm_count; i++) {
@@ -81,12 +86,19 @@ uint64_t node_held(const struct decision *d, uint32_t position, uint32_t node)
     return node_binding(d, position) == NODE_BIT(node) ? known_or(vm->rss, 0) : 0;
 }
 
+bool node_is_used(const struct decision *d, uint32_t position, uint32_t node)
+{
+    uint32_t binding = node_binding(d, position);
+    return binding == 0 || (binding & NODE_BIT(node));
+}
+
 bool node_confines(const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
     if (pool->kind != POOL_NODE)
         return true;
     uint32_t binding = node_binding(d, position);
-    return (binding & NODE_BIT(pool->node)) && (binding & ~d->short_nodes) == 0;
+    uint32_t full = pool->band == BAND_SCARCE ? d->scarce_nodes : d->short_nodes;
+    return (binding & NODE_BIT(pool->node)) && (binding & ~full) == 0;
 }
 
 /* Sums ROOM over the nodes the guest is bound to. */

@@ -5,12 +5,14 @@
 
 #include "state.h"
 
-/* Fills the decision's masks of nodes but `short_nodes` and `confined_nodes`, and node_growth.
- * After observe_vms(). */
+/* Fills all_nodes, bound_nodes, growing_nodes and node_growth of the decision. After observe_vms().
+ */
 void nodes_observe(struct decision *d);
 
 /* NODE (an index) is at the edge; to be called for each before nodes_confine(). */
 void node_mark_short(struct decision *d, uint32_t node);
+/* NODE is in scarce, or worse; to be called for each before anything is planned. */
+void node_mark_scarce(struct decision *d, uint32_t node);
 /* Fills confined_nodes and confined_growth. */
 void nodes_confine(struct decision *d);
 
@@ -21,10 +23,12 @@ uint32_t node_binding(const struct decision *d, uint32_t position);
 /* Bytes of the guest that lie on NODE. What nobody measured is all it has if it is bound to that
  * node alone, else 0. */
 uint64_t node_held(const struct decision *d, uint32_t position, uint32_t node);
+/* The guest's own memory may lie on NODE, not only some of its QEMU's. */
+bool node_is_used(const struct decision *d, uint32_t position, uint32_t node);
 
 /* The shortage of POOL can be met, or made, by this guest alone where it is. Of host and budget:
- * always. Of a node: it is bound, that node is among its own, and all of them are at the edge, so
- * that nothing it takes can go elsewhere. */
+ * always. Of a node: it is bound, that node is among its own, and all of them are at the edge, or
+ * in scarce as POOL is, so that nothing it takes can go elsewhere. */
 bool node_confines(const struct decision *d, const struct pool_view *pool, uint32_t position);
 
 /* What the nodes the guest is bound to have above where critical is left, above their floors, and

@@ -298,12 +298,13 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
     }
 }
 
-/* What a guest under a balloon of ours gives back is a step, and ends: taken for a rate it would
- * hide that others go on growing, and call calm what is being held together. */
+/* What a guest gives to a balloon of ours, or to swap, is a step, and ends: taken for a rate it
+ * would hide that others go on growing, and call calm what is being held together. */
 static int64_t growth_of_its_own(const struct decision *d, uint32_t position, int64_t growth)
 {
     bool ballooned = decision_vm(d, position)->measures.in_force & VM_MEASURE_BALLOON;
-    return ballooned && growth < 0 ? 0 : growth;
+    bool reclaimed = since(d->now, decision_state(d, position)->reclaim_since) < HORIZON;
+    return (ballooned || reclaimed) && growth < 0 ? 0 : growth;
 }
 
 void observe_vms(struct decision *d, bool advance)

@@ -4,10 +4,12 @@
  * + adj × total / 1000 (mm/oom_kill.c, oom_badness()), so to give a guest a wanted score its adj
  * must make up for its size, and must follow it.
  *
- * Wanted scores, in thousandths of all memory: ordinary guests share 1..500, the first victim on
- * top; valuable ones (above the default priority, sacrificed last, or without leave to be killed)
- * share −1..−400, so that any process outside that leaks is a likelier victim than they; protected
- * guests get −999, short of the −1000 that would leave the kernel nobody.
+ * Wanted scores, in thousandths of all memory: ordinary guests are above 0, the first victim on
+ * top, at 500 at least; valuable ones (above the default priority, sacrificed last, or without
+ * leave to be killed) are below 0, so that any process outside that leaks is a likelier victim than
+ * they; protected guests get −999, short of the −1000 that would leave the kernel nobody. Between
+ * two stands what the second may yet take, so that the order outlasts a guard that is gone; where
+ * there is no room for all of that, its part.
  *
  * A value is written when it is off by a step, or by anything when the order of two neighbours is
  * wrong; at most every few seconds, once more when critical begins, for then it may soon be needed,
@@ -100,14 +102,55 @@ static void set_score(struct decision *d, uint32_t position, int32_t adj)
     }
 }
 
-static int32_t wanted_score(uint32_t rank, uint32_t victims, uint32_t count)
+/* Thousandths of TOTAL by which its points rise if it grows to its end, and one more. */
+static uint64_t rise(const struct decision *d, uint32_t rank, uint64_t total)
 {
-    if (rank < victims) {
-        uint64_t left = victims - rank;
-        return (int32_t)max_u64(left * OOM_VICTIM_SPAN / victims, 1);
-    }
-    uint64_t behind = rank - victims + 1, valuable = count - victims;
-    return -(int32_t)max_u64(behind * OOM_VALUABLE_SPAN / valuable, 1);
+    uint64_t room = min_u64(relief_room_in(d, d->vms[rank].order), total);
+    return scale_u64(room, 1000, total) + 1;
+}
+
+static uint64_t rise_sum(const struct decision *d, uint32_t from, uint32_t to, uint64_t total)
+{
+    uint64_t sum = 0;
+    for (uint32_t rank = from; rank < to; rank++)
+        sum += rise(d, rank, total);
+    return sum;
+}
+
+/* The scores of those in order, one after the other. */
+struct ladder {
+    uint64_t total;
+    uint32_t victims;                   /* of those in order; the rest is valuable */
+    uint64_t sum_victims, sum_valuable; /* of what they may take, without the first victim's */
+    int64_t score;                      /* of the one before */
+};
+
+static struct ladder ladder_of(
+    const struct decision *d, uint32_t victims, uint32_t count, uint64_t total)
+{
+    return (struct ladder){
+        .total = total,
+        .victims = victims,
+        .sum_victims = victims > 0 ? rise_sum(d, 1, victims, total) : 0,
+        .sum_valuable = rise_sum(d, victims, count, total),
+    };
+}
+
+static int32_t ladder_next(const struct decision *d, struct ladder *ladder, uint32_t rank)
+{
+    bool victim = rank < ladder->victims;
+    uint64_t span = victim ? OOM_VICTIM_SPAN : OOM_VALUABLE_SPAN;
+    uint64_t sum = victim ? ladder->sum_victims : ladder->sum_valuable;
+    uint64_t gap = rise(d, rank, ladder->total);
+    if (sum > span)
+        gap = scale_u64(gap, span, sum);
+    if (rank == 0 && victim)
+        ladder->score = (int64_t)max_u64(min_u64(sum, span) + 1, OOM_FIRST_LEAST);
+    else if (rank == ladder->victims)
+        ladder->score = -(int64_t)max_u64(gap, 1);
+    else
+        ladder->score -= (int64_t)gap;
+    return (int32_t)ladder->score;
 }
 
 void oom_score_order(struct decision *d)
@@ -126,12 +169,13 @@ void oom_score_order(struct decision *d)
     uint32_t victims = 0, count = order_sort(d, TRAIT_USABLE, dies_before);
     while (victims < count && !is_valuable(d, d->vms[victims].order))
         victims++;
+    struct ladder ladder = ladder_of(d, victims, count, total);
     bool wrong = false; /* the one before should have more points than this one, and has not */
     for (uint32_t rank = 0; rank < count; rank++) {
         uint32_t position = d->vms[rank].order;
         bool next_wrong = rank + 1 < count &&
                           points(d, position, total) < points(d, d->vms[rank + 1].order, total);
-        int32_t adj = score_for(d, position, wanted_score(rank, victims, count), total);
+        int32_t adj = score_for(d, position, ladder_next(d, &ladder, rank), total);
         int32_t off = adj - score_set(d, position);
         const struct vm_snapshot *vm = decision_vm(d, position);
         bool readable =

@@ -68,6 +68,16 @@ static uint64_t usable_swap(const struct host_snapshot *host, uint64_t swap_free
     return min_u64(known_or(swap_free, 0), scale_u64(rate, HORIZON, NSEC_PER_SEC));
 }
 
+uint64_t pool_swap_spare(const struct decision *d)
+{
+    const struct host_snapshot *host = &d->snapshot->host;
+    if (!known(host->swap_total) || !known(host->swap_free))
+        return 0;
+    uint64_t kept = max_u64(
+        usable_swap(host, host->swap_free), host->swap_total / RECLAIM_SWAP_RESERVE_DIVISOR);
+    return sub_or_zero(host->swap_free, kept);
+}
+
 static uint64_t host_memory(const struct host_snapshot *host)
 {
     uint64_t shrinkable = known(host->arc_size) && known(host->arc_minimum)
@@ -204,6 +214,8 @@ void pools_assess(struct decision *d, bool advance)
         if (advance)
             band_advance(d, pool, state);
         pool->band = state->band;
+        if (pool->kind == POOL_NODE && pool->band >= BAND_SCARCE)
+            node_mark_scarce(d, pool->node);
         if (pool->band > assessment->pools[assessment->worst].band)
             assessment->worst = i;
         pool->sprint = band_sprint(d, pool, state);

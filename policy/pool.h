@@ -33,6 +33,10 @@ int64_t pool_filling(const struct decision *d, const struct pool_view *pool);
  * while unmeasured. */
 uint64_t pool_room(const struct decision *d, const struct pool_view *pool, enum band band);
 
+/* Free swap beyond what counts as available and what is kept for the kernel: what more of memory
+ * can be written there. 0 where nobody knows. */
+uint64_t pool_swap_spare(const struct decision *d);
+
 /* Bytes short for leaving BAND and staying out of it for the horizon; 0: none. */
 uint64_t pool_deficit(const struct decision *d, const struct pool_view *pool, enum band band);
 

@@ -21,7 +21,7 @@ uint64_t relief_balloon(
     uint64_t relief = sub_or_zero(d->vms[position].resident, target);
     if (pool->kind != POOL_NODE)
         return relief;
-    if (!known(vm->rss) || vm->rss == 0)
+    if (!known(vm->rss) || vm->rss == 0 || !node_is_used(d, position, pool->node))
         return 0;
     return scale_u64(relief, node_held(d, position, pool->node), vm->rss);
 }

@@ -186,6 +186,41 @@ static bool nodes_have_room(const struct decision *d, uint32_t position)
            relief_room_in(d, position) <= node_last_room(d, position);
 }
 
+static uint32_t first_waiting(const struct decision *d)
+{
+    uint32_t first = UINT32_MAX;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_PAUSED) && !(d->vms[i].traits & TRAIT_IN_ACTION) &&
+            may_resume(d, i) && (first == UINT32_MAX || resumes_before(d, i, first)))
+            first = i;
+    return first;
+}
+
+uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32_t *ret_pool)
+{
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    uint32_t position = first_waiting(d);
+    *ret_position = position;
+    *ret_pool = POOL_INDEX_HOST;
+    if (position == UINT32_MAX || !known(host->total))
+        return 0;
+    int64_t growth = decision_state(d, position)->growth_before;
+    if (growth < 0)
+        growth = (int64_t)RESUME_GROWTH_ASSUMED;
+    uint64_t wanted = min_u64(take_all(d, position), rate_bytes(growth, RESERVED_AHEAD));
+    uint64_t there = node_room(d, position);
+    if (there < wanted) {
+        uint32_t node = 0;
+        while (!(node_binding(d, position) >> node & 1))
+            node++;
+        *ret_pool = POOL_INDEX_NODES + node;
+        return wanted - there;
+    }
+    wanted = add_held(wanted, starved_before(d, position));
+    wanted = add_held(wanted, relief_reserved(d, host, position));
+    return sub_or_zero(wanted, pool_room(d, host, BAND_CRITICAL));
+}
+
 void resume_guests(struct decision *d)
 {
     uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resumes_before);

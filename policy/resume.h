@@ -8,6 +8,10 @@
 /* Resumes at most one guest out of decision.room, and then sets aside room for those that wait. */
 void resume_guests(struct decision *d);
 
+/* Bytes short for the first that waits to be resumed and to run for a while, beside what comes
+ * before it; 0: none. Fills its position (UINT32_MAX: nobody waits) and the pool that is short. */
+uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32_t *ret_pool);
+
 /* What paused guests of at least PRIORITY are likely to take when they are resumed. */
 uint64_t resume_withheld(const struct decision *d, uint32_t priority);
 

@@ -38,10 +38,14 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->drift_backoff = DRIFT_BACKOFF;
     vm->grant_at = vm->pause_asked = UNKNOWN;
     vm->growth_before = -1;
+    vm->reclaim_rss = vm->reclaim_since = vm->reclaim_next = vm->grew_at = UNKNOWN;
+    vm->reclaim_backoff = RECLAIM_BACKOFF;
+    vm->reclaim_piece = RECLAIM_PIECE_MIN;
     vm->resume_after = vm->resumed_at = UNKNOWN;
     vm->resume_backoff = RESUME_BACKOFF;
     vm->bridge_at = vm->kill_asked = UNKNOWN;
     vm->memlock_limit = vm->memlock_since = vm->memlock_asked = UNKNOWN;
+    vm->memlock_undefined_at = UNKNOWN;
     vm->memlock_told_limit = vm->memlock_told_formula = vm->memlock_told_at = UNKNOWN;
     vm->pinned_base = vm->pinned_since = vm->pinned_told_at = UNKNOWN;
 }

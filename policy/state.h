@@ -41,6 +41,13 @@ struct vm_state {
     uint64_t resume_after, resume_backoff, resumed_at;
     uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
 
+    /* Reclaim. */
+    uint64_t reclaim_rss;   /* before a piece; then after it, while it is watched; UNKNOWN */
+    uint64_t reclaim_since; /* of the piece, or of the watch; UNKNOWN: neither ever was */
+    uint64_t reclaim_next, reclaim_backoff; /* left alone until then */
+    uint64_t reclaim_piece;                 /* so much is tried next while it runs */
+    uint64_t grew_at;                       /* it was last seen to grow */
+
     uint64_t kill_asked;
     int32_t oom_asked; /* the score a dry run would have set */
 
@@ -48,16 +55,18 @@ struct vm_state {
     uint64_t memlock_limit, memlock_since; /* hard limit last seen, and since when it is that */
     uint64_t memlock_asked;                /* cap that was decided; it is decided once */
     uint64_t memlock_told_limit, memlock_told_formula, memlock_told_at;
-    uint64_t memlock_use; /* the most that was ever seen: a reboot unpins for a moment */
+    uint64_t memlock_use;          /* the most that was ever seen: a reboot unpins for a moment */
+    uint64_t memlock_undefined_at; /* when that was told */
     uint64_t pinned_base, pinned_since, pinned_told_at;
     enum reason memlock_told; /* REASON_NONE: nothing was wrong at the last look */
     bool memlock_dry;         /* `memlock_asked` was decided in dry run */
     bool memlock_yielded;     /* somebody else has set another limit over ours */
+    bool memlock_undefined;   /* told of, and still nobody says what it may come to lock */
 
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 400, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 448, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,   /* `asked` was decided in dry run: nobody carried it out */
@@ -91,6 +100,12 @@ struct kill_pending {
     bool gone;                  /* the victim had vanished in the snapshot before this one */
 };
 
+/* The piece on its way to swap; there is one at a time. */
+struct reclaim_pending {
+    struct vm_identity identity; /* pid 0: none */
+    uint64_t asked, bytes;
+};
+
 /* So many destructive actions are remembered; max-destructive beyond it acts as if it were this. */
 #define DESTRUCTION_MAX 64
 
@@ -116,6 +131,8 @@ struct policy_state {
     uint64_t time; /* of the last snapshot; UNKNOWN: none yet */
     struct pool_state pools[POOLS_MAX];
     struct kill_pending kill;
+    struct reclaim_pending reclaim;
+    bool reclaim_dry; /* a dry run's piece counts as pending until nothing is lacking */
     struct destruction destructions[DESTRUCTION_MAX];
     uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
     uint64_t resumed_at;            /* the last resume of any guest */
@@ -191,6 +208,7 @@ struct decision {
     uint32_t bound_nodes;    /* some guest is bound to it (node.c) */
     uint32_t growing_nodes;  /* … and grows */
     uint32_t short_nodes;    /* at the edge: critical, if anybody is bound to it */
+    uint32_t scarce_nodes;   /* in scarce, or worse */
     uint32_t confined_nodes; /* some guest grows that is bound to this and other short ones */
     int64_t node_growth[NODES_MAX];     /* of the guests bound to it */
     int64_t confined_growth[NODES_MAX]; /* … who have no other node left */

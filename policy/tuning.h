@@ -116,6 +116,29 @@
 /* A grant is taken for unspent until the guest has touched it, at most this long. */
 #define GRANT_OUTSTANDING HORIZON
 
+/* ---- reclaim ---- */
+
+/* Written to swap at a time: about a second (100 MiB took 0.63 s, facts 9), so that what it brought
+ * and what comes back is seen between two. */
+#define RECLAIM_PIECE (128 * MIB)
+#define RECLAIM_PIECE_MIN (16 * MIB)
+/* Not taken from who does not run: QEMU's own main loop goes on. */
+#define RECLAIM_LEFT QEMU_OVERHEAD
+/* Free swap that is left to the kernel, of all there is; and never what counts as available. */
+#define RECLAIM_SWAP_RESERVE_DIVISOR 16
+/* A piece has failed of which less than this part shows, or nothing is heard for so long: longer
+ * than the one who writes it is waited for (daemon/reclaimer.h). */
+#define RECLAIM_SHOWN_DIVISOR 8
+#define RECLAIM_PATIENCE (15 * NSEC_PER_SEC)
+/* Who has been growing, or was resumed, so lately may well use all it has. */
+#define RECLAIM_SETTLE (10 * NSEC_PER_SEC)
+/* What of a running guest comes back so soon was in use, if it is this part: it is left alone for a
+ * while, which doubles. */
+#define RECLAIM_WATCH (5 * NSEC_PER_SEC)
+#define RECLAIM_BACK_DIVISOR 4
+#define RECLAIM_BACKOFF (10 * NSEC_PER_SEC)
+#define RECLAIM_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
+
 /* ---- pause and resume ---- */
 
 /* A monitor that has not greeted in this time will not: QEMU greets in milliseconds. */
@@ -170,9 +193,12 @@
 /* A kill for a leak outside the guests must hold for so long, and no second one follows within it:
  * the first did not help. */
 #define LEAK_HOLD (10 * NSEC_PER_MINUTE)
-/* In scarce there is time to tell a leak from a guest that has begun to grow, which the guard sees
- * up to a second later than the host's fill. */
+/* A leak that takes longer than this to the floor is watched for so long, to tell it from a guest
+ * that has begun to grow, which the guard sees up to a second later than the host's fill. */
 #define LEAK_CONFIRM (2 * NSEC_PER_SEC)
+/* A slower one for this part of that time, so that a command that somebody runs is none. */
+#define LEAK_CONFIRM_DIVISOR 8
+#define LEAK_CONFIRM_MOST (10 * NSEC_PER_SEC)
 /* A leak that has reached the wall no longer fills; it is remembered for so long. */
 #define LEAK_MEMORY NSEC_PER_MINUTE
 
@@ -188,11 +214,14 @@
 #define OOM_SCORE_STEP 10
 /* −1000 would exempt the guest and leave the kernel with nobody. */
 #define OOM_SCORE_NEVER (-999)
-#define OOM_SCORE_MAX 500
-/* Scores, in thousandths of all memory: victims spread over 1..500, valuable guests over −1..−400,
- * always below a process of adj 0. */
-#define OOM_VICTIM_SPAN 500
-#define OOM_VALUABLE_SPAN 400
+/* Below 1000, which is what others give to what is to die before anything else: systemd's
+ * OOMPolicy, and best-effort containers. */
+#define OOM_SCORE_MAX 900
+/* Scores, in thousandths of all memory: victims spread over so many above 0, the first of them at
+ * least so high, valuable guests over so many below 0, always below a process of adj 0. */
+#define OOM_VICTIM_SPAN 900
+#define OOM_FIRST_LEAST 500
+#define OOM_VALUABLE_SPAN 500
 
 /* ---- locked and pinned memory ---- */
 

@@ -11,6 +11,7 @@
 
 #include "domain_xml.h"
 #include "kernel_file.h"
+#include "loop.h"
 
 /* A pid of 22 bits, its newline and NUL, with room to see that there is more. */
 #define PID_TEXT_MAX 32
@@ -65,7 +66,8 @@ static void sink_nothing(const char *line, void *userdata)
 static bool domain_read(virDomainPtr domain, const char *pid_folder, config_sink sink,
     void *userdata, struct virt_domain *ret_domain)
 {
-    char *xml = virDomainGetXMLDesc(domain, 0);
+    uint64_t asked = loop_now();
+    char *xml = virDomainGetXMLDesc(domain, 0); /* without flags, a running domain as it is live */
     int state = VIR_DOMAIN_NOSTATE;
 
     if (!xml)
@@ -74,6 +76,7 @@ static bool domain_read(virDomainPtr domain, const char *pid_folder, config_sink
     free(xml);
     if (result < 0 || virDomainGetState(domain, &state, NULL, 0) < 0)
         return false;
+    ret_domain->asked = asked;
     ret_domain->state = state_fold(state);
     if (ret_domain->id >= 0)
         ret_domain->pid = pid_read(pid_folder, virDomainGetName(domain));

@@ -32,6 +32,8 @@ struct reading {
     const char *name; /* of the domain; "?" before it is known */
     config_sink sink;
     void *userdata;
+    bool
+        *failed; /* there was no memory to look something up, which must not pass for its absence */
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -78,7 +80,10 @@ static xmlDoc *document_parse(const char *xml, size_t length)
 
 static xmlXPathObject *evaluate(const struct reading *reading, const char *path)
 {
-    return xmlXPathEval((const xmlChar *)path, reading->xpath);
+    xmlXPathObject *found = xmlXPathEval((const xmlChar *)path, reading->xpath);
+
+    *reading->failed |= !found;
+    return found;
 }
 
 /* How many nodes PATH names. */
@@ -106,6 +111,7 @@ static bool text_at(const struct reading *reading, const char *path, char *ret_t
     xmlChar *text = found ? xmlXPathCastToString(found) : NULL;
     int length = snprintf(ret_text, size, "%s", text ? (const char *)text : "");
 
+    *reading->failed |= !text;
     xmlFree(text);
     xmlXPathFreeObject(found);
     return length >= 0 && (size_t)length < size;
@@ -158,11 +164,13 @@ static uint64_t size_at(const struct reading *reading, const char *path)
     return sum;
 }
 
+/* libvirt writes no element where no limit is set. One that is there and cannot be read is a limit,
+ * of which nobody knows how much. */
 static uint64_t limit_at(const struct reading *reading, const char *path)
 {
-    uint64_t limit = size_at(reading, path);
+    uint64_t limit = is_at(reading, path) ? size_at(reading, path) : LIMIT_NONE_KIB * KIB;
 
-    return limit == LIMIT_NONE_KIB * KIB ? UNKNOWN : limit;
+    return limit == LIMIT_NONE_KIB * KIB ? MEMLOCK_UNLIMITED : limit;
 }
 
 /* ---- the parts of a domain ---- */
@@ -266,7 +274,9 @@ static void devices_read(const struct reading *reading, struct virt_domain *doma
                                              "[@type='pci' or @type='mdev']");
     domain->vdpa = count_at(reading, "/domain/devices/interface[@type='vdpa']") +
                    count_at(reading, "/domain/devices/disk[@type='vhostvdpa']");
-    domain->nvme = count_at(reading, "/domain/devices/disk[@type='nvme']");
+    /* virStorageSourceChainHasNVMe() of libvirt: a layer below the first counts, too. */
+    domain->nvme =
+        count_at(reading, "/domain/devices/disk[@type='nvme' or .//backingStore[@type='nvme']]");
     domain->viommu = is_at(reading, "/domain/devices/iommu");
     /* qemuMigrationSrcIsAllowedHostdev() of libvirt 9.0. A PCI device that libvirt would unplug for
      * a migration (teaming) is counted too: it is there while we look. */
@@ -365,7 +375,9 @@ static void metadata_read(const struct reading *reading, struct virt_domain *dom
 int domain_xml_read(
     const char *xml, config_sink sink, void *userdata, struct virt_domain *ret_domain)
 {
-    struct reading reading = {.name = "a domain", .sink = sink, .userdata = userdata};
+    bool failed = false;
+    struct reading reading = {
+        .name = "a domain", .sink = sink, .userdata = userdata, .failed = &failed};
     struct virt_domain domain = {0};
     size_t length = strnlen(xml, DOMAIN_XML_MAX + 1);
     int result = -EINVAL;
@@ -385,7 +397,12 @@ int domain_xml_read(
         devices_read(&reading, &domain);
         numa_read(&reading, &domain);
         metadata_read(&reading, &domain);
-        *ret_domain = domain;
+        if (failed) {
+            complain(&reading, "there is no memory to read its XML with; passed over for now");
+            result = -ENOMEM;
+        } else {
+            *ret_domain = domain;
+        }
     }
     xmlXPathFreeContext(reading.xpath);
     xmlFreeDoc(reading.document);

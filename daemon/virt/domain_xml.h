@@ -11,9 +11,10 @@
 #define DOMAIN_XML_MAX ((size_t)1024 * 1024)
 
 /*
- * Fills RET_DOMAIN but for its state and pid, which the XML does not have. Each value that says
- * nothing sensible goes to SINK as one line that names the domain and the value, and is left unsaid
- * in the record; all others hold. -EINVAL: this is no domain at all, SINK was told why.
+ * Fills RET_DOMAIN but for its state, its pid and when it was asked, which the XML does not have.
+ * Each value that says nothing sensible goes to SINK as one line that names the domain and the
+ * value, and is left unsaid in the record; all others hold. -EINVAL: this is no domain at all;
+ * -ENOMEM; SINK was told why.
  */
 int domain_xml_read(
     const char *xml, config_sink sink, void *userdata, struct virt_domain *ret_domain);

@@ -7,6 +7,10 @@
  * taken while the guard's socket is full; a domain whose record did not fit is asked about again
  * once there is room, so that nothing old is ever said and nothing waits but names. Should even
  * those be too many, everything is resynced.
+ *
+ * A round goes over all running domains, one after the other and as slowly as VIRT_ROUND allows:
+ * what has changed without an event is found, and what has not is confirmed. It only makes them
+ * due.
  */
 #include "service.h"
 
@@ -35,8 +39,8 @@ struct service {
     struct service_options options;
     struct connection *connection;
     struct calls *calls;
-    int watch;                  /* of the guard's socket */
-    int work, heartbeat, again; /* timers */
+    int watch;                         /* of the guard's socket */
+    int work, heartbeat, again, round; /* timers */
     bool ended;
     bool full; /* the socket; nothing is sent until it has room */
     struct virt_connection state;
@@ -48,6 +52,8 @@ struct service {
     virDomainPtr *listed; /* of a resync under way; NULL: none is */
     int listed_count, listed_next;
     bool listed_mistakes;
+    virDomainPtr *rounded; /* of a round under way; NULL: none is */
+    int rounded_count, rounded_next;
 };
 
 /* ---- to the guard ---- */
@@ -127,13 +133,23 @@ static bool domain_tell(struct service *service, virDomainPtr domain, bool mista
     return record_send(service, &record);
 }
 
+static void domains_free(virDomainPtr **domains, int *count, int *next)
+{
+    for (int i = 0; i < *count; i++)
+        (void)virDomainFree((*domains)[i]);
+    free(*domains);
+    *domains = NULL;
+    *count = *next = 0;
+}
+
 static void listed_free(struct service *service)
 {
-    for (int i = 0; i < service->listed_count; i++)
-        (void)virDomainFree(service->listed[i]);
-    free(service->listed);
-    service->listed = NULL;
-    service->listed_count = service->listed_next = 0;
+    domains_free(&service->listed, &service->listed_count, &service->listed_next);
+}
+
+static void rounded_free(struct service *service)
+{
+    domains_free(&service->rounded, &service->rounded_count, &service->rounded_next);
 }
 
 static void resync_begin(struct service *service)
@@ -210,18 +226,34 @@ static void on_work(int timer, void *userdata)
 
 /* ---- what the connection tells ---- */
 
+/* 0: it does not say. */
+static uint32_t libvirt_version(virConnectPtr handle)
+{
+    unsigned long version = 0;
+
+    if (!handle || virConnectGetLibVersion(handle, &version) < 0 || version > UINT32_MAX)
+        return 0;
+    return (uint32_t)version;
+}
+
 static void on_moved(enum virt_connection_state state, const char *text, void *userdata)
 {
     struct service *service = userdata;
 
     service->state.state = state;
+    service->state.libvirt_version = 0;
+    if (state == VIRT_CONNECTION_CONNECTED)
+        service->state.libvirt_version = libvirt_version(connection_handle(service->connection));
     text_finish(service->state.text, sizeof(service->state.text),
         snprintf(service->state.text, sizeof(service->state.text), "%s", text));
     state_send(service);
     if (state == VIRT_CONNECTION_CONNECTED) {
         service->resync_due = service->mistakes_due = true;
         calls_prepare(service->calls);
+        virEventUpdateTimeout(service->round, service->options.round_msec);
     } else {
+        virEventUpdateTimeout(service->round, -1);
+        rounded_free(service);
         listed_free(service);
         service->due.count = 0; /* the resync to come asks about them */
     }
@@ -288,6 +320,39 @@ static void guard_hear(struct service *service)
     service->ended = true;
 }
 
+static void round_begin(struct service *service)
+{
+    int count = virConnectListAllDomains(
+        connection_handle(service->connection), &service->rounded, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+
+    if (count < 0)
+        connection_check(service->connection);
+    else
+        service->rounded_count = count;
+}
+
+/* Makes the next domain due. No round is begun while the guard does not listen: the libvirtd of a
+ * host at its edge is not asked for what nobody hears. */
+static void on_round(int timer, void *userdata)
+{
+    struct service *service = userdata;
+    uint8_t uuid[UUID_SIZE];
+
+    if (service->rounded_next == service->rounded_count) {
+        rounded_free(service);
+        if (connection_handle(service->connection) && !service->full)
+            round_begin(service);
+    }
+    if (!connection_handle(service->connection))
+        return;
+    int count = service->rounded_count > 0 ? service->rounded_count : 1;
+    int pause = service->options.round_msec / count;
+    virEventUpdateTimeout(timer, pause > 0 ? pause : 1);
+    if (service->rounded_next < service->rounded_count &&
+        virDomainGetUUID(service->rounded[service->rounded_next++], uuid) == 0)
+        on_changed(uuid, false, service);
+}
+
 static void on_socket(int watch, int fd, int events, void *userdata)
 {
     struct service *service = userdata;
@@ -336,7 +401,9 @@ static int service_open(struct service *service)
     service->work = virEventAddTimeout(-1, on_work, service, NULL);
     service->heartbeat = virEventAddTimeout(HEARTBEAT_MSEC, on_heartbeat, service, NULL);
     service->again = virEventAddTimeout(-1, on_again, service, NULL);
-    if (service->watch < 0 || service->work < 0 || service->heartbeat < 0 || service->again < 0)
+    service->round = virEventAddTimeout(-1, on_round, service, NULL);
+    if (service->watch < 0 || service->work < 0 || service->heartbeat < 0 || service->again < 0 ||
+        service->round < 0)
         return -ENOMEM;
     int result = hello_send(service);
     if (result == 0)
@@ -351,6 +418,8 @@ int service_new(const struct service_options *options, struct service **ret_serv
     if (!service)
         return -ENOMEM;
     service->options = *options;
+    if (service->options.round_msec <= 0)
+        service->options.round_msec = (int)(VIRT_ROUND / NSEC_PER_MSEC);
     int result = service_open(service);
     if (result < 0) {
         service_free(service);
@@ -364,12 +433,13 @@ struct service *service_free(struct service *service)
 {
     if (!service)
         return NULL;
+    rounded_free(service);
     listed_free(service);
     connection_free(service->connection);
     calls_free(service->calls);
     if (service->watch >= 0)
         (void)virEventRemoveHandle(service->watch);
-    const int timers[] = {service->work, service->heartbeat, service->again};
+    const int timers[] = {service->work, service->heartbeat, service->again, service->round};
     for (size_t i = 0; i < ELEMENTSOF(timers); i++)
         if (timers[i] >= 0)
             (void)virEventRemoveTimeout(timers[i]);

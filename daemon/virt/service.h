@@ -16,6 +16,7 @@ struct service_options {
     const char *uri;
     const char *pid_folder; /* where libvirt's QEMU driver writes NAME.pid */
     int fd;                 /* the guard's socket, SOCK_SEQPACKET; stays the caller's */
+    int round_msec;         /* how long a round takes; 0: VIRT_ROUND */
 };
 
 /* Says hello; connects with the loop's next turn. OPTIONS' strings must outlive the service. */

@@ -16,6 +16,7 @@
 
 enum action_kind {
     ACTION_BALLOON,   /* set the balloon target to `target` bytes of guest memory */
+    ACTION_RECLAIM,   /* have the kernel write `target` bytes of it to swap */
     ACTION_PAUSE,     /* QMP `stop` */
     ACTION_FREEZE,    /* freeze the vCPU cgroups, else SIGSTOP; needs nobody's help */
     ACTION_THAW,      /* undo a freeze alone, so that a `stop` can take its place (see BRIDGE) */
@@ -34,6 +35,8 @@ enum reason {
     REASON_BALLOON_SHARE,      /* scarce: down towards the minimum, by shares */
     REASON_BALLOON_RETURN,     /* room again: given back */
     REASON_BALLOON_DRIFT,      /* `actual` left the target by itself: asked again */
+    REASON_RECLAIM_PAUSED,     /* scarce, or somebody waits for room: it does not run */
+    REASON_RECLAIM_IDLE,       /* the same: it runs, and has not grown for a while */
     REASON_PAUSE_GROWTH,       /* critical: its growth is what exhausts the memory */
     REASON_PAUSE_FOR_VALUABLE, /* scarce: what is left is for more valuable guests that grow */
     REASON_FREEZE_SPRINT,      /* no time for `stop` */
@@ -57,6 +60,7 @@ enum reason {
     REASON_MEMLOCK_DRIFT,      /* alert: its limit is not the one libvirt would set */
     REASON_MEMLOCK_BY_USER,    /* alert: not capped, for others' pins count against its limit */
     REASON_MEMLOCK_REFUSED,    /* alert: it should be capped, and cannot be */
+    REASON_MEMLOCK_UNDEFINED,  /* alert: not capped, for nobody says what it may come to need */
     REASON_PINNED_GROWTH,      /* alert: it has locked or pinned more since */
     REASON_PINNED_LIMIT,       /* alert: too much of a pool is locked or pinned by guests */
     REASON_COUNT,
@@ -124,7 +128,7 @@ struct action {
     struct vm_identity identity;
     enum pool_kind pool; /* what was short */
     uint32_t node;
-    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have; ACTION_MEMLOCK */
+    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have; _RECLAIM, _MEMLOCK */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
     enum mode mode;        /* MODE_DRY_RUN: log it, do all but the last system call */
     uint64_t relief;       /* bytes expected to return, or to be kept from being taken */

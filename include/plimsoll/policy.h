@@ -59,6 +59,8 @@ uint64_t vm_minimum(const struct vm_snapshot *vm, const struct vm_rules *rules);
 
 /* What a limit leaves above the use: libvirt's own allowance, for what devices map beside RAM. */
 #define MEMLOCK_ROOM GIB
+/* How long libvirt's word on a definition is acted on. Whoever fills it asks anew in less. */
+#define MEMLOCK_CONFIRMED_FOR (5 * NSEC_PER_MINUTE)
 
 /* VmLck and VmPin together, as limits are checked against them; UNKNOWN where one is. */
 uint64_t memlock_use(const struct vm_snapshot *vm);

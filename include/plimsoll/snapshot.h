@@ -227,6 +227,24 @@ struct vm_definition {
     uint32_t vfio_devices, vdpa_devices, nvme_disks; /* COUNT_UNKNOWN: nobody has said */
     uint32_t version; /* libvirt's, major * 1000000 + minor * 1000 + release; 0: unknown */
 };
+/* Nobody has said anything. */
+#define VM_DEFINITION_UNKNOWN          \
+    ((struct vm_definition){           \
+        .confirmed = UNKNOWN,          \
+        .memory = UNKNOWN,             \
+        .hard_limit = UNKNOWN,         \
+        .vfio_devices = COUNT_UNKNOWN, \
+        .vdpa_devices = COUNT_UNKNOWN, \
+        .nvme_disks = COUNT_UNKNOWN,   \
+    })
+
+/* What can be written to swap of it without its help, and what became of the last piece. */
+struct vm_reclaim {
+    enum tristate possible; /* its cgroup is its own and has a memory.reclaim */
+    uint64_t asked;         /* when the last piece was handed over; UNKNOWN: none was */
+    uint64_t answered;      /* when that one came to its end; UNKNOWN: it is under way */
+    int32_t result;         /* of it: 0, -EAGAIN: less than was asked for, or another errno */
+};
 
 /* Measures in force on one VM, from the ledger. Bits. */
 enum vm_measure {
@@ -294,6 +312,8 @@ struct vm_snapshot {
     struct vm_definition definition;
     enum vm_kind kind;
     enum vm_kind_reason kind_reason;
+
+    struct vm_reclaim reclaim;
 
     struct vm_measures measures;
 };

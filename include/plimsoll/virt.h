@@ -8,7 +8,7 @@
  * each VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
  * whenever a change may have been missed: a domain not named in between is no more. A BEGIN within
  * a resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
- * resync as well.
+ * resync as well, and DOMAIN of each that runs within VIRT_ROUND though nothing has changed.
  * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
  * anew once there is room; too many of those, and all is resynced. So nothing stands in any queue
  * but the socket's own, and what is said is never older than the room to say it.
@@ -29,7 +29,7 @@
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
 
-#define VIRT_VERSION 2
+#define VIRT_VERSION 3
 /* Where plimsoll-virt finds its end of the socket. */
 #define VIRT_FD 3
 
@@ -39,8 +39,14 @@
 #define VIRT_TEXT_MAX 256
 /* One connection is listed with at most so many domains (libvirt's own REMOTE_DOMAIN_LIST_MAX). */
 #define VIRT_DOMAINS_MAX 16384
+/* Devices of one kind in a domain: more elements do not stand in an XML of a mebibyte. */
+#define VIRT_DEVICES_MAX 65536
 
 #define VIRT_HEARTBEAT (5 * NSEC_PER_SEC)
+/* Each running domain is asked about anew within so long, for not every change of a definition has
+ * an event (a hard_limit set live has none). A thousand domains are eight a second, at a few
+ * milliseconds each (facts 3). */
+#define VIRT_ROUND (2 * NSEC_PER_MINUTE)
 /* A plimsoll-virt whose call into libvirt takes longer ends itself. */
 #define VIRT_CALL_LIMIT (30 * NSEC_PER_SEC)
 
@@ -81,6 +87,8 @@ enum virt_connection_state {
 
 struct virt_connection {
     enum virt_connection_state state;
+    /* Of the libvirt that was reached, as the client's; 0: unknown, or not connected. */
+    uint32_t libvirt_version;
     char text[VIRT_TEXT_MAX]; /* why it is lost; else empty */
 };
 
@@ -146,19 +154,24 @@ struct virt_metadata {
 };
 
 struct virt_domain {
+    /* CLOCK_MONOTONIC right before libvirt was asked: all here was so then, or became so since. */
+    uint64_t asked;
     uint8_t uuid[UUID_SIZE]; /* never all zero */
     char name[VIRT_TEXT_MAX];
     int32_t id; /* libvirt's own number while it runs, else -1 */
     pid_t pid;  /* 0: nobody knows */
     enum virt_domain_state state;
-    uint64_t maximum, current;       /* bytes; pluggable memory that is plugged included */
-    uint64_t hard_limit, soft_limit; /* memtune, bytes; UNKNOWN: none */
+    /* Bytes; of maximum every DIMM, and of virtio-mem the whole size, included. */
+    uint64_t maximum, current;
+    /* memtune, bytes; MEMLOCK_UNLIMITED: none is set; UNKNOWN: what is set cannot be told. */
+    uint64_t hard_limit, soft_limit;
 
     bool hugepages, locked;
     enum virt_memory_source source;
     enum virt_memory_access access;
     uint32_t vfio; /* PCI and mediated devices */
-    uint32_t vdpa, nvme;
+    uint32_t vdpa;
+    uint32_t nvme; /* disks with an NVMe device, driven by QEMU itself, anywhere in their chain */
     bool viommu;
     bool can_save; /* no host device but USB: with any other libvirt refuses */
     enum virt_balloon_model balloon;

@@ -2,6 +2,8 @@
 /* Owns its end of the guard's socket. It blocks where the real one would wait for room. */
 #include "fake_virt.h"
 
+#include "loop.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,7 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GUEST_MEMORY GIB
 #define STATUS_FAILED 99 /* the fake's own failure: none of what it plays */
 
 static bool datagram_send(const void *datagram, size_t length)
@@ -41,7 +42,7 @@ static void greet(void)
 {
     struct virt_record hello = {.kind = VIRT_RECORD_HELLO, .hello = {9000000, "fake:///"}};
     struct virt_record connection = {
-        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, ""}};
+        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 9000000, ""}};
 
     (void)record_send(&hello);
     (void)record_send(&connection);
@@ -64,19 +65,31 @@ static struct virt_record domain_make(int pid, const char *class_name)
 {
     struct virt_record record = {
         .kind = VIRT_RECORD_DOMAIN,
-        .domain = {.uuid = FAKE_VIRT_UUID,
+        .domain = {.asked = loop_now(),
+            .uuid = FAKE_VIRT_UUID,
             .name = "web",
             .id = 1,
             .pid = pid,
             .state = VIRT_DOMAIN_RUNNING,
-            .maximum = GUEST_MEMORY,
-            .current = GUEST_MEMORY,
+            .maximum = FAKE_VIRT_MEMORY,
+            .current = FAKE_VIRT_MEMORY,
+            .hard_limit = MEMLOCK_UNLIMITED,
+            .soft_limit = MEMLOCK_UNLIMITED,
+            .vfio = 1,
             .balloon = VIRT_BALLOON_VIRTIO,
             .metadata.set = VIRT_RULE_CLASS},
     };
 
     (void)snprintf(record.domain.metadata.rules.class_name, CLASS_NAME_MAX, "%s", class_name);
     return record;
+}
+
+static void lose(void)
+{
+    struct virt_record connection = {
+        .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_LOST, 0, "gone"}};
+
+    (void)record_send(&connection);
 }
 
 static void resync(const struct virt_record *domain)
@@ -103,7 +116,7 @@ static struct guest {
     bool paused;
     uint64_t actual;
     bool reports; /* its driver was asked to */
-} guest = {.actual = GUEST_MEMORY};
+} guest = {.actual = FAKE_VIRT_MEMORY};
 
 static struct virt_look guest_look(void)
 {
@@ -121,8 +134,8 @@ static struct virt_look guest_look(void)
     };
 
     if (guest.reports) {
-        look.total = GUEST_MEMORY;
-        look.free = look.available = GUEST_MEMORY / 2;
+        look.total = FAKE_VIRT_MEMORY;
+        look.free = look.available = FAKE_VIRT_MEMORY / 2;
         look.reported = (uint64_t)time(NULL);
     }
     return look;
@@ -209,7 +222,7 @@ static int calls_hear(const char *behaviour)
 static bool tells(const char *behaviour)
 {
     static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "refuses",
-        "wrong", "blank", "drops", "stuck", "answers-itself"};
+        "wrong", "blank", "drops", "stuck", "answers-itself", "loses", "early"};
 
     for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
         if (strcmp(behaviour, telling[i]) == 0)
@@ -217,8 +230,10 @@ static bool tells(const char *behaviour)
     return false;
 }
 
-static int behave(const char *behaviour, const struct virt_record *domain)
+static int behave(const char *behaviour, struct virt_record *domain)
 {
+    if (strcmp(behaviour, "early") == 0)
+        domain->domain.asked += NSEC_PER_MINUTE;
     if (strcmp(behaviour, "mute") == 0)
         return listen_on();
     if (strcmp(behaviour, "version") == 0) {
@@ -243,6 +258,8 @@ static int behave(const char *behaviour, const struct virt_record *domain)
         return 3;
     }
     resync(tells(behaviour) ? domain : NULL);
+    if (strcmp(behaviour, "loses") == 0)
+        lose();
     if (strcmp(behaviour, "hangs") == 0)
         (void)raise(SIGSTOP);
     if (strcmp(behaviour, "dies") == 0)

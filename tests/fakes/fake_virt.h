@@ -11,9 +11,11 @@
 
 /*
  * fake://BEHAVIOUR/PID/CLASS: what it says is that one domain, "web" with FAKE_VIRT_UUID, is the
- * running process PID and carries CLASS. Behaviours:
+ * running process PID, has FAKE_VIRT_MEMORY and one VFIO device, and carries CLASS. Behaviours:
  *   good       says so, and listens until the guard hangs up
  *   hangs      says so, and stops like a process under SIGSTOP
+ *   loses      says so, and that libvirt is lost
+ *   early      says so, and that it asked in a minute from now
  *   dies       says so, and exits with status 3
  *   floods     says so for ever, as fast as it is taken
  *   empty      says that there is no domain
@@ -40,6 +42,8 @@
             0xab                                                                                  \
     }
 #define FAKE_VIRT_UUID_TEXT "6d8bd8b8-2a3c-4d53-9f4e-0123456789ab"
+
+#define FAKE_VIRT_MEMORY (2 * GIB)
 
 #define FAKE_VIRT_PROGRAM "/proc/self/exe"
 

@@ -119,7 +119,10 @@ class Line:
         self.buffer = b""
 
     def send(self, text):
-        self.socket.sendall(text.encode() + b"\n")
+        try:
+            self.socket.sendall(text.encode() + b"\n")
+        except OSError as error:
+            raise HostLost(f"the host cannot be told anything: {error}") from error
 
     def receive(self, limit):
         """The next line, or None when the limit has passed or the peer has closed."""
@@ -349,10 +352,13 @@ class Host:
 
     def last_words(self):
         """The kernel's panic on the console, or None: emulated processors have faults of their own."""
-        with open(os.path.join(self.folder, "console.log"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if "Kernel panic" in line or "BUG: " in line:
-                    return "the emulated host's kernel died: " + line.strip()
+        try:
+            with open(os.path.join(self.folder, "console.log"), encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    if "Kernel panic" in line or "BUG: " in line:
+                        return "the emulated host's kernel died: " + line.strip()
+        except OSError:
+            pass  # it did not come that far
         return None
 
     # ---- what runs in it ----
@@ -462,7 +468,7 @@ def state_make(key, words, run):
         try:
             run(host, state)
             host.save(state)
-        except LabError as error:
+        except (LabError, OSError, subprocess.SubprocessError) as error:
             say(f"the host could not be saved: {error}")
             return None
         finally:

@@ -25,7 +25,7 @@ HOST_STILL = 16 * MiB  # likewise, what is available on the host
 PRESSED_AVAILABLE = 0.15
 PRESSED_PSI = 5.0
 
-LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP|rcu: INFO: rcu_\w+ (self-)?detected stall")
+LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP")
 KILLED = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (\d+) \(([^)]*)\)")
 SYSLOG = re.compile(r"^(\S+) \S+ ([^:\[\s]+)(?:\[\d+\])?: ?(.*)$")
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
@@ -199,6 +199,11 @@ class Observation:
                 kills.append(self.pids.get(int(match.group(1)), match.group(2)))
         return kills
 
+    @property
+    def kills_counted(self):
+        """The same by the kernel's own counter."""
+        return self.samples[-1]["oom_kill"] - self.samples[0]["oom_kill"] if self.samples else 0
+
     def said(self, **wanted):
         """The guard's lines that have these keys with these values; a value may be a pattern."""
         return [
@@ -333,9 +338,31 @@ class Observation:
 
     # ---- expressions ----
 
+    def still(self, name, seconds):
+        """Whether the guest's memory has stood still for so long."""
+        return self.now - self.moved[name][0] >= seconds
+
+    def grew(self, name, time):
+        """By how much its memory was at any time later than at TIME."""
+        sizes = [
+            (it["time"], vm["rss"] + vm["swap"])
+            for it in self.samples
+            for vm in it["vms"]
+            if vm["name"] == name
+        ]
+        before = [size for when, size in sizes if when <= time]
+        return max([size for when, size in sizes if when > time], default=0) - before[-1]
+
     def holds(self, expression):
-        """Whether EXPRESSION is true; what cannot be asked yet is not."""
+        """Whether EXPRESSION is true."""
         return bool(eval(expression, LazyNames(self)))  # the project's own scenario files
+
+    def holds_yet(self, expression):
+        """Likewise; what cannot be asked yet is not."""
+        try:
+            return self.holds(expression)
+        except LookupError:
+            return False
 
 
 class LazyNames(dict):

@@ -10,8 +10,8 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
     [configuration] text: /etc/plimsoll/plimsoll.conf
     [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
                     boot: its schedule from boot on; type: kvm or qemu; backing: anonymous, memfd or
-                    hugetlb; node: the one NUMA node it may use; vfio: yes; balloon: options of the
-                    device; count: so many of them, NAME-1 to NAME-N
+                    hugetlb; node: the one NUMA node it may use; vfio: yes; reboot: yes: it may,
+                    else that is its end; balloon: options of the device; count: so many of them, NAME-1 to NAME-N
     [step NAME]     script: run in the host, once; when: an expression on what is seen (observation.py);
                     guard: only with this one
     [holds]         lines: one for each thing that must hold with plimsoll: an expression
@@ -45,6 +45,7 @@ KEYS = {
         "backing",
         "node",
         "vfio",
+        "reboot",
         "balloon",
         "count",
     },
@@ -65,6 +66,7 @@ class Guest:
         self.backing = section.get("backing", "anonymous")
         self.node = section.get("node")
         self.vfio = section.get("vfio", "no") == "yes"
+        self.reboot = "restart" if section.get("reboot", "no") == "yes" else "destroy"
         self.balloon = section.get("balloon", "")
 
     @property
@@ -104,7 +106,7 @@ class Guest:
     <cmdline>{escape(line)}</cmdline>
   </os>
   <features><acpi/></features>{cpu}
-  <on_reboot>destroy</on_reboot>
+  <on_reboot>{self.reboot}</on_reboot>
   <devices>
     <serial type="unix">
       <source mode="bind" path="/run/lab/{self.name}"/>
@@ -176,6 +178,8 @@ class Scenario:
 
     def add_guests(self, name, section):
         count = int(section.get("count", "0"))
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise LabError(f"a guest's name is of a-z, 0-9 and -: {name!r}")
         names = [f"{name}-{i + 1}" for i in range(count)] if count else [name]
         self.guests += [Guest(it, section) for it in names]
 

@@ -11,6 +11,11 @@ import time
 from host import TOP, Host, HostLost, LabError, run_tool, say
 from observation import Observation
 
+SCENARIO_EMPTY = """
+[scenario]
+title=A host without guests
+"""
+
 # Limits in seconds; a guest boots in some 12 s, two at once in 20.
 SETUP_LIMIT = 60
 READY_LIMIT = 300
@@ -28,7 +33,7 @@ cp /lab/guest/vmlinuz /lab/guest/initramfs /var/lib/lab/
 install -d -m 770 -o libvirt-qemu /run/lab /run/plimsoll /run/plimsoll/qmp
 """
 
-# Two at a time, as the emulated host has two processors. Now and then a guest dies or hangs in the
+# Two at a time, as the emulating host may have no more cores. Now and then a guest dies or hangs in the
 # first second of its kernel: nested virtualization under emulation has faults of its own. It is
 # started again, as what it says of a guard is nothing.
 GUESTS_START = r"""
@@ -50,6 +55,7 @@ start_guest() {
     return 1
 }
 export -f start_guest
+shopt -s nullglob # a host without guests has no file
 missing() {
     for file in /lab/domains/*.xml; do
         [ -e "/run/libvirt/qemu/$(basename "$file" .xml).pid" ] || echo "$file"
@@ -86,6 +92,7 @@ echo $(date +%s.%N) $(cut -d ' ' -f 1 /proc/uptime)
 
 # The share itself would block QEMU's main loop on each line.
 FOLLOW = r"""
+shopt -s nullglob
 for file in /lab/domains/*.xml; do
     name=$(basename "$file" .xml)
     tail -q -n +1 -F "/run/lab/$name.log" >"/lab/serial/$name" 2>/dev/null &
@@ -97,10 +104,15 @@ START_GUARD = {
     "plimsoll": "plimsoll check-config /etc/plimsoll/plimsoll.conf && systemctl start plimsolld",
     "earlyoom": "systemctl unmask earlyoom && systemctl start earlyoom",
     # For all guests together, as systemd's own units have it for users: 50 % for 20 s.
+    # It takes leaves and what has memory.oom.group, and libvirt's leaves have no memory of their own.
     "systemd-oomd": "systemctl unmask systemd-oomd.socket systemd-oomd.service"
     " && systemctl start systemd-oomd && systemctl set-property --runtime machine.slice"
-    " ManagedOOMMemoryPressure=kill ManagedOOMMemoryPressureLimit=50%",
+    " ManagedOOMMemoryPressure=kill ManagedOOMMemoryPressureLimit=50%"
+    r" && for scope in /sys/fs/cgroup/machine.slice/machine-qemu*.scope; do"
+    r" echo 1 >$scope/memory.oom.group; done",
 }
+# The units of those that keep no record of themselves.
+UNITS = {"earlyoom": "earlyoom", "systemd-oomd": "systemd-oomd"}
 
 AT_THE_END = r"""
 plimsoll --json status >/lab/status.json 2>/lab/status.err
@@ -144,6 +156,7 @@ class Trial:
         self.lines = []  # (held, words, what was seen)
         self.void = None  # why the run proves nothing
         self.silent = None  # how the host was lost
+        self.unit_state = None  # of who is in the guard's place, at the end
 
     # ---- before ----
 
@@ -178,7 +191,8 @@ class Trial:
         guests = self.scenario.guests
         if not guests or self.scenario.before_guests or any(it.vfio for it in guests):
             return None
-        return "\n".join([*self.guest_files, GUESTS_SETUP, GUESTS_START, *(it.xml() for it in guests)])
+        scripts = [GUESTS_SETUP, GUESTS_START, GUESTS_SUSPEND]
+        return "\n".join([*self.guest_files, *scripts, *(it.xml() for it in guests)])
 
     @staticmethod
     def start_guests(host):
@@ -225,9 +239,9 @@ class Trial:
         tells = [f"tell {it.name} '{it.schedule}'" for it in self.scenario.guests if it.schedule]
         for guest in self.scenario.guests:
             self.seen.add_order(guest.name, guest.boot)
-        self.script("\n".join([*tells, "wait"]) + "\n")
         self.seen.look()
         self.seen.began = self.seen.now
+        self.script("\n".join([*tells, "wait"]) + "\n")
 
     def watch(self, end):
         """Until the host has come to rest, or END."""
@@ -272,7 +286,7 @@ class Trial:
 
     def take_steps(self):
         for step in list(self.pending):
-            if self.seen.holds(step.when):
+            if self.seen.holds_yet(step.when):
                 self.pending.remove(step)
                 self.seen.outputs[step.name] = ""
                 self.note(step.name, step.script)
@@ -288,6 +302,8 @@ class Trial:
         except HostLost as error:
             self.silent = str(error).split("\n", maxsplit=1)[0]
             states = ""
+        if self.guard in UNITS and not self.silent:
+            self.unit_state = self.script(f"systemctl is-active {UNITS[self.guard]} || true").strip()
         self.seen.look()
         self.seen.states = dict(line.split(" ", 1) for line in states.splitlines() if " " in line)
         try:
@@ -304,8 +320,6 @@ class Trial:
         words = self.host.last_words() if self.host and self.host.process_began else None
         if self.seen and self.seen.locked_up:
             words = "the emulated host locked a processor up: " + self.seen.locked_up[0]
-        if self.seen and self.seen.samples and self.guard in ("none", "plimsoll") and self.seen.died_alone:
-            words = "died by itself, in nested virtualization: " + ", ".join(sorted(self.seen.died_alone))
         if self.guard != "plimsoll":
             words = words or self.silent
         return words
@@ -316,6 +330,16 @@ class Trial:
             self.lines.append((lived, "the guard lived through it", "" if lived else "it was gone, or began anew"))
         if self.guard == "plimsoll" and self.seen.dropped:
             self.lines.append((False, "the record is whole", f"{self.seen.dropped} lines had no room"))
+        if self.guard in ("none", "plimsoll"):
+            alone = ", ".join(sorted(self.seen.died_alone))
+            self.lines.append((not alone, "no guest ended by itself", alone))
+        if self.guard in UNITS:
+            lived = self.unit_state == "active"
+            self.lines.append((lived, f"{self.guard} lived through it", "" if lived else str(self.unit_state)))
+        counted = self.seen.kills_counted
+        told = len(self.seen.kernel_kills)
+        if counted != told:
+            self.lines.append((False, "the kernel's log is whole", f"{counted} kills counted, {told} told of"))
         self.lines.append((self.rested, "it came to rest", "" if self.rested else f"not within {self.scenario.limit} s"))
         for expression, words in self.scenario.holds.get(self.guard, ()):
             try:
@@ -410,6 +434,7 @@ class Trial:
             "lost_by_class": {it: sum(kind[name] == it for name in seen.lost) for it in set(kind.values())},
             "finished": sorted(seen.finished),
             "paused": sorted(seen.paused),
+            "intact": sorted(seen.paused & seen.intact),
             "least_available": seen.least_available,
             "psi_peak": seen.psi_peak,
             "pressed": seen.pressed,

@@ -370,6 +370,21 @@ START_TEST(what_a_line_told_the_counter_does_not_tell_again)
 }
 END_TEST
 
+/* The counter is ahead all the time, each time of another line. */
+START_TEST(a_storm_of_kills_is_told_once)
+{
+    guard_begin(true);
+    for (unsigned i = 0; i < 8; i++) {
+        counter_show(5 + i, NSEC_PER_SEC);
+        kill_write(7, "sh", "CONSTRAINT_NONE");
+        counter_show(6 + i, 10 * NSEC_PER_MSEC);
+        turn();
+        expect("", "event=kernel-kill process=sh pid=%d", 7);
+    }
+    expect_nothing_more();
+}
+END_TEST
+
 /* A line whose kill the first look at the counter had in it already hides no later one. */
 START_TEST(a_line_too_many_hides_nothing)
 {
@@ -433,6 +448,7 @@ int main(void)
     tcase_add_test(tests, lines_lost_are_said);
     tcase_add_test(tests, without_the_log_an_increase_is_said_once);
     tcase_add_test(tests, what_a_line_told_the_counter_does_not_tell_again);
+    tcase_add_test(tests, a_storm_of_kills_is_told_once);
     tcase_add_test(tests, a_line_too_many_hides_nothing);
     tcase_add_loop_test(tests, a_guard_without_the_log_begins_and_says_why, 0, 2);
     suite_add_tcase(suite, tests);

@@ -112,6 +112,66 @@ START_TEST(memory_of_v2_is_the_domains)
 }
 END_TEST
 
+/* As libvirt sets a guest up; EVERYBODY is who stands in the domain. */
+static void give_reclaim(const char *type, const char *descendants, const char *everybody)
+{
+    vm.identity.pid = 4711;
+    fake_tree_write(tree, "proc/4711/cgroup", "0::/vm.scope/libvirt/emulator\n");
+    fake_tree_write(tree, "unified/vm.scope/libvirt/emulator/cgroup.type", "threaded\n");
+    fake_tree_write(tree, "unified/vm.scope/libvirt/cgroup.type", "%s\n", type);
+    fake_tree_write(
+        tree, "unified/vm.scope/libvirt/cgroup.stat", "nr_descendants %s\n", descendants);
+    fake_tree_write(tree, "unified/vm.scope/libvirt/cgroup.procs", "%s", everybody);
+    fake_tree_write(tree, "unified/vm.scope/libvirt/memory.reclaim", "%s", "");
+    fake_tree_process(tree, &(struct fake_process){.pid = 2, .name = "kvm-nx-lpage-re"});
+    fake_tree_process(tree, &(struct fake_process){.pid = 815, .name = "swtpm", .rss_kib = 1024});
+    fake_tree_process(
+        tree, &(struct fake_process){.pid = 4712, .name = "virtiofsd", .rss_kib = 1024});
+}
+
+START_TEST(reclaim_of_a_group_of_its_own)
+{
+    static const struct {
+        const char *type, *descendants, *everybody;
+        enum tristate possible;
+    } cases[] = {
+        {"domain threaded", "3", "4711\n", TRISTATE_YES},
+        {"domain", "0", "4711\n", TRISTATE_YES},
+        {"domain", "3", "4711\n", TRISTATE_NO}, /* others may be charged to it */
+        {"domain threaded", "3", "4711\n815\n", TRISTATE_NO},
+        {"domain threaded", "3", "4711\n2\n", TRISTATE_YES}, /* a thread of the kernel */
+        {"domain threaded", "3", "2\n", TRISTATE_NO},
+        {"domain threaded", "3", "4711\n2", TRISTATE_NO}, /* cut off */
+        {"domain threaded", "3", "815\n", TRISTATE_NO},
+        {"domain threaded", "3", "", TRISTATE_NO},
+    };
+
+    give_reclaim(cases[_i].type, cases[_i].descendants, cases[_i].everybody);
+    open_guest(FAKE_CGROUPS_V2);
+    ck_assert_int_eq(read_full(), 0);
+    ck_assert_int_eq(vm.reclaim.possible, cases[_i].possible);
+    ck_assert_int_eq(
+        vm_sampler_reclaim_check(&sampler, 4711), cases[_i].possible == TRISTATE_YES ? 0 : -ENODEV);
+    /* Somebody moves in: from then on it is not the guest's alone. */
+    fake_tree_write(tree, "unified/vm.scope/libvirt/cgroup.procs", "4711\n4712\n");
+    ck_assert_int_eq(vm_sampler_reclaim_check(&sampler, 4711), -ENODEV);
+}
+END_TEST
+
+/* An older kernel, v1, and a link where the kernel has none. */
+START_TEST(without_memory_reclaim_there_is_none)
+{
+    give_reclaim("domain threaded", "3", "4711\n");
+    if (_i < 2)
+        fake_tree_remove(tree, "unified/vm.scope/libvirt/memory.reclaim");
+    if (_i == 1)
+        fake_tree_link(tree, "unified/vm.scope/libvirt/memory.reclaim", "/dev/null");
+    open_guest(_i == 2 ? FAKE_CGROUPS_V1 : FAKE_CGROUPS_V2);
+    ck_assert_int_eq(read_full(), 0);
+    ck_assert_int_eq(vm.reclaim.possible, TRISTATE_NO);
+}
+END_TEST
+
 START_TEST(an_ancestors_memory_is_not_the_guests)
 {
     fake_tree_write(tree, "proc/4711/cgroup", "0::/user.slice/session.scope\n");
@@ -424,6 +484,8 @@ int main(void)
     tcase_add_test(tests, edge_reads_size_alone);
     tcase_add_test(tests, memory_of_v2_is_the_domains);
     tcase_add_test(tests, an_ancestors_memory_is_not_the_guests);
+    tcase_add_loop_test(tests, reclaim_of_a_group_of_its_own, 0, 9);
+    tcase_add_loop_test(tests, without_memory_reclaim_there_is_none, 0, 3);
     tcase_add_test(tests, memory_of_v1);
     tcase_add_test(tests, memory_of_hybrid);
     tcase_add_test(tests, a_shared_group_says_nothing_of_nodes);

@@ -32,7 +32,7 @@ static void vm_unknown(struct vm_snapshot *vm)
         .pinned = UNKNOWN,
         .memlock_hard = UNKNOWN,
         .memlock_soft = UNKNOWN,
-        .definition.hard_limit = UNKNOWN,
+        .definition = VM_DEFINITION_UNKNOWN,
         .cgroup_current = UNKNOWN,
         .maximum = UNKNOWN,
         .balloon.actual = UNKNOWN,
@@ -114,8 +114,8 @@ START_TEST(test_unknown)
         "worst", "vms.0.uuid", "vms.0.rss", "vms.0.pinned", "vms.0.swap", "vms.0.minimum",
         "vms.0.maximum", "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
         "vms.0.memlock_unlimited", "vms.0.memlock_formula", "vms.0.memlock_formula_unlimited",
-        "vms.0.memlock_safe_cap", "host.pinned", "vms.0.migrating", "vms.0.oom_score_adj",
-        "realtime"};
+        "vms.0.memlock_safe_cap", "vms.0.definition_age", "host.pinned", "vms.0.migrating",
+        "vms.0.oom_score_adj", "realtime"};
 
     snapshot->vm_count = 1;
     make();
@@ -177,7 +177,9 @@ static void fill(void)
     vm->locked = GIB;
     vm->pinned = 0;
     vm->memlock_hard = MEMLOCK_UNLIMITED;
-    vm->definition = (struct vm_definition){.memory = 8 * GIB,
+    snapshot->time = 100 * NSEC_PER_SEC;
+    vm->definition = (struct vm_definition){.confirmed = 40 * NSEC_PER_SEC,
+        .memory = 8 * GIB,
         .hard_limit = MEMLOCK_UNLIMITED,
         .locked = TRISTATE_NO,
         .vfio_devices = 1};
@@ -226,6 +228,7 @@ START_TEST(test_known)
     assert_json("vms.2.memlock_limit", "null");
     assert_json("vms.2.memlock_unlimited", "true");
     assert_json("vms.2.memlock_formula", "9663676416");
+    assert_json("vms.2.definition_age", "60000000000");
     assert_json("vms.2.memlock_formula_unlimited", "false");
     assert_json("vms.2.memlock_safe_cap", "9663676416");
     assert_json("host.pinned", "3");

@@ -282,6 +282,50 @@ START_TEST(what_fills_the_host_is_named)
 }
 END_TEST
 
+/* 14 of 16 GiB are in use and 8 GiB of swap are free: of the one that is not worth most and does
+ * not grow, a piece is written to the group that is its own. */
+START_TEST(what_is_idle_goes_to_swap)
+{
+    const bool enforced = _i == 0;
+    struct fake_host host;
+    char path[128];
+    const char *written = "nothing\n";
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2,
+        enforced ? enforcing : "[guard]\nqmp-directory=/nonexistent\nmax-vms=8\n");
+    pid_t pid = fake_host_guest(&host, "one", 7 * GIB);
+    fake_tree_write(host.tree, "unified/one.scope/cgroup.stat", "nr_descendants 0\n");
+    fake_tree_write(host.tree, "unified/one.scope/cgroup.procs", "%d\n", (int)pid);
+    fake_tree_write(host.tree, "unified/one.scope/memory.reclaim", "nothing\n");
+    (void)snprintf(path, sizeof path, "proc/%d/cgroup", (int)pid);
+    fake_tree_write(host.tree, path, "0::/one.scope\n");
+    (void)snprintf(path, sizeof path, "proc/%d/status", (int)pid);
+    fake_tree_write(host.tree, path,
+        "VmLck: 0 kB\nVmPin: 0 kB\nRssAnon: 7340032 kB\nRssFile: 0 kB\nRssShmem: 0 kB\n"
+        "VmPTE: 0 kB\nVmSwap: 0 kB\nHugetlbPages: 0 kB\n");
+    fake_tree_write(host.tree, "proc/meminfo",
+        "MemTotal: 16777216 kB\nMemFree: 524288 kB\nMemAvailable: 524288 kB\n"
+        "SwapTotal: 8388608 kB\nSwapFree: 8388608 kB\nAnonPages: 14680064 kB\nShmem: 0 kB\n"
+        "SUnreclaim: 65536 kB\nPageTables: 20480 kB\n");
+    fake_host_start_guard(&host);
+    (void)snprintf(path, sizeof path, "%s/unified/one.scope/memory.reclaim", host.tree->folder);
+    for (unsigned i = 0; i < 300 && !plan_has(&host, ACTION_RECLAIM, pid); i++)
+        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
+    ck_assert(plan_has(&host, ACTION_RECLAIM, pid));
+    if (enforced) {
+        ck_assert(!known(vm_of(&host, pid).reclaim.answered));
+        struct vm *vm = inventory_vm(host.guard->inventory, vm_of(&host, pid).slot);
+        while (!known(vm->figures.reclaim.answered))
+            ck_assert_int_eq(loop_wait(host.guard->loop, loop_now() + NSEC_PER_SEC), 0);
+        ck_assert_int_eq(vm->figures.reclaim.result, 0);
+        written = "16777216";
+    }
+    ck_assert_str_eq(scratch_read(path), written);
+    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    fake_host_end(&host);
+}
+END_TEST
+
 int main(void)
 {
     if (!suite_has_pidfd())
@@ -299,6 +343,7 @@ int main(void)
     tcase_add_test(whole, second_guard_is_refused_and_told_who);
     tcase_add_test(whole, bad_reload_keeps_what_was);
     tcase_add_loop_test(whole, what_fills_the_host_is_named, 0, 2);
+    tcase_add_loop_test(whole, what_is_idle_goes_to_swap, 0, 2);
     suite_add_tcase(suite, whole);
     return suite_run(suite);
 }

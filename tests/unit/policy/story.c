@@ -104,6 +104,8 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
     vm->wiring.encrypted = vm->wiring.shared = TRISTATE_NO;
     vm->measures.balloon_target = vm->measures.balloon_before = UNKNOWN;
     vm->rss = vm->rss_anonymous = wants;
+    vm->reclaim =
+        (struct vm_reclaim){.possible = TRISTATE_YES, .asked = UNKNOWN, .answered = UNKNOWN};
     for (int node = 0; node < NODES_MAX; node++)
         vm->node_bytes[node] = UNKNOWN;
     vm_classify(vm, &vm->kind, &vm->kind_reason);
@@ -208,6 +210,7 @@ static void pass_time(struct story *story, uint64_t elapsed)
         kept++;
     }
     snapshot->vm_count = kept;
+    story_swap_pass(story, elapsed);
 }
 
 /* ---- seeing ---- */
@@ -246,7 +249,7 @@ static void show_parts(struct story *story)
         const struct vm_snapshot *vm = &story->snapshot->vms[i];
         const struct story_guest *guest = &story->guests[vm->slot];
         bool shared = vm->wiring.shared == TRISTATE_YES;
-        *(shared ? &host->shmem : &host->anonymous) += guest->touched + guest->overhead;
+        *(shared ? &host->shmem : &host->anonymous) += story_resident(guest);
     }
 }
 
@@ -263,11 +266,11 @@ static void show(struct story *story, bool tiered)
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         struct vm_snapshot *vm = &snapshot->vms[i];
         struct story_guest *guest = &story->guests[vm->slot];
-        used += guest->touched + guest->overhead;
+        used += story_resident(guest);
         if (!tiered || now >= guest->next_look) {
             guest->next_look = now + look_interval[band];
             vm->sampled = now;
-            vm->rss = guest->touched + guest->overhead;
+            vm->rss = story_resident(guest);
             vm->rss_anonymous = vm->wiring.shared == TRISTATE_YES ? 0 : vm->rss;
             vm->rss_shmem = vm->rss - vm->rss_anonymous;
             if (story->node_count > 0)
@@ -325,6 +328,11 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
     case ACTION_BALLOON:
         act_balloon(story, vm, action);
         break;
+    case ACTION_RECLAIM:
+        vm->reclaim.asked = now;
+        vm->reclaim.answered = UNKNOWN;
+        story->piece = (struct story_piece){vm->slot, action->target};
+        break;
     case ACTION_PAUSE:
         guest->pauses++;
         *in_force |= VM_MEASURE_STOP_SENT;
@@ -373,6 +381,8 @@ static void act(struct story *story)
             story->first_alert[action->reason] =
                 (struct story_alert){story->plan->assessment.band, story->plan->assessment.culprit};
         struct vm_snapshot *vm = story_vm(story, action->slot);
+        if (action->kind == ACTION_RECLAIM)
+            story->guests[action->slot].reclaims++;
         if (action->kind == ACTION_MEMLOCK) {
             story->guests[action->slot].caps += known(action->target);
             story->guests[action->slot].lifts += !known(action->target);

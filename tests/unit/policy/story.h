@@ -34,10 +34,13 @@ struct story_guest {
     uint64_t next_look, last_statistics;
     uint32_t home, bound; /* node it fills first; bits of those it is bound to, 0: none */
     uint64_t on_node[NODES_MAX];
+    uint64_t swapped; /* of touched and overhead together */
+    uint64_t hot;     /* of touched, what it uses over and over while it runs */
     uint64_t memlock_before;
     unsigned caps, lifts; /* seen in plans, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
-    unsigned turns; /* changes of the balloon's direction */
+    unsigned reclaims; /* likewise, in dry run too */
+    unsigned turns;    /* changes of the balloon's direction */
     int direction;
 };
 
@@ -45,6 +48,12 @@ struct story_guest {
 struct story_alert {
     enum band band;
     struct culprit culprit;
+};
+
+/* What is being written to memory.reclaim; slot is valid while `left` is not 0. */
+struct story_piece {
+    uint32_t slot;
+    uint64_t left;
 };
 
 struct story {
@@ -59,6 +68,10 @@ struct story {
     bool kills_take_hold;       /* false: victims stay, as in a storage stall */
     /* How long an act takes to take hold; 0: it does at once. */
     uint64_t stop_latency, freeze_latency, resume_latency, kill_latency;
+    uint64_t swap_speed;                /* of the device, bytes per second */
+    uint64_t swap_written, swap_second; /* of which the guard learns, second by second */
+    uint64_t overrun;                   /* the most that found no place in memory nor swap */
+    struct story_piece piece;
     uint64_t next_look;     /* story_live() */
     int64_t headroom_least; /* of host and budget, at any look */
     unsigned alerts[REASON_COUNT];
@@ -77,6 +90,14 @@ struct story *story_free(struct story *story);
 unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants);
 struct vm_snapshot *story_vm(struct story *story, unsigned guest);
 struct vm_rules *story_rules(struct story *story, unsigned guest);
+
+/* Gives the host SIZE bytes of swap on a device of SPEED bytes per second, of which SEEN has been
+ * seen so far. */
+void story_swap(struct story *story, uint64_t size, uint64_t speed, uint64_t seen);
+/* The physics of it, for story.c: guests fault back what they use, the kernel writes what does not
+ * fit, and then a piece that was asked for. */
+void story_swap_pass(struct story *story, uint64_t elapsed);
+uint64_t story_resident(const struct story_guest *guest);
 
 /* Splits the host evenly into COUNT nodes, and `other` with it; before any guest is added. */
 void story_nodes(struct story *story, uint32_t count);

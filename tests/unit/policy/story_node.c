@@ -62,7 +62,7 @@ void story_place(struct story *story)
     struct snapshot *snapshot = story->snapshot;
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         struct story_guest *guest = &story->guests[snapshot->vms[i].slot];
-        uint64_t has = guest->touched + guest->overhead, had = 0;
+        uint64_t has = story_resident(guest), had = 0;
         for (uint32_t node = 0; node < story->node_count; node++)
             had += guest->on_node[node];
         if (has > had)

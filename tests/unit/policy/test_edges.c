@@ -93,6 +93,26 @@ START_TEST(a_leak_outside_is_told_and_nobody_dies_for_it)
 }
 END_TEST
 
+/* In critical, too: where the floor is half a minute away there is time to see whether it goes on. */
+START_TEST(a_moment_of_something_else_is_no_leak)
+{
+    struct story *story = story_new(16 * GIB, 2 * GIB);
+    story_guest(story, 14 * GIB, 12 * GIB + 1100 * MIB);
+    story_no_balloons(story);
+    story_live(story, 10 * SEC);
+    ck_assert_int_eq((int)story->plan->assessment.band, BAND_CRITICAL);
+    story->other_growth = 9 * (int64_t)MIB;
+    story_live(story, 3 * SEC);
+    story->other_growth = 0;
+    story_live(story, 10 * SEC);
+    ck_assert_uint_eq(story->alerts[REASON_LEAK_OUTSIDE], 0);
+    story->other_growth = 9 * (int64_t)MIB;
+    story_live(story, 15 * SEC);
+    ck_assert_uint_eq(story->alerts[REASON_LEAK_OUTSIDE], 1);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_burst_of_something_else_pauses_nobody)
 {
     struct story *story = story_new(16 * GIB, 2 * GIB);
@@ -239,6 +259,7 @@ int main(void)
     tcase_add_test(tests, a_monitor_that_never_greets_is_waited_for_ten_seconds);
     tcase_add_loop_test(
         tests, a_leak_outside_is_told_and_nobody_dies_for_it, 0, sizeof(leaks) / sizeof(leaks[0]));
+    tcase_add_test(tests, a_moment_of_something_else_is_no_leak);
     tcase_add_test(tests, a_burst_of_something_else_pauses_nobody);
     tcase_add_test(tests, a_node_that_goes_leaves_its_rate_to_nobody);
     tcase_add_test(tests, at_the_floor_nobody_looks_a_thousand_times_a_second);

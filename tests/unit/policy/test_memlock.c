@@ -163,6 +163,11 @@ CHANGE(more_than_the_formula, vm->pinned = 2 * GIB)
 CHANGE(locked_without_a_device, no_device(vm); vm->locked = MIB)
 CHANGE(iommufd_hard_limit, vm->wiring.iommufd = 1; vm->definition.hard_limit = 9 * GIB)
 
+CHANGE(outside_with_limit, outside(vm); vm->memlock_soft = vm->memlock_hard = 40 * GIB)
+CHANGE(outside_with_64_mib, outside(vm); vm->locked = 0;
+       vm->memlock_soft = vm->memlock_hard = 64 * MIB)
+CHANGE(outgoing_outside, outside(vm); outgoing(vm))
+
 static const struct {
     const char *name;
     void (*change)(struct vm_snapshot *vm);
@@ -207,12 +212,67 @@ START_TEST(an_old_definition_is_not_acted_on)
     story_vm(story, 0)->definition.confirmed = story->snapshot->time + 59 * SEC;
     story_run(story, 600 * SEC, SEC);
     ck_assert_uint_eq(story->guests[0].caps, 0);
+    ck_assert_uint_eq(story->alerts[REASON_MEMLOCK_UNDEFINED], 1);
     story_vm(story, 0)->definition.confirmed = UNKNOWN;
     story_run(story, 60 * SEC, SEC);
     ck_assert_uint_eq(story->guests[0].caps, 0);
     story_vm(story, 0)->definition.confirmed = story->snapshot->time + NSEC_PER_MINUTE * 60;
     story_run(story, 60 * SEC, SEC);
     ck_assert_uint_eq(story->guests[0].caps, 0); /* nobody has said so yet */
+    story_free(story);
+}
+END_TEST
+
+/* It was confirmed long after the limit was set; but a limit that is high enough for what is
+ * plugged since is not raised by libvirt, and tells of nothing. */
+START_TEST(a_word_that_was_good_grows_old)
+{
+    struct story *story = story_of_domain();
+    story->rules->host.memlock = MEMLOCK_REPORT;
+    story_run_libvirt(story, 120 * SEC);
+    story_run(story, MEMLOCK_CONFIRMED_FOR + 10 * SEC - (_i == 0 ? 0 : 40 * SEC), SEC);
+    story->rules->host.memlock = MEMLOCK_ENFORCE;
+    story_run(story, 20 * SEC, SEC);
+    ck_assert_uint_eq(story->guests[0].caps, _i == 0 ? 0 : 1);
+    if (_i == 0) { /* libvirt is back */
+        story_run_libvirt(story, 20 * SEC);
+        ck_assert_uint_eq(story->guests[0].caps, 1);
+    }
+    story_free(story);
+}
+END_TEST
+
+/* Under enforce, whose limit is not lowered for want of libvirt's word is told of: once, after time
+ * enough for that word, and only where it could have been lowered. */
+static const struct {
+    const char *name;
+    void (*change)(struct vm_snapshot *vm);
+    enum memlock_mode mode;
+    unsigned told;
+} undefined[] = {
+    {"outside libvirt", outside, MEMLOCK_ENFORCE, 1},
+    {"formula unknown", memory_unsaid, MEMLOCK_ENFORCE, 1},
+    {"contradicted by its descriptors", more_groups_open, MEMLOCK_ENFORCE, 1},
+    {"a finite limit, of which nothing else is told", outside_with_limit, MEMLOCK_ENFORCE, 1},
+    {"outside libvirt, reported", outside, MEMLOCK_REPORT, 0},
+    {"outside libvirt, not looked at", outside, MEMLOCK_OFF, 0},
+    {"the limit of a plain guest", outside_with_64_mib, MEMLOCK_ENFORCE, 0},
+    {"locked by definition", locked, MEMLOCK_ENFORCE, 0},
+    {"capped", nothing, MEMLOCK_ENFORCE, 0},
+    {"for which libvirt may lift it", outgoing_outside, MEMLOCK_ENFORCE, 0},
+};
+
+START_TEST(who_is_not_defined_is_told_of)
+{
+    struct story *story = story_of_domain();
+    story->rules->host.memlock = undefined[_i].mode;
+    undefined[_i].change(story_vm(story, 0));
+    story_run_libvirt(story, 300 * SEC);
+    ck_assert_msg(
+        story->alerts[REASON_MEMLOCK_UNDEFINED] == 0, "%s: too early", undefined[_i].name);
+    story_run_libvirt(story, 3600 * SEC);
+    ck_assert_msg(story->alerts[REASON_MEMLOCK_UNDEFINED] == undefined[_i].told, "%s: %u",
+        undefined[_i].name, story->alerts[REASON_MEMLOCK_UNDEFINED]);
     story_free(story);
 }
 END_TEST
@@ -388,6 +448,8 @@ static void add_acting(TCase *tests)
     tcase_add_loop_test(
         tests, whoever_could_be_harmed_is_left_alone, 0, (int)ELEMENTSOF(left_alone));
     tcase_add_test(tests, an_old_definition_is_not_acted_on);
+    tcase_add_loop_test(tests, a_word_that_was_good_grows_old, 0, 2);
+    tcase_add_loop_test(tests, who_is_not_defined_is_told_of, 0, (int)ELEMENTSOF(undefined));
     tcase_add_test(tests, a_hotplug_under_way_is_not_cut_off);
     tcase_add_loop_test(tests, a_shared_user_matters_where_pins_are_charged_to_it, 0, 6);
     tcase_add_test(tests, another_users_pins_do_not_matter);

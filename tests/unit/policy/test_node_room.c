@@ -101,6 +101,37 @@ START_TEST(who_waits_for_a_node_keeps_its_place)
 }
 END_TEST
 
+/* Three guests of 1 GiB grow on a node that has 1.3 GiB: the lesser are stopped while there is room
+ * for what the valuable one takes. One on the other node, of whose QEMU a little lies on this one,
+ * has none of its guest's memory to give here. */
+START_TEST(the_valuable_guest_of_a_node_gets_through)
+{
+    struct story *story = story_new(4 * GIB, 1400 * MIB);
+    story_nodes(story, 2);
+    for (unsigned i = 0; i < 4; i++) {
+        bool south = i == 3;
+        unsigned guest = story_guest_at(story, GIB, 64 * MIB, south, south ? NODE_1 : NODE_0);
+        story->guests[guest].growth = 20 * (int64_t)MIB;
+        story->guests[guest].goal = (i == 0 ? 564 : i == 3 ? 664 : 864) * MIB;
+        story_rules(story, guest)->priority = i == 0 ? 900 : 10;
+    }
+    story_live(story, SEC);
+    story->guests[3].on_node[0] += 8 * MIB;
+    story->guests[3].on_node[1] -= 8 * MIB;
+    for (unsigned i = 0; i < 120 * SEC / (10 * MS); i++) {
+        story_run(story, 10 * MS, 10 * MS);
+        const struct action *asked = story_find(story, ACTION_BALLOON, 3);
+        ck_assert(!asked || story->plan->assessment.pools[asked->pool].kind != POOL_NODE);
+    }
+    ck_assert_uint_ne(story->guests[0].finished, 0);
+    ck_assert_uint_eq(story->guests[0].pauses + story->guests[0].freezes, 0);
+    ck_assert_uint_ne(story->guests[3].finished, 0);
+    ck_assert_uint_eq(story->guests[3].pauses, 0);
+    ck_assert_uint_eq(story->node_overrun, 0);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("node room");
@@ -108,6 +139,7 @@ int main(void)
     tcase_add_test(tests, a_full_node_beside_a_free_one_is_no_hurry);
     tcase_add_test(tests, what_other_guests_hold_on_a_node_is_no_leak);
     tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
+    tcase_add_test(tests, the_valuable_guest_of_a_node_gets_through);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("node room");
     suite_add_tcase(suite, tests);

@@ -28,7 +28,7 @@ static unsigned actions_seen[ACTION_KIND_COUNT];
 
 struct seen {
     uint64_t grants;
-    unsigned destructive;
+    unsigned destructive, reclaims;
 };
 
 static const struct vm_snapshot *vm_of(const struct world *world, const struct action *action)
@@ -171,6 +171,30 @@ static void check_memlock(const struct world *world, const struct action *action
     caps[action->slot].cap = cap;
 }
 
+/* Only with swap to spare, of who is allowed, can be and is not wired, and when there is a need. */
+static void check_reclaim(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct host_snapshot *host = &world->snapshot->host;
+    bool paused = vm->measures.in_force & VM_MEASURE_PAUSE, waits = false;
+    ck_assert(world->rules->vms[vm->slot].rungs & RUNG_BIT(RUNG_RECLAIM));
+    ck_assert_int_eq(vm->reclaim.possible, TRISTATE_YES);
+    ck_assert(known(host->swap_free) && known(host->swap_total));
+    ck_assert_uint_le(action->target, host->swap_free);
+    ck_assert_uint_le(action->target, vm->rss);
+    ck_assert_uint_gt(action->target, 0);
+    ck_assert_uint_eq(vm->wiring.vfio_groups + vm->wiring.iommufd + vm->wiring.vdpa, 0);
+    ck_assert(known_or(vm->hugetlb, 0) == 0);
+    ck_assert_int_ne(action->pool, POOL_BUDGET);
+    for (uint32_t i = 0; i < world->snapshot->vm_count; i++)
+        waits = waits || (world->snapshot->vms[i].measures.in_force & VM_MEASURE_PAUSE);
+    ck_assert(waits || world->plan->assessment.band >= BAND_SCARCE);
+    if (paused || vm->run_state == VM_RUN_PAUSED)
+        return;
+    ck_assert_int_eq(action->reason, REASON_RECLAIM_IDLE);
+    ck_assert_uint_ge(vm->rss - action->target, vm_minimum(vm, &world->rules->vms[vm->slot]));
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -215,9 +239,13 @@ static void check_action(const struct world *world, const struct action *action,
         ck_assert(vm->measures.in_force & VM_MEASURE_PAUSE);
         check_resume(world, vm);
         break;
+    case ACTION_RECLAIM:
+        check_reclaim(world, action);
+        seen->reclaims += action->mode == MODE_ENFORCE;
+        break;
     case ACTION_OOM_SCORE:
         ck_assert_int_ge(action->oom_score_adj, -999);
-        ck_assert_int_le(action->oom_score_adj, 500);
+        ck_assert_int_le(action->oom_score_adj, 900);
         break;
     case ACTION_MEMLOCK:
         check_memlock(world, action);
@@ -239,6 +267,7 @@ static void check_plan(const struct world *world)
     for (uint32_t i = 0; i < plan->action_count; i++)
         check_action(world, &plan->actions[i], &seen);
     ck_assert_uint_le(seen.destructive, 1);
+    ck_assert_uint_le(seen.reclaims, 1);
     const struct pool_view *host = &plan->assessment.pools[0];
     uint64_t room = host->headroom > 0 ? (uint64_t)host->headroom : 0;
     const struct threshold *bands = world->rules->host.bands;

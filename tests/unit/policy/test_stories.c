@@ -324,6 +324,31 @@ START_TEST(a_watched_guest_hides_no_need)
 }
 END_TEST
 
+static int64_t points_of(struct story *story, unsigned guest)
+{
+    const struct vm_snapshot *vm = story_vm(story, guest);
+    int64_t total = (int64_t)story->snapshot->host.total;
+    return (int64_t)vm->rss + vm->oom_score_adj * (total / 1000);
+}
+
+/* Whatever the guests take after the guard has gone, each to its end while those before it stay as
+ * they are. */
+START_TEST(the_kernels_order_outlasts_the_guard)
+{
+    struct story *story = story_new(4 * GIB, 500 * MIB);
+    for (unsigned i = 0; i < 6; i++) {
+        story_guest(story, GIB, 200 * MIB);
+        story_rules(story, i)->priority = i < 4 ? 10 + i : 900 + i;
+    }
+    story_no_balloons(story);
+    story_run(story, 20 * SEC, SEC);
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_int_gt(points_of(story, i), points_of(story, i + 1) + (int64_t)(GIB - 200 * MIB));
+    ck_assert_int_gt(0, points_of(story, 4) + (int64_t)(GIB - 200 * MIB));
+    story_free(story);
+}
+END_TEST
+
 START_TEST(the_kernel_gets_the_same_order)
 {
     struct story *story = story_new(64 * GIB, 2 * GIB);
@@ -334,13 +359,8 @@ START_TEST(the_kernel_gets_the_same_order)
     story_rules(story, cheap)->priority = 10;
     story_rules(story, crown)->sacrifice = SACRIFICE_NEVER;
     story_run(story, SEC, SEC);
-    int64_t total = (int64_t)(64 * GIB);
-    int64_t points[3];
-    for (unsigned i = 0; i < 3; i++)
-        points[i] =
-            (int64_t)story_vm(story, i)->rss + story_vm(story, i)->oom_score_adj * (total / 1000);
-    ck_assert_int_gt(points[cheap], points[valuable]);
-    ck_assert_int_lt(points[valuable], 0);
+    ck_assert_int_gt(points_of(story, cheap), points_of(story, valuable));
+    ck_assert_int_lt(points_of(story, valuable), 0);
     ck_assert_int_eq(story_vm(story, crown)->oom_score_adj, -999);
     story_run(story, 60 * SEC, SEC);
     ck_assert_uint_eq(story_count(story, ACTION_OOM_SCORE), 0);
@@ -473,6 +493,7 @@ int main(void)
     tcase_add_test(tests, who_comes_back_from_the_dead_is_not_killed_again);
     tcase_add_test(tests, a_dry_run_does_not_march_through_all_guests);
     tcase_add_test(tests, a_watched_guest_hides_no_need);
+    tcase_add_test(tests, the_kernels_order_outlasts_the_guard);
     tcase_add_test(tests, the_kernel_gets_the_same_order);
     tcase_add_test(tests, a_budget_is_a_pool_of_its_own);
     tcase_add_test(tests, what_growth_needs_is_not_given_back);

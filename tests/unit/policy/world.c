@@ -201,6 +201,12 @@ static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
         vm->nodes_allowed |= UINT32_C(1) << draw_below(3);
     else if (draw_below(6) == 0)
         vm->nodes_allowed = 0;
+    vm->reclaim = (struct vm_reclaim){
+        .possible = draw_below(4) ? TRISTATE_YES : (enum tristate)draw_below(3),
+        .asked = draw_size(now),
+        .answered = draw_size(now),
+        .result = draw_below(2) ? 0 : -(int32_t)draw_below(100),
+    };
     draw_measures(vm, maximum);
 }
 

@@ -165,8 +165,8 @@ START_TEST(nothing_said_is_nothing_known)
     ck_assert_int_eq(domain.id, -1);
     ck_assert_uint_eq(domain.maximum, UNKNOWN);
     ck_assert_uint_eq(domain.current, UNKNOWN);
-    ck_assert_uint_eq(domain.hard_limit, UNKNOWN);
-    ck_assert_uint_eq(domain.soft_limit, UNKNOWN);
+    ck_assert_uint_eq(domain.hard_limit, MEMLOCK_UNLIMITED);
+    ck_assert_uint_eq(domain.soft_limit, MEMLOCK_UNLIMITED);
     ck_assert(!domain.hugepages && !domain.locked && !domain.viommu && domain.can_save);
     ck_assert_int_eq((int)domain.balloon, VIRT_BALLOON_NONE);
     ck_assert_int_eq((int)domain.numa_mode, VIRT_NUMA_NONE);
@@ -297,7 +297,7 @@ START_TEST(hostile_sizes)
     ck_assert_uint_eq(told_count, 1);
     ck_assert_uint_eq(
         read_web("<memtune><hard_limit>9007199254740991</hard_limit></memtune>").hard_limit,
-        UNKNOWN);
+        MEMLOCK_UNLIMITED);
     expect_said("");
 }
 END_TEST

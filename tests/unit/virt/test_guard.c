@@ -105,6 +105,63 @@ START_TEST(its_rules_outlive_libvirt)
 }
 END_TEST
 
+static const struct vm_definition *definition_of_guest(void)
+{
+    return &vm_of_guest()->figures.definition;
+}
+
+static void expect_undefined(void)
+{
+    ck_assert_uint_eq(definition_of_guest()->confirmed, UNKNOWN);
+    ck_assert_uint_eq(definition_of_guest()->memory, UNKNOWN);
+    ck_assert_uint_eq(definition_of_guest()->hard_limit, UNKNOWN);
+    ck_assert_int_eq((int)definition_of_guest()->locked, TRISTATE_UNKNOWN);
+    ck_assert_int_eq((int)definition_of_guest()->viommu, TRISTATE_UNKNOWN);
+    ck_assert_uint_eq(definition_of_guest()->vfio_devices, COUNT_UNKNOWN);
+    ck_assert_uint_eq(definition_of_guest()->vdpa_devices, COUNT_UNKNOWN);
+    ck_assert_uint_eq(definition_of_guest()->nvme_disks, COUNT_UNKNOWN);
+}
+
+START_TEST(a_guest_has_the_definition_of_its_domain)
+{
+    uint64_t begin = loop_now();
+
+    start("good", -1, "gold");
+    expect_undefined();
+    await(is_of_libvirt());
+    ck_assert_uint_ge(definition_of_guest()->confirmed, begin);
+    ck_assert_uint_le(definition_of_guest()->confirmed, loop_now());
+    ck_assert_uint_eq(definition_of_guest()->memory, FAKE_VIRT_MEMORY);
+    ck_assert_uint_eq(definition_of_guest()->hard_limit, MEMLOCK_UNLIMITED);
+    ck_assert_int_eq((int)definition_of_guest()->locked, TRISTATE_NO);
+    ck_assert_int_eq((int)definition_of_guest()->viommu, TRISTATE_NO);
+    ck_assert_uint_eq(definition_of_guest()->vfio_devices, 1);
+    ck_assert_uint_eq(definition_of_guest()->vdpa_devices, 0);
+    ck_assert_uint_eq(definition_of_guest()->nvme_disks, 0);
+    ck_assert_uint_eq(definition_of_guest()->version, 9000000);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* It stays to be shown, and nobody confirms it: libvirt's, or plimsoll-virt's end. */
+START_TEST(nobody_confirms_what_libvirt_may_change_unheard)
+{
+    start(_i == 0 ? "loses" : "dies", -1, "gold");
+    await(is_of_libvirt());
+    await(definition_of_guest()->confirmed == UNKNOWN);
+    ck_assert_uint_eq(definition_of_guest()->memory, FAKE_VIRT_MEMORY);
+    ck_assert_uint_eq(definition_of_guest()->vfio_devices, 1);
+    ck_assert(is_of_libvirt());
+    guard_resolve_rules(host.guard, vm_of_guest()); /* as a reload does */
+    ck_assert_uint_eq(definition_of_guest()->confirmed, UNKNOWN);
+    /* Nor when libvirt is back, until it has said so again. */
+    const struct virt_domain *domain =
+        virt_link_domain(host.guard->virt, vm_of_guest()->figures.identity.uuid, guest);
+    ck_assert_uint_eq(domain->asked, UNKNOWN);
+    fake_host_end(&host);
+}
+END_TEST
+
 /* One that says nothing holds up kills alone, and those for a moment. */
 START_TEST(a_guard_without_words_from_libvirt)
 {
@@ -130,6 +187,7 @@ START_TEST(a_uuid_alone_gives_nothing)
     await(virt_link_domain(
         host.guard->virt, vm_of_guest()->figures.identity.uuid, 1)); /* it was said */
     ck_assert(!is_of_libvirt());
+    expect_undefined();
     ck_assert_str_eq(rules_of_guest()->class_name, "default");
     fake_host_end(&host);
 }
@@ -153,6 +211,7 @@ START_TEST(a_reload_switches_it_off)
     fake_tree_write(host.tree, "plimsoll.conf", "[guard]\nmax-vms=8\nlibvirt=off\n");
     ck_assert_msg(guard_reload(host.guard, &error) == 0, "%s", error.text);
     ck_assert(!is_of_libvirt());
+    expect_undefined();
     ck_assert_str_eq(rules_of_guest()->class_name, "default");
     fake_host_end(&host);
 }
@@ -172,6 +231,8 @@ int main(int argc, char *argv[])
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_guest_has_the_rules_of_its_domain);
     tcase_add_test(tests, its_rules_outlive_libvirt);
+    tcase_add_test(tests, a_guest_has_the_definition_of_its_domain);
+    tcase_add_loop_test(tests, nobody_confirms_what_libvirt_may_change_unheard, 0, 2);
     tcase_add_test(tests, a_guard_without_words_from_libvirt);
     tcase_add_test(tests, a_uuid_alone_gives_nothing);
     tcase_add_test(tests, a_class_that_is_not_configured);

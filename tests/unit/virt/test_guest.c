@@ -83,14 +83,14 @@ static void start_and_look(const char *behaviour)
 START_TEST(it_is_looked_at)
 {
     start_and_look("serves");
-    ck_assert_uint_eq(figures().maximum, GIB);
-    ck_assert_uint_eq(figures().balloon.actual, GIB);
+    ck_assert_uint_eq(figures().maximum, FAKE_VIRT_MEMORY);
+    ck_assert_uint_eq(figures().balloon.actual, FAKE_VIRT_MEMORY);
     ck_assert_int_eq((int)figures().balloon.device, TRISTATE_YES);
     ck_assert_int_eq((int)figures().migration, VM_MIGRATION_NONE);
     /* Its driver reports once it is asked to, and so shows that it is there. */
     await(figures().balloon.driver == TRISTATE_YES);
-    ck_assert_uint_eq(figures().statistics.total, GIB);
-    ck_assert_uint_eq(figures().statistics.available, GIB / 2);
+    ck_assert_uint_eq(figures().statistics.total, FAKE_VIRT_MEMORY);
+    ck_assert_uint_eq(figures().statistics.available, FAKE_VIRT_MEMORY / 2);
     ck_assert(known(figures().statistics.updated));
     fake_host_tick(&host, NSEC_PER_SEC);
     struct vm_snapshot seen = host.guard->snapshot->vms[0];
@@ -113,7 +113,7 @@ START_TEST(dry_run_only_looks)
         turn();
         await(!web()->virt.looking);
     }
-    ck_assert_uint_eq(figures().balloon.actual, GIB);
+    ck_assert_uint_eq(figures().balloon.actual, FAKE_VIRT_MEMORY);
     ck_assert(!known(figures().statistics.updated));
     ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_DRY_RUN, loop_now()), 0);
     ck_assert_int_eq(act_pause(web(), MODE_DRY_RUN, loop_now()), 0);
@@ -129,10 +129,10 @@ START_TEST(its_balloon_moves)
     ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_ENFORCE, loop_now()), 0);
     ck_assert(vm_has(web(), VM_MEASURE_BALLOON)); /* before libvirt has heard of it */
     await(figures().balloon.actual == 512 * MIB);
-    ck_assert_uint_eq(figures().measures.balloon_before, GIB);
+    ck_assert_uint_eq(figures().measures.balloon_before, FAKE_VIRT_MEMORY);
     ck_assert(vm_has(web(), VM_MEASURE_BALLOON));
-    ck_assert_int_eq(act_balloon(web(), GIB, MODE_ENFORCE, loop_now()), 0);
-    await(figures().balloon.actual == GIB);
+    ck_assert_int_eq(act_balloon(web(), FAKE_VIRT_MEMORY, MODE_ENFORCE, loop_now()), 0);
+    await(figures().balloon.actual == FAKE_VIRT_MEMORY);
     ck_assert(!vm_has(web(), VM_MEASURE_BALLOON));
     fake_host_end(&host);
 }

@@ -260,9 +260,11 @@ END_TEST
 
 START_TEST(nonsense_after_a_greeting)
 {
-    virt_link_set(scene.link, "fake://nonsense/4711/gold");
+    virt_link_set(scene.link, _i == 0 ? "fake://nonsense/4711/gold" : "fake://early/4711/gold");
     await_said("libvirt is connected");
-    await_said("talks nonsense; ended");
+    await_said(
+        _i == 0 ? "talks nonsense; ended" : "says when it asked, and that is yet to be; ended");
+    ck_assert_ptr_null(known_web());
 }
 END_TEST
 
@@ -356,7 +358,7 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, one_that_hangs_is_replaced);
     tcase_add_test(tests, one_that_floods_takes_its_turn);
     tcase_add_loop_test(tests, nonsense_is_not_listened_to, 0, 2);
-    tcase_add_test(tests, nonsense_after_a_greeting);
+    tcase_add_loop_test(tests, nonsense_after_a_greeting, 0, 2);
     tcase_add_test(tests, a_program_that_is_not_there);
     tcase_add_test(tests, more_than_there_is_room_for);
     tcase_add_test(tests, each_kind_of_record);

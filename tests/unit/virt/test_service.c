@@ -68,11 +68,15 @@ static void teardown(void)
     scratch_remove(scene.folder);
 }
 
+static void start_with_rounds(const char *uri, int round_msec)
+{
+    struct service_options options = {uri, scene.folder, scene.virt, round_msec};
+    ck_assert_int_eq(service_new(&options, &scene.service), 0);
+}
+
 static void start(const char *uri)
 {
-    struct service_options options = {.uri = uri, .pid_folder = scene.folder, .fd = scene.virt};
-
-    ck_assert_int_eq(service_new(&options, &scene.service), 0);
+    start_with_rounds(uri, 0);
 }
 
 /* ---- hearing ---- */
@@ -179,6 +183,7 @@ START_TEST(it_says_all_there_is)
 {
     static const uint8_t uuid[UUID_SIZE] = {0x66, 0x95, 0xeb, 0x01, 0xf6, 0xa4, 0x83, 0x04, 0x79,
         0xaa, 0x97, 0xf2, 0x50, 0x2e, 0x19, 0x3f};
+    uint64_t begin = loop_now();
     struct virt_record record;
 
     start(URI_DEFAULT);
@@ -186,10 +191,14 @@ START_TEST(it_says_all_there_is)
     ck_assert_str_eq(record.hello.uri, URI_DEFAULT);
     ck_assert_uint_ge(record.hello.libvirt_version, 8000000);
     expect_connection(VIRT_CONNECTION_CONNECTING);
-    expect_connection(VIRT_CONNECTION_CONNECTED);
+    record = expect(VIRT_RECORD_CONNECTION);
+    ck_assert_int_eq((int)record.connection.state, VIRT_CONNECTION_CONNECTED);
+    ck_assert_uint_ge(record.connection.libvirt_version, 8000000);
     (void)expect(VIRT_RECORD_RESYNC_BEGIN);
     record = expect(VIRT_RECORD_DOMAIN);
     ck_assert_str_eq(record.domain.name, "test");
+    ck_assert_uint_ge(record.domain.asked, begin);
+    ck_assert_uint_le(record.domain.asked, loop_now());
     ck_assert_mem_eq(record.domain.uuid, uuid, UUID_SIZE);
     ck_assert_int_eq(record.domain.id, 1);
     ck_assert_int_eq((int)record.domain.state, VIRT_DOMAIN_RUNNING);
@@ -220,6 +229,30 @@ START_TEST(a_domain_comes_and_goes)
     ck_assert_int_eq(await_domain("web", VIRT_DOMAIN_SHUTOFF).id, -1);
     ck_assert_int_eq(virDomainUndefine(domain), 0);
     ck_assert_mem_eq(await(VIRT_RECORD_DOMAIN_GONE).uuid, uuid, UUID_SIZE);
+    (void)virDomainFree(domain);
+}
+END_TEST
+
+/* Nothing happens to it, and it is told of anew; nobody else's state is. */
+START_TEST(a_round_confirms_who_runs)
+{
+    start_with_rounds(URI_DEFAULT, 2);
+    (void)await(VIRT_RECORD_RESYNC_END);
+    virDomainPtr domain = define("web");
+    (void)await_domain("web", VIRT_DOMAIN_SHUTOFF);
+    uint64_t asked = await_domain("test", VIRT_DOMAIN_RUNNING).asked;
+    for (int i = 0; i < 5; i++) {
+        struct virt_record record = await(VIRT_RECORD_DOMAIN);
+        ck_assert_str_eq(record.domain.name, "test");
+        ck_assert_uint_gt(record.domain.asked, asked);
+        asked = record.domain.asked;
+    }
+    /* A round takes in who has started since. */
+    ck_assert_int_eq(virDomainCreate(domain), 0);
+    for (int i = 0; i < 3; i++) {
+        (void)await_domain("web", VIRT_DOMAIN_RUNNING);
+        (void)await_domain("test", VIRT_DOMAIN_RUNNING);
+    }
     (void)virDomainFree(domain);
 }
 END_TEST
@@ -422,35 +455,6 @@ START_TEST(too_many_changes_are_a_resync)
 }
 END_TEST
 
-START_TEST(a_domain_is_due_once)
-{
-    struct due *due = calloc(1, sizeof(*due));
-    uint8_t uuid[UUID_SIZE] = {1};
-
-    ck_assert_ptr_nonnull(due);
-    due_remove_first(due);
-    ck_assert_uint_eq(due->count, 0);
-    ck_assert(due_add(due, uuid, false));
-    ck_assert(due_add(due, uuid, true));
-    ck_assert(due_add(due, uuid, false));
-    ck_assert_uint_eq(due->count, 1);
-    ck_assert(due->domains[0].edited);
-    uuid[0] = 2;
-    ck_assert(due_add(due, uuid, false));
-    due_remove_first(due);
-    ck_assert_uint_eq(due->count, 1);
-    ck_assert_uint_eq(due->domains[0].uuid[0], 2);
-    for (unsigned i = 1; i < DUE_MAX; i++) {
-        uuid[1] = (uint8_t)i;
-        ck_assert(due_add(due, uuid, false));
-    }
-    uuid[2] = 1;
-    ck_assert(!due_add(due, uuid, false));
-    ck_assert_uint_eq(due->count, DUE_MAX);
-    free(due);
-}
-END_TEST
-
 /* ---- a libvirt that is not there ---- */
 
 START_TEST(it_connects_when_it_can)
@@ -481,6 +485,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, it_says_all_there_is);
     tcase_add_test(tests, a_domain_comes_and_goes);
+    tcase_add_test(tests, a_round_confirms_who_runs);
     tcase_add_test(tests, edited_rules_follow);
     tcase_add_test(tests, a_bad_rule_is_said_once_an_edit);
     tcase_add_test(tests, its_process);
@@ -489,7 +494,6 @@ int main(void)
     tcase_add_test(tests, what_did_not_fit_is_said_as_it_is_then);
     tcase_add_test(tests, a_large_inventory_goes_through_a_small_socket);
     tcase_add_test(tests, too_many_changes_are_a_resync);
-    tcase_add_test(tests, a_domain_is_due_once);
     tcase_add_test(tests, it_connects_when_it_can);
     suite_add_tcase(suite, tests);
     return suite_run(suite);

@@ -14,6 +14,7 @@ static const struct virt_record full_domain = {
     .kind = VIRT_RECORD_DOMAIN,
     .domain =
         {
+            .asked = 123 * NSEC_PER_SEC,
             .uuid = {1, 2, 3},
             .name = "w\xc3\xbcrfel",
             .id = 7,
@@ -22,7 +23,7 @@ static const struct virt_record full_domain = {
             .maximum = 8 * GIB,
             .current = 6 * GIB,
             .hard_limit = 9 * GIB,
-            .soft_limit = UNKNOWN,
+            .soft_limit = MEMLOCK_UNLIMITED,
             .hugepages = true,
             .locked = true,
             .source = VIRT_MEMORY_MEMFD,
@@ -56,8 +57,9 @@ static const struct virt_record full_domain = {
 
 static const struct virt_record samples[] = {
     {.kind = VIRT_RECORD_HELLO, .hello = {.libvirt_version = 9000000, .uri = "qemu:///system"}},
-    {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, ""}},
-    {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_LOST, "end of file"}},
+    {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 9000000, ""}},
+    {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 0, ""}},
+    {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_LOST, 0, "end of file"}},
     {.kind = VIRT_RECORD_RESYNC_BEGIN},
     {.kind = VIRT_RECORD_RESYNC_END},
     {.kind = VIRT_RECORD_DOMAIN, .domain = {.uuid = {9}, .name = "small", .id = -1}},
@@ -107,6 +109,7 @@ START_TEST(a_domain_comes_back_whole)
     memset(&record, 0xff, sizeof(record));
     ck_assert_int_eq(virt_decode(datagram, (size_t)length, &record), 0);
     const struct virt_domain *got = &record.domain;
+    ck_assert_uint_eq(got->asked, 123 * NSEC_PER_SEC);
     ck_assert_mem_eq(got->uuid, sent->uuid, UUID_SIZE);
     ck_assert_str_eq(got->name, sent->name);
     ck_assert_int_eq(got->id, 7);
@@ -115,7 +118,7 @@ START_TEST(a_domain_comes_back_whole)
     ck_assert_uint_eq(got->maximum, 8 * GIB);
     ck_assert_uint_eq(got->current, 6 * GIB);
     ck_assert_uint_eq(got->hard_limit, 9 * GIB);
-    ck_assert_uint_eq(got->soft_limit, UNKNOWN);
+    ck_assert_uint_eq(got->soft_limit, MEMLOCK_UNLIMITED);
     ck_assert(got->hugepages && got->locked && got->viommu && !got->can_save);
     ck_assert_int_eq((int)got->source, VIRT_MEMORY_MEMFD);
     ck_assert_int_eq((int)got->access, VIRT_ACCESS_SHARED);
@@ -151,7 +154,7 @@ END_TEST
 /* A record spoilt in one place must not leave, whoever made it. */
 START_TEST(a_wrong_value_is_not_sent)
 {
-    struct virt_record wrong[18];
+    struct virt_record wrong[24];
     uint8_t datagram[VIRT_DATAGRAM_MAX];
     struct vm_rules *rules;
 
@@ -181,6 +184,14 @@ START_TEST(a_wrong_value_is_not_sent)
     rules->rungs = RUNG_ALL + 1;
     rules = &wrong[17].domain.metadata.rules;
     rules->sacrifice = SACRIFICE_COUNT;
+    wrong[18].domain.asked = UNKNOWN;
+    wrong[19].domain.vfio = VIRT_DEVICES_MAX + 1;
+    wrong[20].domain.vdpa = COUNT_UNKNOWN;
+    wrong[21].domain.nvme = COUNT_UNKNOWN;
+    wrong[22].domain.resizable_count = VIRT_DEVICES_MAX + 1;
+    /* Who is not connected has no version of what it is connected to. */
+    wrong[23] = samples[3];
+    wrong[23].connection.libvirt_version = 9000000;
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
         ck_assert_msg(virt_encode(&wrong[i], datagram) == -EINVAL, "case %zu left", i);
 }
