@@ -93,7 +93,8 @@ START_TEST(a_leak_outside_is_told_and_nobody_dies_for_it)
 }
 END_TEST
 
-/* In critical, too: where the floor is half a minute away there is time to see whether it goes on. */
+/* In critical, too: where the floor is half a minute away there is time to see whether it goes on.
+ */
 START_TEST(a_moment_of_something_else_is_no_leak)
 {
     struct story *story = story_new(16 * GIB, 2 * GIB);
