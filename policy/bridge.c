@@ -17,6 +17,7 @@
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
+#include "reserve.h"
 
 /* What the guest may take until a `stop` has taken hold. */
 static uint64_t gap_of(const struct decision *d, uint32_t position)
@@ -61,7 +62,7 @@ static bool may_thaw(const struct decision *d, uint32_t position, uint64_t gaps)
     if (node_bridge_room(d, position) <= gaps)
         return false;
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    gaps = add_held(gaps, relief_reserved(d, host, position));
+    gaps = add_held(gaps, reserve_for_valuable(d, host, position));
     for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
         const struct pool_view *pool = &d->plan->assessment.pools[i];
         uint64_t least = add_held(gaps, pool_enter(d, pool, BAND_CRITICAL));

@@ -94,6 +94,11 @@ static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
         return;
     rate_update(&state->growth, vm->sampled, diff_i64(held, known_or(state->held, held)));
     state->held = held;
+    if (rate_confirmed(&state->growth) < (int64_t)GROWTH_MEASURABLE)
+        return;
+    if (since(vm->sampled, state->grew_at) > GROWTH_STALE)
+        state->grows_since = vm->sampled;
+    state->grew_at = vm->sampled;
 }
 
 /* A pause just decided still shows in the rates: its guest grows until it takes hold, and then

@@ -3,17 +3,17 @@
  * Owns pausing. A pause frees nothing; it keeps from being taken what the guest would have grown
  * by, and no guest grows beyond its maximum. So only growers are candidates, and only while the
  * pool fills, and only as far as balloons already under way do not bring headroom back above
- * critical within the horizon. Of a lesser guest more is asked: to leave room for what more
- * valuable ones that grow may still take, so that they get through. For that it is paused from
- * scarce on: in critical the room would be gone, and for a valuable guest scarce is critical. Its
- * balloon is no reason to wait: what it does not use has been asked for since tight, and a guest
- * that gives it back is no grower; what it uses would be taken more slowly than the room vanishes.
+ * critical within the horizon. More is asked: to leave room for what those may still take who grow
+ * and are paused later, so that they get through (reserve.c). For that a guest is paused from
+ * scarce on: in critical the room would be gone. Its balloon is no reason to wait: what it does not
+ * use has been asked for since tight, and a guest that gives it back is no grower; what it uses
+ * would be taken more slowly than the room vanishes.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then those
- * who refused, then the fastest. One a decision, then the estimators must show it: a pause just
- * decided counts as growth that stops (pause_remaining_fill()) until they do. In a sprint as many
- * as it takes for what still fills to leave the sprint's time, because the next look may be too
- * late.
+ * who refused, then the fastest (reserve_yields_before()). One a decision, then the estimators must
+ * show it: a pause just decided counts as growth that stops (pause_remaining_fill()) until they do.
+ * In a sprint as many as it takes for what still fills to leave the sprint's time, because the next
+ * look may be too late.
  *
  * How: `stop` when there is time and a monitor, else a freeze, which needs nobody's help (what
  * becomes of it: bridge.c). A `stop` can hang while its guest grows on: when the memory left is
@@ -33,6 +33,7 @@
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
+#include "reserve.h"
 
 int64_t pause_remaining_fill(
     const struct decision *d, const struct pool_view *pool, bool dry_run_too)
@@ -117,20 +118,6 @@ static bool makes_difference(const struct decision *d, uint32_t position, int64_
     return all >= fill / 2 || relief_growth(d, position) >= fill / PAUSE_SHARE_DIVISOR;
 }
 
-static bool pauses_before(const struct decision *d, uint32_t a, uint32_t b)
-{
-    const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
-    if (rules_a->sacrifice != rules_b->sacrifice)
-        return rules_a->sacrifice < rules_b->sacrifice;
-    if (rules_a->priority != rules_b->priority)
-        return rules_a->priority < rules_b->priority;
-    uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
-             refused_b = d->vms[b].traits & TRAIT_REFUSED;
-    if (refused_a != refused_b)
-        return refused_a > refused_b;
-    return relief_growth(d, a) > relief_growth(d, b);
-}
-
 /* What one pool needs, kept while guests are chosen so that each costs the same. Enforced guests
  * see `real`, those in dry run `all`, which counts what other dry runs would have done. */
 struct need {
@@ -141,20 +128,8 @@ struct need {
                                        * guests end at their maximum */
     uint64_t real_pending, all_pending;
     uint64_t real_end, all_end; /* the most that everybody who grows can ever take */
-    bool for_valuable;          /* only to leave room for more valuable guests */
-    uint64_t valuable;          /* relief_reserved() for guests of this priority and binding */
-    uint32_t valued, valued_nodes;
+    bool for_others;            /* only to leave room for others that grow */
 };
-
-static uint64_t need_of_valuable(const struct decision *d, struct need *need, uint32_t position)
-{
-    uint32_t priority = decision_rules(d, position)->priority, nodes = node_binding(d, position);
-    if (need->valued != priority || need->valued_nodes != nodes)
-        need->valuable = relief_reserved(d, need->pool, position);
-    need->valued = priority;
-    need->valued_nodes = nodes;
-    return need->valuable;
-}
 
 static void need_bound(const struct decision *d, struct need *need)
 {
@@ -184,7 +159,6 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
     struct need need = {
         .pool = pool,
         .critical = pool_enter(d, pool, BAND_CRITICAL),
-        .valued = UINT32_MAX,
         .real_fill = pause_remaining_fill(d, pool, false),
         .all_fill = pause_remaining_fill(d, pool, true),
     };
@@ -223,17 +197,18 @@ static bool is_short(const struct decision *d, struct need *need, uint32_t posit
     int64_t fill = enforced ? need->real_fill : need->all_fill;
     if (fill == 0)
         return false;
-    if (need->for_valuable && need_of_valuable(d, need, position) == 0)
-        return false;
     uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
     if (need->pool->sprint && d->paused)
         return has <= rate_bytes(fill, SPRINT_TIME);
+    uint64_t reserved = reserve_for_others(d, need->pool, position);
+    if (need->for_others && reserved == 0)
+        return false;
     if (has >= (enforced ? need->real_end : need->all_end))
         return false; /* all of them can come to their end without the floor being touched */
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
     uint64_t excess = enforced ? need->real_excess : need->all_excess;
     uint64_t wanted = add_held(sub_or_zero(rate_bytes(fill, STOP_TIME), excess), need->critical);
-    return has < wanted || has < add_held(wanted, need_of_valuable(d, need, position));
+    return has < add_held(wanted, reserved);
 }
 
 /* Headroom above critical, and LESS, lasts for a `stop`, with all whose own may yet hang. */
@@ -273,8 +248,20 @@ static void choose_means(const struct decision *d, uint32_t position, uint32_t p
         return;
     }
     *ret_kind = ACTION_PAUSE;
-    *ret_reason = d->plan->assessment.pools[pool].band < BAND_CRITICAL ? REASON_PAUSE_FOR_VALUABLE
-                                                                       : REASON_PAUSE_GROWTH;
+    *ret_reason = REASON_PAUSE_GROWTH;
+    const struct pool_view *view = &d->plan->assessment.pools[pool];
+    if (view->band < BAND_CRITICAL)
+        *ret_reason = reserve_for_valuable(d, view, position) > 0 ? REASON_PAUSE_FOR_VALUABLE
+                                                                  : REASON_PAUSE_FOR_EQUAL;
+}
+
+/* To leave critical, or to leave others what they may take. */
+static uint64_t shortage(const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    uint64_t wanted = add_held(rate_bytes(pool_filling(d, pool), STOP_TIME),
+        add_held(pool_enter(d, pool, BAND_CRITICAL), reserve_for_others(d, pool, position)));
+    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
+    return max_u64(pool_deficit(d, pool, BAND_CRITICAL), sub_or_zero(wanted, has));
 }
 
 static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
@@ -290,7 +277,7 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
     action->relief = relief_growth_bytes(d, position, HORIZON);
     action->predicted = HORIZON;
     action->loss = loss_pause(decision_rules(d, position));
-    action->deficit = pool_deficit(d, &d->plan->assessment.pools[pool], BAND_CRITICAL);
+    action->deficit = shortage(d, &d->plan->assessment.pools[pool], position);
 
     d->vms[position].traits |= TRAIT_IN_ACTION;
     if (d->vms[position].traits & TRAIT_STOPPING) {
@@ -325,7 +312,8 @@ static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 {
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (may_freeze_over(d, i) && node_confines(d, need->pool, i) &&
-            !has_for_stop(d, need, need_of_valuable(d, need, i)) && !pause_one(d, i, index))
+            !has_for_stop(d, need, reserve_for_valuable(d, need->pool, i)) &&
+            !pause_one(d, i, index))
             return false;
     return true;
 }
@@ -337,12 +325,12 @@ static void pause_for(struct decision *d, uint32_t index)
         return;
     bool sprint = pool->sprint;
     struct need need = need_of(d, pool);
-    need.for_valuable = pool->band < BAND_CRITICAL;
+    need.for_others = pool->band < BAND_CRITICAL;
     if (!freeze_over(d, index, &need))
         return;
     int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool);
     bool real_done = d->paused && !sprint, dry_done = false;
-    uint32_t count = order_sort(d, TRAIT_PAUSABLE, pauses_before);
+    uint32_t count = order_sort(d, TRAIT_PAUSABLE, reserve_yields_before);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;

@@ -136,9 +136,6 @@ void reclaim_settle(struct decision *d)
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_USABLE))
             continue;
-        struct vm_state *state = decision_state(d, i);
-        if (relief_growth(d, i) >= (int64_t)GROWTH_MEASURABLE)
-            state->grew_at = d->now;
         if (is_pending(d, i)) {
             found = true;
             judge(d, i);

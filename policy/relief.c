@@ -92,41 +92,6 @@ uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint6
     return sub_or_zero(rate_bytes(relief_growth(d, position), time), relief_room_in(d, position));
 }
 
-static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
-{
-    uint32_t nodes_a = node_binding(d, a), nodes_b = node_binding(d, b);
-    return nodes_a && nodes_b && !(nodes_a & nodes_b);
-}
-
-uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool, uint32_t position)
-{
-    uint32_t priority = decision_rules(d, position)->priority;
-    uint64_t room = 0;
-    int64_t rate = 0;
-    for (uint32_t i = 0; i < d->vm_count; i++) {
-        uint32_t traits = d->vms[i].traits;
-        if (!(traits & TRAIT_USABLE) || decision_rules(d, i)->priority <= priority ||
-            !node_confines(d, pool, i) || is_elsewhere(d, i, position))
-            continue;
-        int64_t growth =
-            traits & TRAIT_PAUSED ? decision_state(d, i)->growth_before : relief_growth(d, i);
-        if (growth < (int64_t)GROWTH_MEASURABLE)
-            continue;
-        room = add_held(room, relief_room_in(d, i));
-        rate = rate_sum(rate, growth);
-    }
-    /* Those who are in each other's way grow as fast together as each would alone: without the
-     * lesser, the valuable take over the fill, as far as it is not another kind of growth. What
-     * this guest takes, or took until it was paused, is part of it: else it would be paused for a
-     * room into which it is resumed. */
-    int64_t fill = pool->fill_rate, before = decision_state(d, position)->growth_before;
-    if ((d->vms[position].traits & TRAIT_PAUSED) && before > 0)
-        fill = rate_sum(fill, before);
-    uint64_t reserved = min_u64(
-        rate_bytes(fill, RESERVED_AHEAD), rate_bytes(rate, RESERVED_AHEAD * RESERVED_SPEEDUP));
-    return min_u64(room, max_u64(reserved, rate_bytes(rate, RESERVED_AHEAD)));
-}
-
 uint64_t loss_pause(const struct vm_rules *rules)
 {
     return (uint64_t)rules->priority * PAUSE_EXPECTED_MINUTES * 1000;

@@ -30,11 +30,6 @@ uint64_t relief_room_in(const struct decision *d, uint32_t position);
 uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time);
 uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint64_t time);
 
-/* What guests that are more valuable than this one and grow, or did until they were paused, may
- * take of POOL ahead (RESERVED_AHEAD). Who is bound to other nodes than this one takes nothing that
- * it could leave. */
-uint64_t relief_reserved(const struct decision *d, const struct pool_view *pool, uint32_t position);
-
 /* priority × VM-minutes × 1000 */
 uint64_t loss_pause(const struct vm_rules *rules);
 uint64_t loss_kill(const struct vm_snapshot *vm, const struct vm_rules *rules);

@@ -13,10 +13,11 @@
  *
  * The most valuable of those that can be resumed at all goes first. While it waits, for room or for
  * its back-off, a lesser one runs only with room for all that it can take beside what the first
- * will, beside what more valuable guests that run are growing by, and beside what balloons keep
- * from those that starve; the next is not resumed before the last has had time to show what it
- * takes. Who cannot be resumed, because its monitor is silent or a `stop` is on its way, reserves
- * nothing.
+ * will, beside what guests that run and are worth as much or more are growing by, and beside what
+ * balloons keep from those that starve; the next is not resumed before the last has had time to
+ * show what it takes. Who cannot be resumed, because its monitor is silent or a `stop` is on its
+ * way, reserves nothing. Among equals the one with the least left to take is first, and again until
+ * it has come to its end: taking turns, they would divide the room, and none would.
  *
  * Who is bound to NUMA nodes needs that room there, too. While it waits for its nodes alone it
  * holds up only lesser guests that are bound to one of them.
@@ -29,6 +30,7 @@
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
+#include "reserve.h"
 
 static bool may_resume(const struct decision *d, uint32_t position)
 {
@@ -74,6 +76,9 @@ static bool resumes_before(const struct decision *d, uint32_t a, uint32_t b)
     const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
     if (rules_a->priority != rules_b->priority)
         return rules_a->priority > rules_b->priority;
+    uint64_t all_a = take_all(d, a), all_b = take_all(d, b);
+    if (all_a != all_b)
+        return all_a < all_b;
     uint64_t since_a = decision_vm(d, a)->measures.paused_since;
     uint64_t since_b = decision_vm(d, b)->measures.paused_since;
     return since_a < since_b;
@@ -116,6 +121,8 @@ static bool fits(const struct decision *d, uint32_t position, uint64_t room, boo
         return false;
     /* With all that it can ever take the floor is still not touched. */
     uint64_t last = min_u64(d->last_room, node_last_room(d, position));
+    last = sub_or_zero(
+        last, reserve_for_others(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
     return relief_room_in(d, position) <= last ||
            (!critical && room > 0 && take_soon(d, position) <= room);
 }
@@ -217,7 +224,7 @@ uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32
         return wanted - there;
     }
     wanted = add_held(wanted, starved_before(d, position));
-    wanted = add_held(wanted, relief_reserved(d, host, position));
+    wanted = add_held(wanted, reserve_for_others(d, host, position));
     return sub_or_zero(wanted, pool_room(d, host, BAND_CRITICAL));
 }
 
@@ -242,7 +249,7 @@ void resume_guests(struct decision *d)
             continue;
         uint64_t left = sub_or_zero(room, starved_before(d, position));
         left = sub_or_zero(
-            left, relief_reserved(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
+            left, reserve_for_others(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
         if (fits(d, position, left, first))
             resumed = resume_one(d, position);
         else

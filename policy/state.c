@@ -29,7 +29,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     __builtin_memset(vm, 0, sizeof(*vm));
     vm->identity = *identity;
     rate_reset(&vm->growth);
-    vm->held = UNKNOWN;
+    vm->held = vm->grows_since = vm->grew_at = UNKNOWN;
     vm->asked = vm->asked_time = vm->before = UNKNOWN;
     vm->round_since = vm->stuck_until = UNKNOWN;
     vm->idle_floor = vm->idle_floor_at = UNKNOWN;
@@ -38,7 +38,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->drift_backoff = DRIFT_BACKOFF;
     vm->grant_at = vm->pause_asked = UNKNOWN;
     vm->growth_before = -1;
-    vm->reclaim_rss = vm->reclaim_since = vm->reclaim_next = vm->grew_at = UNKNOWN;
+    vm->reclaim_rss = vm->reclaim_since = vm->reclaim_next = UNKNOWN;
     vm->reclaim_backoff = RECLAIM_BACKOFF;
     vm->reclaim_piece = RECLAIM_PIECE_MIN;
     vm->resume_after = vm->resumed_at = UNKNOWN;

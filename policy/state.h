@@ -20,6 +20,8 @@ struct vm_state {
     struct vm_identity identity; /* pid 0: slot not in use */
     struct rate growth;          /* of what the guest holds */
     uint64_t held;               /* last known; UNKNOWN before any */
+    uint64_t grows_since;        /* without a break longer than GROWTH_STALE */
+    uint64_t grew_at;            /* last seen to grow */
 
     /* Balloon. */
     uint64_t asked, asked_time;         /* last target we decided */
@@ -46,7 +48,6 @@ struct vm_state {
     uint64_t reclaim_since; /* of the piece, or of the watch; UNKNOWN: neither ever was */
     uint64_t reclaim_next, reclaim_backoff; /* left alone until then */
     uint64_t reclaim_piece;                 /* so much is tried next while it runs */
-    uint64_t grew_at;                       /* it was last seen to grow */
 
     uint64_t kill_asked;
     int32_t oom_asked; /* the score a dry run would have set */

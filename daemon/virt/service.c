@@ -331,14 +331,16 @@ static void round_begin(struct service *service)
         service->rounded_count = count;
 }
 
-/* Makes the next domain due. No round is begun while the guard does not listen: the libvirtd of a
- * host at its edge is not asked for what nobody hears. */
+/* Makes the next domain due, if nothing else is: a libvirtd that is slower than the round would
+ * never come to a resync. No round is begun while the guard does not listen: the libvirtd of a host
+ * at its edge is not asked for what nobody hears. */
 static void on_round(int timer, void *userdata)
 {
     struct service *service = userdata;
+    bool busy = service->resync_due || service->listed || service->due.count > 0;
     uint8_t uuid[UUID_SIZE];
 
-    if (service->rounded_next == service->rounded_count) {
+    if (!busy && service->rounded_next == service->rounded_count) {
         rounded_free(service);
         if (connection_handle(service->connection) && !service->full)
             round_begin(service);
@@ -348,7 +350,7 @@ static void on_round(int timer, void *userdata)
     int count = service->rounded_count > 0 ? service->rounded_count : 1;
     int pause = service->options.round_msec / count;
     virEventUpdateTimeout(timer, pause > 0 ? pause : 1);
-    if (service->rounded_next < service->rounded_count &&
+    if (!busy && service->rounded_next < service->rounded_count &&
         virDomainGetUUID(service->rounded[service->rounded_next++], uuid) == 0)
         on_changed(uuid, false, service);
 }

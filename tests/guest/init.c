@@ -6,9 +6,9 @@
  *
  *     plimsoll-guest: <ms> <event> key=value …
  *
- * with the events ready (first, when the drivers are loaded), begin and done (of a step), waits
- * (growth has met the reserve), oom (see ballast), refused (a line that did not parse, a driver
- * that would not load or go) and, once a second, report.
+ * with the events ready (first, when the drivers are loaded), told (a line was read and parsed),
+ * begin and done (of a step), waits (growth has met the reserve), oom (see ballast), refused (a
+ * line that did not parse, a driver that would not load or go) and, once a second, report.
  *
  * Theory of operation: one loop, of 20 ms turns while a step is under way. Memory is one reserved
  * mapping; what is held is its first part, filled page by page with words of a xorshift generator,
@@ -325,6 +325,7 @@ static void line_take(struct guest *guest)
     guest->schedule = schedule;
     guest->next = 0;
     guest->start = now();
+    say("told steps=%u", (unsigned)schedule.count);
 }
 
 static void serial_read(struct guest *guest)

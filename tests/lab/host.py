@@ -12,6 +12,7 @@ Commands reach it by its second serial line (host/usr/local/libexec/lab-agent), 
 which is mounted only after the restore, because a mounted one cannot be saved.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -42,6 +43,8 @@ BOOT_LIMIT = 240
 RESTORE_LIMIT = 30
 COMMAND_LIMIT = 60
 END_LIMIT = 10
+# How long a saved host is kept after its last use, in seconds.
+STATE_KEPT = 14 * 24 * 3600
 
 # mitigations=off: the emulated host's own are dear under emulation and protect nothing here.
 # apparmor=0: its profiles are not installed. panic=1: it ends, instead of standing there.
@@ -185,16 +188,23 @@ class Monitor:
         )
 
 
+def escape(value):
+    """As a value among others in one option of QEMU's (qemu_opts_parse())."""
+    return value.replace(",", ",,")
+
+
 def qemu_command(disk, memory, share, files, sockets):
     """The command line of the emulated host. MEMORY: the folder of the nodes' files, or None for
     memory of no file; SHARE: "on" or "off"; FILES: see Host.files()."""
+    disk, sockets = escape(disk), escape(sockets)
+    escaped = {name: escape(path) for name, path in files.items()}
     command = ["qemu-system-x86_64", "-name", "plimsoll-lab", "-nodefaults", "-display", "none"]
     command += ["-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max"]
     command += ["-smp", str(PROCESSORS), "-m", str(NODES * NODE_MIB), "-no-reboot"]
     for node in range(NODES):
         backend = f"id=node{node},size={NODE_MIB}M"
         if memory:
-            path = os.path.join(memory, f"node{node}")
+            path = escape(os.path.join(memory, f"node{node}"))
             command += ["-object", f"memory-backend-file,{backend},mem-path={path},share={share}"]
         else:
             command += ["-object", f"memory-backend-ram,{backend}"]
@@ -206,13 +216,13 @@ def qemu_command(disk, memory, share, files, sockets):
     command += ["-device", "virtio-rng-pci,addr=06.0"]
     command += ["-device", "virtio-serial-pci,id=ports,addr=07.0"]
     for name in ("record", "syslog"):
-        command += ["-chardev", f"file,id={name},path={files[name]}"]
+        command += ["-chardev", f"file,id={name},path={escaped[name]}"]
         command += ["-device", f"virtserialport,bus=ports.0,chardev={name},name=lab.{name}"]
-    command += ["-fsdev", f"local,id=share,path={files['share']},security_model=none,multidevs=remap"]
+    command += ["-fsdev", f"local,id=share,path={escaped['share']},security_model=none,multidevs=remap"]
     command += ["-device", "virtio-9p-pci,fsdev=share,mount_tag=lab,addr=08.0"]
     for name in ("console", "command"):
         path = os.path.join(sockets, name)
-        log = f",logfile={files['console']}" if name == "console" else ""
+        log = f",logfile={escaped['console']}" if name == "console" else ""
         command += ["-chardev", f"socket,id={name},path={path},server=on,wait=off{log}"]
         command += ["-serial", f"chardev:{name}"]
     command += ["-qmp", f"unix:{sockets}/qmp,server=on,wait=off"]
@@ -268,8 +278,9 @@ class Host:
                 self.has_guests = state == with_guests
                 break
             except LabError as error:
-                say(f"a saved host could not be restored: {error}")
+                say(f"a saved host could not be restored, and is made anew the next time: {error}")
                 self.end_process()
+                shutil.rmtree(state, ignore_errors=True)
         if not self.restored:
             self.boot(image, os.path.join(image, "root.ext4"), None, None)
         self.command((AFTER_RESTORE if self.restored else "") + MOUNT)
@@ -454,11 +465,23 @@ def saved_guests(image, base, key, start):
     return state_make(key_of(machine_key(image), base, key), words, restore_and_start)
 
 
+def prune():
+    """Removes saved hosts that nobody has started from for long: of what they were made, something has changed
+    since, and each takes gigabytes."""
+    with os.scandir(cache_folder()) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # somebody else's prune was first
+                if entry.name.startswith("lab-saved-") and time.time() - entry.stat().st_mtime > STATE_KEPT:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
 def state_make(key, words, run):
     """Lets RUN(host, state) bring a host up on files in the folder STATE, and saves it there."""
     folder = os.path.join(cache_folder(), f"lab-saved-{key}")
     if os.path.isdir(folder):
+        os.utime(folder)
         return folder
+    prune()
     say(words)
     with tempfile.TemporaryDirectory(prefix="work.", dir=cache_folder()) as work:
         state = os.path.join(work, "state")

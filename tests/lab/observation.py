@@ -169,7 +169,7 @@ class Observation:
     @property
     def during(self):
         """The samples since then."""
-        return [it for it in self.samples if self.began is None or it["time"] >= self.began]
+        return [it for it in self.samples if self.began is None or it["time"] > self.began]
 
     @property
     def last(self):

@@ -20,6 +20,7 @@ title=A host without guests
 SETUP_LIMIT = 60
 READY_LIMIT = 300
 END_LIMIT = 60
+TELL_LIMIT = 90  # longer than `tell` waits for each
 # No record for so long means a host that has stopped, not one that is slow.
 SILENCE = 30
 # What tells of a guest's end has come by then.
@@ -241,7 +242,8 @@ class Trial:
             self.seen.add_order(guest.name, guest.boot)
         self.seen.look()
         self.seen.began = self.seen.now
-        self.script("\n".join([*tells, "wait"]) + "\n")
+        heard = 'for job in $(jobs -p); do wait "$job" || exit 1; done'
+        self.script("\n".join([*tells, heard]) + "\n", TELL_LIMIT)
 
     def watch(self, end):
         """Until the host has come to rest, or END."""

@@ -120,16 +120,17 @@ static void check_resume(const struct world *world, const struct vm_snapshot *vm
     ck_assert(!node_critical || all <= room);
 }
 
-/* Before critical only in scarce, and only for the sake of somebody more valuable; that a `stop` on
- * its way hangs may show at any time. */
+/* Before critical only in scarce, and only for the sake of somebody else who is worth as much or
+ * more; that a `stop` on its way hangs may show at any time. */
 static void check_early_pause(const struct world *world, const struct vm_snapshot *vm)
 {
     const struct snapshot *snapshot = world->snapshot;
-    bool valuable = false;
+    bool others = false;
     for (uint32_t i = 0; i < snapshot->vm_count; i++)
-        valuable = valuable || world->rules->vms[snapshot->vms[i].slot].priority >
-                                   world->rules->vms[vm->slot].priority;
-    ck_assert(valuable || (vm->measures.in_force & VM_MEASURE_STOP_SENT));
+        others = others ||
+                 (&snapshot->vms[i] != vm && world->rules->vms[snapshot->vms[i].slot].priority >=
+                                                 world->rules->vms[vm->slot].priority);
+    ck_assert(others || (vm->measures.in_force & VM_MEASURE_STOP_SENT));
     ck_assert_int_eq(world->plan->assessment.band, BAND_SCARCE);
 }
 

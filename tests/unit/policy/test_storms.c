@@ -29,6 +29,14 @@ static unsigned count_paused(struct story *story)
     return paused;
 }
 
+static unsigned count_finished(const struct story *story)
+{
+    unsigned finished = 0;
+    for (unsigned i = 0; i < STORY_GUESTS; i++)
+        finished += story->guests[i].finished != 0;
+    return finished;
+}
+
 static unsigned count_kills(const struct story *story)
 {
     unsigned kills = 0;
@@ -45,11 +53,12 @@ static double seconds(uint64_t time)
 static void tell(struct story *story, const char *name, uint64_t begin)
 {
     const struct story_guest *guest = &story->guests[VALUABLE];
-    printf(
-        "%s: kills %u, least headroom %lld MiB, paused %u; the valuable one: %s %.1f s, has %llu "
-        "MiB, paused %.1f s (%.1f at a stretch), starved %.1f s\n",
+    printf("%s: kills %u, least headroom %lld MiB, paused %u, finished %u; the valuable one: %s "
+           "%.1f s, has %llu "
+           "MiB, paused %.1f s (%.1f at a stretch), starved %.1f s\n",
         name, count_kills(story), (long long)(story->headroom_least / (int64_t)MIB),
-        count_paused(story), guest->finished ? "finished after" : "not finished",
+        count_paused(story), count_finished(story),
+        guest->finished ? "finished after" : "not finished",
         seconds(guest->finished ? guest->finished - begin : story->snapshot->time - begin),
         (unsigned long long)(guest->touched / MIB), seconds(guest->paused),
         seconds(guest->paused_longest), seconds(guest->starved));
@@ -93,6 +102,9 @@ START_TEST(the_standard_storm)
     ck_assert_uint_le(valuable->paused_longest, 10 * SEC);
     for (unsigned i = 0; i < COUNT; i++)
         ck_assert_uint_ge(story->guests[i].touched, 100 * MIB);
+    /* Not all of the others are stopped half-way: some go on, if there is time to choose. */
+    if (latency < SEC)
+        ck_assert_uint_le(count_paused(story), COUNT / 2);
 
     /* Who is done gives back: the others go on. */
     unsigned waiting = count_paused(story), resumes = 0;
@@ -112,15 +124,16 @@ START_TEST(the_standard_storm)
 }
 END_TEST
 
-/* Processors are short, too: in the crowd the valuable one grows slowly, and takes over the whole
- * fill once the lesser stand still. What it is left must not be reckoned by how fast it was. */
+/* Processors are short, too: in the crowd the valuable one grows slowly, and takes over what of the
+ * fill was that of the lesser who stand still. What it is left must not be reckoned by how fast it
+ * was. */
 START_TEST(a_valuable_guest_held_up_by_the_crowd)
 {
     struct story *story = story_of_storm(16, latencies[_i]);
     struct story_guest *valuable = &story->guests[VALUABLE];
     uint64_t begin = story->snapshot->time + 2 * SEC;
     for (unsigned i = 0; i < 600; i++) {
-        valuable->growth = (count_paused(story) < COUNT - 1 ? 4 : 33) * (int64_t)MIB;
+        valuable->growth = 33 * (int64_t)MIB / (COUNT - count_paused(story));
         story_live(story, 200 * MS);
     }
     char name[64];

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the reserve: what a guest leaves to others that grow, so that some get through instead of
+ * all being stopped half-way, each with a part that would let another finish. Lesser guests leave
+ * room for more valuable ones. Among those worth the same somebody has to go first as well, and the
+ * one who would be paused last does: who refused yields to who gives, the faster to the slower. The
+ * slower would be held up by the faster, and not the other way round.
+ *
+ * For a more valuable guest that is a minute of its growth: to stop a lesser one in vain costs
+ * little beside it. Between equals it costs as much as it saves, so what is expected of them goes
+ * by how long they have been growing (RESERVED_LASTED): many guests that boot on a host stop
+ * nobody.
+ *
+ * A guest that is paused and more valuable keeps its claim. One worth the same does not: room that
+ * one of them has reached is not taken back for another.
+ */
+#include "reserve.h"
+
+#include "node.h"
+#include "relief.h"
+
+bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b)
+{
+    const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
+    if (rules_a->sacrifice != rules_b->sacrifice)
+        return rules_a->sacrifice < rules_b->sacrifice;
+    if (rules_a->priority != rules_b->priority)
+        return rules_a->priority < rules_b->priority;
+    uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
+             refused_b = d->vms[b].traits & TRAIT_REFUSED;
+    if (refused_a != refused_b)
+        return refused_a > refused_b;
+    return relief_growth(d, a) > relief_growth(d, b);
+}
+
+static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
+{
+    uint32_t nodes_a = node_binding(d, a), nodes_b = node_binding(d, b);
+    return nodes_a && nodes_b && !(nodes_a & nodes_b);
+}
+
+/* Worth the same as the guest at POSITION, and goes on when that one is stopped. */
+static bool goes_before(const struct decision *d, uint32_t other, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, other);
+    const uint32_t stopped = TRAIT_PAUSED | TRAIT_STOPPING | TRAIT_IN_ACTION;
+    if (decision_rules(d, other)->priority != decision_rules(d, position)->priority ||
+        decision_rules(d, other)->sacrifice != decision_rules(d, position)->sacrifice ||
+        (d->vms[other].traits & stopped) || state->settling > 0)
+        return false;
+    /* For others in dry run it counts as stopped; for enforced ones it runs. */
+    bool dry = state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY);
+    if (dry && !(d->vms[position].traits & TRAIT_ENFORCED))
+        return false;
+    if ((d->vms[position].traits & TRAIT_PAUSED) || reserve_yields_before(d, position, other))
+        return true;
+    /* As order_sort() breaks ties. */
+    return !reserve_yields_before(d, other, position) && position < other;
+}
+
+/* Whether OTHER is one of those that this guest leaves anything to of POOL. */
+static bool may_claim(
+    const struct decision *d, const struct pool_view *pool, uint32_t other, uint32_t position)
+{
+    return (d->vms[other].traits & TRAIT_USABLE) && other != position &&
+           node_confines(d, pool, other) && !is_elsewhere(d, other, position);
+}
+
+/* What it can still take at all: no more than there is on the nodes it is bound to. */
+static uint64_t room_in(const struct decision *d, uint32_t position)
+{
+    return min_u64(relief_room_in(d, position), node_last_room(d, position));
+}
+
+uint64_t reserve_for_valuable(
+    const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    uint32_t priority = decision_rules(d, position)->priority;
+    uint64_t room = 0;
+    int64_t rate = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (decision_rules(d, i)->priority <= priority || !may_claim(d, pool, i, position))
+            continue;
+        bool paused = d->vms[i].traits & TRAIT_PAUSED;
+        int64_t growth = paused ? decision_state(d, i)->growth_before : relief_growth(d, i);
+        if (growth < (int64_t)GROWTH_MEASURABLE)
+            continue;
+        room = add_held(room, room_in(d, i));
+        rate = rate_sum(rate, growth);
+    }
+    /* Those who are in each other's way grow as fast together as each would alone: without the
+     * lesser, the valuable take over the fill, as far as it is not another kind of growth. What
+     * this guest takes, or took until it was paused, is part of it: else it would be paused for a
+     * room into which it is resumed. */
+    int64_t fill = pool->fill_rate, before = decision_state(d, position)->growth_before;
+    if ((d->vms[position].traits & TRAIT_PAUSED) && before > 0)
+        fill = rate_sum(fill, before);
+    uint64_t reserved = min_u64(
+        rate_bytes(fill, RESERVED_AHEAD), rate_bytes(rate, RESERVED_AHEAD * RESERVED_SPEEDUP));
+    return min_u64(room, max_u64(reserved, rate_bytes(rate, RESERVED_AHEAD)));
+}
+
+uint64_t reserve_for_others(
+    const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    uint64_t sum = reserve_for_valuable(d, pool, position);
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!may_claim(d, pool, i, position) || !goes_before(d, i, position) ||
+            relief_growth(d, i) < (int64_t)GROWTH_MEASURABLE)
+            continue;
+        uint64_t lasted = since(d->now, decision_state(d, i)->grows_since);
+        uint64_t ahead = scale_u64(lasted, RESERVED_LASTED, 1);
+        uint64_t grows = rate_bytes(relief_growth(d, i), min_u64(ahead, RESERVED_AHEAD));
+        sum = add_held(sum, min_u64(grows, room_in(d, i)));
+    }
+    return sum;
+}
