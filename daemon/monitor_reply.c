@@ -59,7 +59,9 @@ void monitor_take_run_state(struct monitor *monitor, enum qmp_run_state state)
     struct vm_snapshot *figures = &monitor->vm->figures;
 
     figures->run_state = run_states[state];
-    if (state == QMP_RUN_INMIGRATE && figures->migration == VM_MIGRATION_NONE)
+    bool still =
+        figures->migration == VM_MIGRATION_NONE || figures->migration == VM_MIGRATION_UNKNOWN;
+    if (state == QMP_RUN_INMIGRATE && still)
         figures->migration = VM_MIGRATION_INCOMING;
     else if (state != QMP_RUN_INMIGRATE && figures->migration == VM_MIGRATION_INCOMING)
         figures->migration = VM_MIGRATION_NONE;

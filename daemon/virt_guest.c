@@ -240,7 +240,7 @@ bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t 
         return true;
     if (vm->figures.monitor == VM_MONITOR_NONE) /* its own has gone */
         vm->figures.monitor = VM_MONITOR_CONNECTING;
-    if (!virt_link_is_connected(virt->link)) {
+    if (!virt_link_connected(virt->link)) {
         if (vm->figures.monitor == VM_MONITOR_READY)
             reach_lost(vm, VM_MONITOR_CONNECTING);
         virt->due = true; /* as soon as it is */

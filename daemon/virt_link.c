@@ -408,18 +408,13 @@ uint64_t virt_link_deadline(const struct virt_link *link)
 
 /* ---- calls ---- */
 
-bool virt_link_is_connected(const struct virt_link *link)
-{
-    return link->fd >= 0 && link->state == VIRT_CONNECTION_CONNECTED;
-}
-
 int virt_link_call(
     struct virt_link *link, const struct virt_call *call, virt_call_handler handler, void *userdata)
 {
     struct virt_record record = {.kind = VIRT_RECORD_CALL, .call = *call};
     uint8_t datagram[VIRT_DATAGRAM_MAX];
 
-    if (!virt_link_is_connected(link))
+    if (link->fd < 0 || !virt_link_connected(link))
         return -ENOTCONN;
     if (link->stuck && call->operation != VIRT_OPERATION_DESTROY)
         return -EBUSY;

@@ -73,8 +73,6 @@ const struct virt_domain *virt_link_domain(
  */
 int virt_link_call(struct virt_link *link, const struct virt_call *call, virt_call_handler handler,
     void *userdata);
-/* Calls have somewhere to go. */
-bool virt_link_is_connected(const struct virt_link *link);
 /* Nobody with USERDATA is told anything any more. */
 void virt_link_forget(struct virt_link *link, const void *userdata);
 

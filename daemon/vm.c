@@ -21,7 +21,7 @@
 
 static void figures_unknown(struct vm_snapshot *figures)
 {
-    /* Every 64-bit quantity is unknown; the enums' unknown is 0. */
+    /* Every 64-bit quantity is unknown; of most enums the unknown is 0. */
     *figures = (struct vm_snapshot){
         .sampled = UNKNOWN,
         .rss = UNKNOWN,
@@ -43,6 +43,7 @@ static void figures_unknown(struct vm_snapshot *figures)
         .statistics = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
         .resizable = {UNKNOWN, UNKNOWN, UNKNOWN},
         .definition = VM_DEFINITION_UNKNOWN,
+        .migration = VM_MIGRATION_UNKNOWN,
         .reclaim = {.asked = UNKNOWN, .answered = UNKNOWN},
         .measures = {.balloon_target = UNKNOWN,
             .balloon_before = UNKNOWN,

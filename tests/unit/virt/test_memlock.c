@@ -102,13 +102,14 @@ static const char *words(rlim_t limit, char buffer[32])
     return buffer;
 }
 
-/* Half a minute from now on, /proc following the limit. A score is a regular file here, of which a
- * shorter one leaves the rest. */
+/* Half a minute from now on, as if a look had said that nobody is migrated, /proc following the
+ * limit. A score is a regular file here, of which a shorter one leaves the rest. */
 static void live(void)
 {
     char soft[32], hard[32];
 
     host.now = max_u64(host.now, loop_now());
+    vm_here()->figures.migration = VM_MIGRATION_NONE;
     for (int i = 0; i < 30; i++) {
         fake_tree_write(host.tree, file_of("limits"),
             "Limit\nMax locked memory         %s   %s   bytes\n",
