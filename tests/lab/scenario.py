@@ -11,7 +11,8 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
     [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
                     boot: its schedule from boot on; type: kvm or qemu; backing: anonymous, memfd or
                     hugetlb; node: the one NUMA node it may use; vfio: yes; reboot: yes: it may,
-                    else that is its end; balloon: options of the device; count: so many of them, NAME-1 to NAME-N
+                    else that is its end; balloon: options of the device; qmp: no: no monitor but libvirt's;
+                    count: so many of them, NAME-1 to NAME-N
     [step NAME]     script: run in the host, once; when: an expression on what is seen (observation.py);
                     guard: only with this one
     [holds]         lines: one for each thing that must hold with plimsoll: an expression
@@ -47,6 +48,7 @@ KEYS = {
         "vfio",
         "reboot",
         "balloon",
+        "qmp",
         "count",
     },
     "step": {"script", "when", "guard"},
@@ -68,6 +70,7 @@ class Guest:
         self.vfio = section.get("vfio", "no") == "yes"
         self.reboot = "restart" if section.get("reboot", "no") == "yes" else "destroy"
         self.balloon = section.get("balloon", "")
+        self.qmp = section.get("qmp", "yes") == "yes"
 
     @property
     def kind(self):
@@ -93,7 +96,12 @@ class Guest:
             if self.vfio
             else ""
         )
-        qmp = f"unix:/run/plimsoll/qmp/{self.name},server=on,wait=off"
+        qmp = escape(f"unix:/run/plimsoll/qmp/{self.name},server=on,wait=off")
+        monitor = (
+            f'<qemu:commandline><qemu:arg value="-qmp"/><qemu:arg value="{qmp}"/></qemu:commandline>'
+            if self.qmp
+            else ""
+        )
         return f"""<domain type="{self.type}" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>{escape(self.name)}</name>
   <memory unit="MiB">{self.memory}</memory>
@@ -115,7 +123,7 @@ class Guest:
     <memballoon model="virtio" {self.balloon}><stats period="1"/></memballoon>
     {hostdev}
   </devices>
-  <qemu:commandline><qemu:arg value="-qmp"/><qemu:arg value="{escape(qmp)}"/></qemu:commandline>
+  {monitor}
 </domain>
 """
 
