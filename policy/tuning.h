@@ -36,11 +36,6 @@
  * it grows by so far ahead. The longer it is, the more stays unused when growth ends early; with
  * half of it, one that grew 14 MiB/s met the floor at nine tenths of its way (the lab's storm). */
 #define RESERVED_AHEAD (60 * NSEC_PER_SEC)
-/* Equals are taken to grow on for so many times as long as they have, at most as far ahead. Of
- * growth that is looked at at any moment of its life one in three lasts that long (the delta-t
- * argument; Gott 1993, Nature 363:315); then all of them would stand stopped half-way, else one of
- * them has stood for some seconds. */
-#define RESERVED_LASTED 2
 /* So much faster at most they are taken to grow without the lesser ones: in the lab's storm on two
  * processors, 5 MiB/s in the crowd and 33 alone. */
 #define RESERVED_SPEEDUP 8
