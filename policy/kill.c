@@ -45,9 +45,19 @@ struct kill_case {
 
 /* ---- the last kill ---- */
 
-static uint64_t kill_patience(uint64_t predicted)
+/* Whether a victim that is still dying is waited for, before another has to die as well. A kill
+ * that takes long takes its memory with it all the same: as long as there is time for a second one
+ * afterwards, by what is available and not by the floor, the first may take it. */
+static bool is_awaited(
+    const struct decision *d, const struct pool_view *pool, uint64_t asked, uint64_t predicted)
 {
-    return add_held(scale_u64(predicted, 2, 1), KILL_PATIENCE);
+    uint64_t waited = since(d->now, asked);
+    uint64_t patience = add_held(scale_u64(predicted, 2, 1), KILL_PATIENCE);
+    if (waited < patience)
+        return true;
+    int64_t fill = pool_worth(pool, pool_filling(d, pool));
+    return waited < KILL_PATIENCE_MOST && known(pool->total) &&
+           rate_exhaustion(diff_i64(pool->available, 0), fill) > scale_u64(patience, 2, 1);
 }
 
 /* A guard before us killed it, and it is still dying, which takes seconds for a large guest: what
@@ -60,7 +70,7 @@ static void adopt_dying(struct decision *d)
         if (!(vm->measures.in_force & VM_MEASURE_KILLED) || vm->process_state == VM_PROCESS_DEAD)
             continue;
         uint64_t relief = relief_kill(d, host, i), time = relief_kill_time(vm, relief);
-        if (since(d->now, vm->measures.killed_since) >= kill_patience(time))
+        if (!is_awaited(d, host, vm->measures.killed_since, time))
             continue;
         d->state->kill = (struct kill_pending){.identity = vm->identity,
             .asked = vm->measures.killed_since,
@@ -91,7 +101,7 @@ void kill_settle(struct decision *d)
                 sub_or_zero(pool->available, pending->available) >= pending->relief / 2;
     /* Host figures may be older than the scan that missed the victim: one more snapshot. */
     if (pending->gone || (dead && rose) ||
-        since(d->now, pending->asked) >= kill_patience(pending->predicted)) {
+        !is_awaited(d, pool, pending->asked, pending->predicted)) {
         *pending = (struct kill_pending){0};
         return;
     }

@@ -92,12 +92,14 @@ static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
     uint64_t held = vm_held(vm);
     if (!known(vm->sampled) || !known(held))
         return;
-    rate_update(&state->growth, vm->sampled, diff_i64(held, known_or(state->held, held)));
+    uint64_t before = known_or(state->held, held);
+    rate_update(&state->growth, vm->sampled, diff_i64(held, before));
     state->held = held;
+    state->grown_from = min_u64(state->grown_from, held);
     if (rate_confirmed(&state->growth) < (int64_t)GROWTH_MEASURABLE)
         return;
     if (since(vm->sampled, state->grew_at) > GROWTH_STALE)
-        state->grows_since = vm->sampled;
+        state->grown_from = min_u64(before, held);
     state->grew_at = vm->sampled;
 }
 

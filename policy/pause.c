@@ -128,7 +128,6 @@ struct need {
                                        * guests end at their maximum */
     uint64_t real_pending, all_pending;
     uint64_t real_end, all_end; /* the most that everybody who grows can ever take */
-    bool for_others;            /* only to leave room for others that grow */
 };
 
 static void need_bound(const struct decision *d, struct need *need)
@@ -188,27 +187,48 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
 }
 
-/* Growers must be stopped: before a pause decided later could take hold, what fills takes more than
- * headroom above critical and pending balloons can give. Once somebody is being stopped in a
- * sprint, what counts is to get out of the sprint; the next look sees to the rest. */
-static bool is_short(const struct decision *d, struct need *need, uint32_t position)
+/* Why a guest has to be stopped, and how much is short of what it would need; REASON_NONE: it need
+ * not. */
+struct shortage {
+    enum reason reason;
+    uint64_t bytes;
+};
+
+/* Before a pause decided later could take hold, what fills takes more than headroom above critical
+ * and pending balloons can give; or that would leave less than others may take. Once somebody is
+ * being stopped in a sprint, what counts is to get out of the sprint; the next look sees to the
+ * rest, and to others. */
+static struct shortage shortage_of(
+    const struct decision *d, const struct need *need, uint32_t position)
 {
+    const struct shortage none = {.reason = REASON_NONE};
+    const struct pool_view *pool = need->pool;
     bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
     int64_t fill = enforced ? need->real_fill : need->all_fill;
+    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
     if (fill == 0)
-        return false;
-    uint64_t has = need->pool->headroom > 0 ? (uint64_t)need->pool->headroom : 0;
-    if (need->pool->sprint && d->paused)
-        return has <= rate_bytes(fill, SPRINT_TIME);
-    uint64_t reserved = reserve_for_others(d, need->pool, position);
-    if (need->for_others && reserved == 0)
-        return false;
+        return none;
+    const struct shortage growth = {REASON_PAUSE_GROWTH, pool_deficit(d, pool, BAND_CRITICAL)};
+    if (pool->sprint && d->paused)
+        return has <= rate_bytes(fill, SPRINT_TIME) ? growth : none;
     if (has >= (enforced ? need->real_end : need->all_end))
-        return false; /* all of them can come to their end without the floor being touched */
+        return none; /* all of them can come to their end without the floor being touched */
     has = add_held(has, enforced ? need->real_pending : need->all_pending);
     uint64_t excess = enforced ? need->real_excess : need->all_excess;
     uint64_t wanted = add_held(sub_or_zero(rate_bytes(fill, STOP_TIME), excess), need->critical);
-    return has < add_held(wanted, reserved);
+    if (pool->band >= BAND_CRITICAL && has < wanted)
+        return growth;
+    if (pool->sprint)
+        return none;
+
+    uint64_t valuable = reserve_for_valuable(d, pool, position);
+    if (valuable > 0 && has < add_held(wanted, valuable))
+        return (struct shortage){REASON_PAUSE_FOR_VALUABLE, add_held(wanted, valuable) - has};
+    uint64_t equals = reserve_for_equals(d, pool, position);
+    wanted = add_held(need->critical, add_held(valuable, reserve_expected(d, position)));
+    if (equals > 0 && has < add_held(wanted, equals))
+        return (struct shortage){REASON_PAUSE_FOR_EQUAL, add_held(wanted, equals) - has};
+    return none;
 }
 
 /* Headroom above critical, and LESS, lasts for a `stop`, with all whose own may yet hang. */
@@ -243,32 +263,18 @@ static void choose_means(const struct decision *d, uint32_t position, uint32_t p
     case VM_MONITOR_READY:
         break;
     }
-    if (d->plan->assessment.pools[pool].sprint) {
+    if (d->plan->assessment.pools[pool].sprint)
         *ret_reason = REASON_FREEZE_SPRINT;
-        return;
-    }
-    *ret_kind = ACTION_PAUSE;
-    *ret_reason = REASON_PAUSE_GROWTH;
-    const struct pool_view *view = &d->plan->assessment.pools[pool];
-    if (view->band < BAND_CRITICAL)
-        *ret_reason = reserve_for_valuable(d, view, position) > 0 ? REASON_PAUSE_FOR_VALUABLE
-                                                                  : REASON_PAUSE_FOR_EQUAL;
+    else
+        *ret_kind = ACTION_PAUSE;
 }
 
-/* To leave critical, or to leave others what they may take. */
-static uint64_t shortage(const struct decision *d, const struct pool_view *pool, uint32_t position)
-{
-    uint64_t wanted = add_held(rate_bytes(pool_filling(d, pool), STOP_TIME),
-        add_held(pool_enter(d, pool, BAND_CRITICAL), reserve_for_others(d, pool, position)));
-    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
-    return max_u64(pool_deficit(d, pool, BAND_CRITICAL), sub_or_zero(wanted, has));
-}
-
-static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
+static bool pause_one(
+    struct decision *d, uint32_t position, uint32_t pool, const struct shortage *shortage)
 {
     struct vm_state *state = decision_state(d, position);
     enum action_kind kind;
-    enum reason reason;
+    enum reason reason = shortage->reason;
     choose_means(d, position, pool, &kind, &reason);
     struct action *action = plan_add(d, kind, reason, position, pool);
     if (!action)
@@ -277,7 +283,7 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
     action->relief = relief_growth_bytes(d, position, HORIZON);
     action->predicted = HORIZON;
     action->loss = loss_pause(decision_rules(d, position));
-    action->deficit = shortage(d, &d->plan->assessment.pools[pool], position);
+    action->deficit = shortage->bytes;
 
     d->vms[position].traits |= TRAIT_IN_ACTION;
     if (d->vms[position].traits & TRAIT_STOPPING) {
@@ -310,10 +316,11 @@ static bool pause_one(struct decision *d, uint32_t position, uint32_t pool)
  * somebody else. Nobody new is harmed by it, so this comes first. */
 static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 {
+    struct shortage shortage = {REASON_FREEZE_SILENT, pool_deficit(d, need->pool, BAND_CRITICAL)};
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (may_freeze_over(d, i) && node_confines(d, need->pool, i) &&
             !has_for_stop(d, need, reserve_for_valuable(d, need->pool, i)) &&
-            !pause_one(d, i, index))
+            !pause_one(d, i, index, &shortage))
             return false;
     return true;
 }
@@ -325,7 +332,6 @@ static void pause_for(struct decision *d, uint32_t index)
         return;
     bool sprint = pool->sprint;
     struct need need = need_of(d, pool);
-    need.for_others = pool->band < BAND_CRITICAL;
     if (!freeze_over(d, index, &need))
         return;
     int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool);
@@ -337,12 +343,13 @@ static void pause_for(struct decision *d, uint32_t index)
         if (!is_candidate(d, position) || !node_confines(d, pool, position) ||
             !makes_difference(d, position, fill, all) || (enforced ? real_done : dry_done))
             continue;
-        if (!is_short(d, &need, position)) {
+        struct shortage shortage = shortage_of(d, &need, position);
+        if (shortage.reason == REASON_NONE) {
             real_done = real_done || enforced;
             dry_done = dry_done || !enforced;
             continue;
         }
-        if (!pause_one(d, position, index))
+        if (!pause_one(d, position, index, &shortage))
             return;
         need_less(d, &need, position);
         real_done = real_done || (enforced && !sprint);

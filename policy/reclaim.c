@@ -223,8 +223,7 @@ static bool gives_before(const struct decision *d, const struct offer *a, const 
         return a->rank < b->rank;
     if (rules_a->priority != rules_b->priority)
         return rules_a->priority < rules_b->priority;
-    return a->rank == RANK_PAUSED && decision_vm(d, a->position)->measures.paused_since >
-                                         decision_vm(d, b->position)->measures.paused_since;
+    return a->rank == RANK_PAUSED && resume_before(d, b->position, a->position);
 }
 
 /* The last piece of somebody less valuable is being watched: it may give more in a moment. */

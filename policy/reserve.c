@@ -3,13 +3,16 @@
  * Owns the reserve: what a guest leaves to others that grow, so that some get through instead of
  * all being stopped half-way, each with a part that would let another finish. Lesser guests leave
  * room for more valuable ones. Among those worth the same somebody has to go first as well, and the
- * one who would be paused last does: who refused yields to who gives, the faster to the slower. The
- * slower would be held up by the faster, and not the other way round.
+ * one who would be paused last does: who refused yields to who gives, the faster to the slower, by
+ * which it would be held up, and of those as fast the one with more left to take to the one that is
+ * nearer its end.
  *
  * For a more valuable guest that is a minute of its growth: to stop a lesser one in vain costs
- * little beside it. Between equals it costs as much as it saves, so what is expected of them goes
- * by how long they have been growing (RESERVED_LASTED): many guests that boot on a host stop
- * nobody.
+ * little beside it. Between equals it costs as much as it saves, so of them no more is expected
+ * than that they take as much again as they have taken since they began to grow: of growth that is
+ * looked at at any moment of its life, half lasts that long (the delta-t argument; Gott 1993,
+ * Nature 363:315). What goes up and down has gained nothing, and who has just begun, little: many
+ * guests that boot on a host stop nobody.
  *
  * A guest that is paused and more valuable keeps its claim. One worth the same does not: room that
  * one of them has reached is not taken back for another.
@@ -17,7 +20,17 @@
 #include "reserve.h"
 
 #include "node.h"
+#include "pool.h"
 #include "relief.h"
+
+/* Growth by powers of four: those whose pace is much the same are not told apart by its noise. */
+static unsigned pace(const struct decision *d, uint32_t position)
+{
+    unsigned steps = 0;
+    for (int64_t growth = relief_growth(d, position); growth > 0; growth /= 4)
+        steps++;
+    return steps;
+}
 
 bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b)
 {
@@ -30,7 +43,10 @@ bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b)
              refused_b = d->vms[b].traits & TRAIT_REFUSED;
     if (refused_a != refused_b)
         return refused_a > refused_b;
-    return relief_growth(d, a) > relief_growth(d, b);
+    unsigned pace_a = pace(d, a), pace_b = pace(d, b);
+    if (pace_a != pace_b)
+        return pace_a > pace_b;
+    return relief_room_in(d, a) > relief_room_in(d, b);
 }
 
 static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
@@ -43,15 +59,16 @@ static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
 static bool goes_before(const struct decision *d, uint32_t other, uint32_t position)
 {
     const struct vm_state *state = decision_state(d, other);
+    const struct vm_rules *rules = decision_rules(d, other), *own = decision_rules(d, position);
     const uint32_t stopped = TRAIT_PAUSED | TRAIT_STOPPING | TRAIT_IN_ACTION;
-    if (decision_rules(d, other)->priority != decision_rules(d, position)->priority ||
-        decision_rules(d, other)->sacrifice != decision_rules(d, position)->sacrifice ||
-        (d->vms[other].traits & stopped) || state->settling > 0)
+    if (rules->priority != own->priority || (d->vms[other].traits & stopped) || state->settling > 0)
         return false;
     /* For others in dry run it counts as stopped; for enforced ones it runs. */
     bool dry = state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY);
     if (dry && !(d->vms[position].traits & TRAIT_ENFORCED))
         return false;
+    if (rules->sacrifice != own->sacrifice)
+        return rules->sacrifice > own->sacrifice;
     if ((d->vms[position].traits & TRAIT_PAUSED) || reserve_yields_before(d, position, other))
         return true;
     /* As order_sort() breaks ties. */
@@ -100,18 +117,48 @@ uint64_t reserve_for_valuable(
     return min_u64(room, max_u64(reserved, rate_bytes(rate, RESERVED_AHEAD)));
 }
 
+uint64_t reserve_expected(const struct decision *d, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, position);
+    int64_t growth = relief_growth(d, position);
+    if (growth < (int64_t)GROWTH_MEASURABLE || !known(state->grown_from))
+        return 0;
+    uint64_t gained = sub_or_zero(d->vms[position].held, state->grown_from);
+    return min_u64(room_in(d, position), min_u64(gained, rate_bytes(growth, RESERVED_AHEAD)));
+}
+
+uint64_t reserve_for_equals(
+    const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    uint64_t sum = 0;
+    int64_t rate = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!may_claim(d, pool, i, position) || !goes_before(d, i, position))
+            continue;
+        uint64_t expected = reserve_expected(d, i);
+        sum = add_held(sum, expected);
+        rate = rate_sum(rate, expected > 0 ? relief_growth(d, i) : 0);
+    }
+    /* What some take is no claim where others give it back, nor where it says nothing about time.
+     */
+    if (!(d->vms[position].traits & TRAIT_PAUSED))
+        sum = min_u64(sum, rate_bytes(pool_worth(pool, pool_filling(d, pool)), RESERVED_AHEAD));
+    return pool_worth(pool, rate) > 0 ? sum : 0;
+}
+
 uint64_t reserve_for_others(
     const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
-    uint64_t sum = reserve_for_valuable(d, pool, position);
-    for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!may_claim(d, pool, i, position) || !goes_before(d, i, position) ||
-            relief_growth(d, i) < (int64_t)GROWTH_MEASURABLE)
-            continue;
-        uint64_t lasted = since(d->now, decision_state(d, i)->grows_since);
-        uint64_t ahead = scale_u64(lasted, RESERVED_LASTED, 1);
-        uint64_t grows = rate_bytes(relief_growth(d, i), min_u64(ahead, RESERVED_AHEAD));
-        sum = add_held(sum, min_u64(grows, room_in(d, i)));
-    }
+    return add_held(reserve_for_valuable(d, pool, position), reserve_for_equals(d, pool, position));
+}
+
+uint64_t reserve_on_nodes(const struct decision *d, uint32_t position)
+{
+    uint32_t binding = node_binding(d, position);
+    uint64_t sum = 0;
+    for (uint32_t node = 0; node < NODES_MAX; node++)
+        if (binding >> node & 1)
+            sum = add_held(sum, reserve_for_others(d,
+                                    &d->plan->assessment.pools[POOL_INDEX_NODES + node], position));
     return sum;
 }

@@ -14,9 +14,18 @@ bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b);
 uint64_t reserve_for_valuable(
     const struct decision *d, const struct pool_view *pool, uint32_t position);
 
-/* The same, and what those may take who are worth as much, run, grow, and would be paused after it,
- * if they grow for RESERVED_LASTED times as long as they have, at most RESERVED_AHEAD. */
+/* What a guest that grows is expected to take: as much again as since it began, bytes. */
+uint64_t reserve_expected(const struct decision *d, uint32_t position);
+
+/* What is expected of those who are worth as much, run, grow, and would be paused after it. */
+uint64_t reserve_for_equals(
+    const struct decision *d, const struct pool_view *pool, uint32_t position);
+
+/* Both. */
 uint64_t reserve_for_others(
     const struct decision *d, const struct pool_view *pool, uint32_t position);
+
+/* Both, on all the nodes it is bound to. */
+uint64_t reserve_on_nodes(const struct decision *d, uint32_t position);
 
 #endif

@@ -71,14 +71,21 @@ static uint64_t take_soon(const struct decision *d, uint32_t position)
     return min_u64(take_all(d, position), rate_bytes(growth, time));
 }
 
-static bool resumes_before(const struct decision *d, uint32_t a, uint32_t b)
+/* From its end. What went to swap it has taken already, and that it was taken from it is no reason
+ * to go last. */
+static uint64_t left_to_end(const struct decision *d, uint32_t position)
+{
+    return sub_or_zero(take_all(d, position), known_or(decision_vm(d, position)->swap, 0));
+}
+
+bool resume_before(const struct decision *d, uint32_t a, uint32_t b)
 {
     const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
     if (rules_a->priority != rules_b->priority)
         return rules_a->priority > rules_b->priority;
-    uint64_t all_a = take_all(d, a), all_b = take_all(d, b);
-    if (all_a != all_b)
-        return all_a < all_b;
+    uint64_t left_a = left_to_end(d, a), left_b = left_to_end(d, b);
+    if (left_a != left_b)
+        return left_a < left_b;
     uint64_t since_a = decision_vm(d, a)->measures.paused_since;
     uint64_t since_b = decision_vm(d, b)->measures.paused_since;
     return since_a < since_b;
@@ -189,8 +196,12 @@ uint64_t resume_withheld(const struct decision *d, uint32_t priority)
 static bool nodes_have_room(const struct decision *d, uint32_t position)
 {
     uint64_t room = node_room(d, position);
-    return room == NEVER || (room > 0 && take_soon(d, position) <= room) ||
-           relief_room_in(d, position) <= node_last_room(d, position);
+    if (room == NEVER)
+        return true;
+    uint64_t others = reserve_on_nodes(d, position);
+    room = sub_or_zero(room, others);
+    return (room > 0 && take_soon(d, position) <= room) ||
+           relief_room_in(d, position) <= sub_or_zero(node_last_room(d, position), others);
 }
 
 static uint32_t first_waiting(const struct decision *d)
@@ -198,7 +209,7 @@ static uint32_t first_waiting(const struct decision *d)
     uint32_t first = UINT32_MAX;
     for (uint32_t i = 0; i < d->vm_count; i++)
         if ((d->vms[i].traits & TRAIT_PAUSED) && !(d->vms[i].traits & TRAIT_IN_ACTION) &&
-            may_resume(d, i) && (first == UINT32_MAX || resumes_before(d, i, first)))
+            may_resume(d, i) && (first == UINT32_MAX || resume_before(d, i, first)))
             first = i;
     return first;
 }
@@ -230,8 +241,9 @@ uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32
 
 void resume_guests(struct decision *d)
 {
-    uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resumes_before);
-    bool busy = since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
+    uint32_t count = order_sort(d, TRAIT_USABLE | TRAIT_PAUSED, resume_before);
+    bool busy =
+        d->paused || since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
     uint64_t room = d->resume_room;
     uint32_t awaited = 0; /* nodes that more valuable ones wait for */
     bool first = true, resumed = false;

@@ -15,4 +15,8 @@ uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32
 /* What paused guests of at least PRIORITY are likely to take when they are resumed. */
 uint64_t resume_withheld(const struct decision *d, uint32_t priority);
 
+/* The order in which paused guests are resumed: the most valuable first, of equals the one with the
+ * least left to take. */
+bool resume_before(const struct decision *d, uint32_t a, uint32_t b);
+
 #endif

@@ -20,8 +20,8 @@ struct vm_state {
     struct vm_identity identity; /* pid 0: slot not in use */
     struct rate growth;          /* of what the guest holds */
     uint64_t held;               /* last known; UNKNOWN before any */
-    uint64_t grows_since;        /* without a break longer than GROWTH_STALE */
-    uint64_t grew_at;            /* last seen to grow */
+    uint64_t grew_at;            /* last seen to grow; a break longer than GROWTH_STALE ends it */
+    uint64_t grown_from;         /* what it held when that growth began, or has fallen to since */
 
     /* Balloon. */
     uint64_t asked, asked_time;         /* last target we decided */

@@ -135,7 +135,7 @@ struct action {
     uint64_t relief;       /* bytes expected to return, or to be kept from being taken */
     uint64_t predicted;    /* ns until that relief should be seen */
     uint64_t loss;         /* priority × VM-minutes × 1000 */
-    uint64_t deficit;      /* bytes short when decided */
+    uint64_t deficit;      /* bytes short; of a pause for others, of what they may take */
 };
 #define ACTION_SLOT_HOST UINT32_MAX
 

@@ -278,9 +278,9 @@ class Host:
                 self.has_guests = state == with_guests
                 break
             except LabError as error:
-                say(f"a saved host could not be restored, and is made anew the next time: {error}")
+                say(f"a saved host could not be restored: {error}")
                 self.end_process()
-                shutil.rmtree(state, ignore_errors=True)
+                distrust(state)
         if not self.restored:
             self.boot(image, os.path.join(image, "root.ext4"), None, None)
         self.command((AFTER_RESTORE if self.restored else "") + MOUNT)
@@ -463,6 +463,16 @@ def saved_guests(image, base, key, start):
 
     words = "starting these guests once, to save the host with them"
     return state_make(key_of(machine_key(image), base, key), words, restore_and_start)
+
+
+def distrust(state):
+    """A saved host that could not be restored twice is made anew; once, the machine may have been too busy."""
+    try:
+        os.close(os.open(os.path.join(state, "failed"), os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        shutil.rmtree(state, ignore_errors=True)
+    except OSError:
+        pass  # it is gone
 
 
 def prune():

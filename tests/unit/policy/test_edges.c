@@ -132,29 +132,6 @@ START_TEST(a_burst_of_something_else_pauses_nobody)
 }
 END_TEST
 
-/* Half a minute from the end at that rate, if it lasted: all that guests show while they boot. */
-START_TEST(guests_that_boot_together_are_left_alone)
-{
-    struct story *story = story_new(256 * GIB, 190 * GIB);
-    story_no_balloons(story);
-    for (unsigned i = 0; i < STORY_GUESTS; i++) {
-        story_guest(story, 16 * GIB, 100 * MIB);
-        story->guests[i].growth = 2 * (int64_t)GIB / STORY_GUESTS;
-        story->guests[i].goal = 100 * MIB + 16 * GIB / STORY_GUESTS;
-        story->guests[i].grows_after = story->snapshot->time + 2 * SEC;
-    }
-    bool scarce = false;
-    for (unsigned i = 0; i < 300; i++) {
-        story_live(story, 100 * NSEC_PER_MSEC);
-        scarce = scarce || story->plan->assessment.band >= BAND_SCARCE;
-    }
-    ck_assert(scarce);
-    for (unsigned i = 0; i < STORY_GUESTS; i++)
-        ck_assert_uint_eq(story->guests[i].pauses + story->guests[i].freezes, 0);
-    story_free(story);
-}
-END_TEST
-
 START_TEST(a_node_that_goes_leaves_its_rate_to_nobody)
 {
     struct story *story = story_new(64 * GIB, 10 * GIB);
@@ -285,7 +262,6 @@ int main(void)
         tests, a_leak_outside_is_told_and_nobody_dies_for_it, 0, sizeof(leaks) / sizeof(leaks[0]));
     tcase_add_test(tests, a_moment_of_something_else_is_no_leak);
     tcase_add_test(tests, a_burst_of_something_else_pauses_nobody);
-    tcase_add_test(tests, guests_that_boot_together_are_left_alone);
     tcase_add_test(tests, a_node_that_goes_leaves_its_rate_to_nobody);
     tcase_add_test(tests, at_the_floor_nobody_looks_a_thousand_times_a_second);
     tcase_add_test(tests, the_kernels_order_is_kept_in_critical_too);

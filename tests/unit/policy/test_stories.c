@@ -170,6 +170,30 @@ START_TEST(peer_9_one_kill_until_it_shows)
 }
 END_TEST
 
+/* It takes its memory with it in the end: nobody else dies meanwhile, while what is left will do.
+ */
+START_TEST(a_slow_kill_is_waited_for)
+{
+    struct story *story = story_of_killing();
+    story->kill_latency = 5 * SEC;
+    for (unsigned i = 0; i < 4; i++)
+        story->guests[i].growth = 10 * (int64_t)MIB;
+    unsigned kills = 0;
+    for (unsigned k = 0; k < 6000 && kills == 0; k++) {
+        story_live(story, 100 * MS);
+        for (unsigned i = 0; i < 4; i++)
+            kills += story->guests[i].kills;
+    }
+    ck_assert_uint_eq(kills, 1);
+    story_live(story, 10 * SEC);
+    kills = 0;
+    for (unsigned i = 0; i < 4; i++)
+        kills += story->guests[i].kills;
+    ck_assert_uint_eq(kills, 1);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_kill_that_suffices_is_the_only_one)
 {
     struct story *story = story_of_killing();
@@ -483,6 +507,7 @@ int main(void)
     tcase_add_test(tests, peer_7_a_resume_has_its_room);
     tcase_add_test(tests, peer_8_only_growers_are_paused);
     tcase_add_test(tests, peer_9_one_kill_until_it_shows);
+    tcase_add_test(tests, a_slow_kill_is_waited_for);
     tcase_add_test(tests, a_kill_that_suffices_is_the_only_one);
     tcase_add_test(tests, peer_15_a_wired_guest_is_never_inflated);
     tcase_add_test(tests, actual_is_not_believed);
