@@ -43,7 +43,10 @@ static bool bridge_step(struct guard *guard, uint64_t now)
         if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED) ||
             !(vm->monitor || virt_guest_serves(vm)))
             continue;
-        if (vm_has(vm, VM_MEASURE_FROZEN) && act_thaw(vm, MODE_ENFORCE) == 0)
+        /* Who cannot be stopped stays frozen. */
+        if (vm_has(vm, VM_MEASURE_FROZEN) &&
+            (vm->monitor || vm->figures.monitor == VM_MONITOR_READY) &&
+            act_thaw(vm, MODE_ENFORCE) == 0)
             vm->leave_stop = !vm_has(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED);
         if (vm->leave_stop && act_pause(vm, MODE_ENFORCE, now) == 0)
             vm->leave_stop = false;

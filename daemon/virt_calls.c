@@ -13,6 +13,9 @@
 
 #include <plimsoll/cleanup.h>
 
+/* plimsoll-virt, which knows whether a call was begun, has its say first. */
+#define ANSWER_LAG (100 * NSEC_PER_MSEC)
+
 static bool is_look(const struct virt_call *call)
 {
     return call->operation == VIRT_OPERATION_MEMORY_STATS ||
@@ -138,7 +141,7 @@ void virt_calls_take(struct virt_calls *calls, const struct virt_result *result)
 void virt_calls_expire(struct virt_calls *calls, uint64_t now)
 {
     for (unsigned i = 0; i < VIRT_CALLS_MAX; i++)
-        if (calls->entries[i].handler && calls->entries[i].call.deadline <= now)
+        if (calls->entries[i].handler && calls->entries[i].call.deadline + ANSWER_LAG <= now)
             entry_fail(calls, &calls->entries[i], -ETIMEDOUT, "no answer in time");
 }
 
@@ -167,6 +170,6 @@ uint64_t virt_calls_deadline(const struct virt_calls *calls)
 
     for (unsigned i = 0; i < VIRT_CALLS_MAX; i++)
         if (calls->entries[i].handler)
-            deadline = min_u64(deadline, calls->entries[i].call.deadline);
+            deadline = min_u64(deadline, calls->entries[i].call.deadline + ANSWER_LAG);
     return deadline;
 }

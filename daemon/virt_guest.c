@@ -96,8 +96,10 @@ void virt_guest_answered(struct vm *vm, int result)
 int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler)
 {
-    struct virt_call call = {
-        .operation = (uint8_t)operation, .argument = argument, .deadline = now + timeout};
+    struct virt_call call = {.id = vm->virt.id,
+        .operation = (uint8_t)operation,
+        .argument = argument,
+        .deadline = now + timeout};
     int result = -ENOTCONN;
 
     if (virt_guest_serves(vm)) {
@@ -223,13 +225,20 @@ static void on_look(const struct virt_result *result, void *userdata)
         reach_lost(vm, VM_MONITOR_SILENT);
 }
 
-static uint64_t look_interval(const struct vm *vm, enum band band)
+/* Whether there is a driver shows in what it reports, which only the guard's asking may begin. */
+static bool is_searched(const struct vm *vm, bool may_touch)
+{
+    return may_touch && vm->figures.balloon.device == TRISTATE_YES &&
+           vm->figures.balloon.driver == TRISTATE_UNKNOWN;
+}
+
+static uint64_t look_interval(const struct vm *vm, enum band band, bool may_touch)
 {
     if (vm->figures.monitor != VM_MONITOR_READY)
         return LOOK_SEARCH;
     if (band > BAND_CALM || vm->figures.measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_BALLOON))
         return LOOK_TIGHT;
-    return vm->figures.balloon.driver == TRISTATE_UNKNOWN ? LOOK_SEARCH : LOOK_CALM;
+    return is_searched(vm, may_touch) ? LOOK_SEARCH : LOOK_CALM;
 }
 
 bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t now)
@@ -248,7 +257,7 @@ bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t 
     }
     if (may_touch)
         period_advance(vm, now);
-    if (!virt->due && sub_or_zero(now, virt->looked) < look_interval(vm, band))
+    if (!virt->due && sub_or_zero(now, virt->looked) < look_interval(vm, band, may_touch))
         return true;
     int result = virt_guest_call(vm, VIRT_OPERATION_MEMORY_STATS, 0, now, LOOK_TIMEOUT, on_look);
     if (result == -EAGAIN)
@@ -271,8 +280,9 @@ static void leave(struct vm *vm)
     *virt = (struct virt_guest){0};
     if (vm->monitor)
         return;
-    /* Nobody answers them any more. */
+    /* Nobody answers them any more; a pause on its way may yet take hold, and is ours. */
     vm->balloons_pending = 0;
+    vm->stop_seen = vm->stop_seen || vm->stop_pending;
     vm->stop_pending = vm->resume_pending = false;
     vm->figures.monitor = VM_MONITOR_NONE;
     vm->figures.run_state = VM_RUN_UNKNOWN;
@@ -288,6 +298,7 @@ void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_do
     }
     if (!vm->virt.link)
         vm->virt = (struct virt_guest){.link = link, .running_since = UNKNOWN};
+    vm->virt.id = domain->id;
     virt_guest_refresh(vm);
     if (vm->monitor)
         return;

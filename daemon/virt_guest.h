@@ -14,6 +14,7 @@ struct vm;
 
 struct virt_guest {
     struct virt_link *link; /* NULL: libvirt does not know it */
+    int32_t id;             /* libvirt's, of this instance of it; VIRT_ID_ANY */
     bool due;               /* to be looked at, whatever the tier */
     bool looking;           /* a look is under way */
     uint64_t looked;        /* when it was begun */

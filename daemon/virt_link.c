@@ -5,7 +5,8 @@
  * The process is held by a pidfd; a process that is ended here (its socket closed, SIGKILL sent) is
  * reaped when that says so, and another one is not started before: there are never two. Starting is
  * a fork(): until the child has read the program from disk, each page that the guard writes is
- * copied, so it is not done where memory is scarce.
+ * copied, so it is not done at the edge. In scarce it is: whom libvirt has stopped nobody else can
+ * resume.
  *
  * Each start is further from the one before, up to RETRY_LAST; a process that has lived for a while
  * makes it quick again.
@@ -362,7 +363,7 @@ static void start(struct virt_link *link, uint64_t now)
 
 static bool may_start(const struct virt_link *link, enum band band)
 {
-    return link->pid == 0 && link->orphan == 0 && !is_off(link) && band < BAND_SCARCE;
+    return link->pid == 0 && link->orphan == 0 && !is_off(link) && band < BAND_CRITICAL;
 }
 
 static void second_begin(struct virt_link *link, uint64_t now)
@@ -386,7 +387,7 @@ void virt_link_advance(struct virt_link *link, enum band band, uint64_t now)
     if (link->pid > 0 && !link->blamed && sub_or_zero(now, link->heard) > VIRT_LINK_SILENCE)
         process_end(link, "has said nothing for too long");
     /* Where no other can be started, what it still tells of domains is better than nothing. */
-    if (link->pid > 0 && !link->blamed && link->stuck && band < BAND_SCARCE)
+    if (link->pid > 0 && !link->blamed && link->stuck && band < BAND_CRITICAL)
         process_end(link, "hangs in all its calls to libvirt");
     virt_calls_expire(&link->calls, now);
     if (may_start(link, band) && now >= link->next_start)

@@ -189,6 +189,8 @@ static void call_walk(struct walk *walk, struct virt_call *call)
 {
     u64_walk(walk, &call->number);
     uuid_walk(walk, call->uuid);
+    bytes_walk(walk, &call->id, sizeof(call->id));
+    expect(walk, call->id >= VIRT_ID_ANY);
     bytes_walk(walk, &call->operation, sizeof(call->operation)); /* any: see virt_operation */
     u64_walk(walk, &call->argument);
     u64_walk(walk, &call->deadline);

@@ -25,6 +25,8 @@
 /* As the inventory's: see connection.c. */
 #define KEEPALIVE_SECONDS 5
 #define KEEPALIVE_COUNT 3
+/* Milliseconds; who asks for figures is done in fewer. */
+#define JOB_LONG 500
 
 /* ---- what libvirt says of a failure ---- */
 
@@ -76,6 +78,12 @@ static int suspend(virDomainPtr domain, const struct virt_call *call, struct vir
     enum vm_run_state state;
 
     (void)call;
+    /* Another's `stop` that drains I/O is a job, under which the state says that it runs: ours
+     * would wait for it, find it paused and call that its own. */
+    virDomainControlInfo control;
+    if (virDomainGetControlInfo(domain, &control, 0) == 0 &&
+        control.state == VIR_DOMAIN_CONTROL_JOB && control.stateTime >= JOB_LONG)
+        return refuse(result, -EAGAIN, "libvirt is doing something else with it");
     if (look_state(domain, &state, &migration) < 0)
         return settle(-1, result);
     if (migration == VM_MIGRATION_POSTCOPY)
@@ -216,14 +224,19 @@ void call_run(struct call_connection *connection, const struct virt_call *call,
         result.result = refuse(&result, -ENOTCONN, virGetLastErrorMessage());
     } else {
         virDomainPtr domain = virDomainLookupByUUID(connection->handle, call->uuid);
-        if (domain) {
-            result.result = operations[call->operation](domain, call, &result);
-            (void)virDomainFree(domain);
-        } else {
+        if (!domain) {
             result.result = settle(-1, &result);
+            if (result.result == -EREMOTEIO && is_lost(connection))
+                result.result = -ENOTCONN;
+        } else if (call->id != VIRT_ID_ANY && virDomainGetID(domain) != (unsigned)call->id) {
+            result.result = refuse(&result, -ESRCH, "it has ended, and its domain runs anew");
+        } else {
+            result.result = operations[call->operation](domain, call, &result);
+            if (result.result == -EREMOTEIO && is_lost(connection))
+                result.result = -ECONNRESET;
         }
-        if (result.result == -EREMOTEIO && is_lost(connection))
-            result.result = -ECONNRESET;
+        if (domain)
+            (void)virDomainFree(domain);
     }
     *ret_result = result;
 }

@@ -30,8 +30,14 @@
 #define SLOTS (VIRT_CALLS_MAX + THREADS)
 /* The last one destroys. */
 #define THREADS (VIRT_WORKERS + 1)
-/* With one more, guests that answer no question would leave nobody to act on the others. */
+/* With one more, looks would leave nobody to act on others. Those that hang do not count: two
+ * guests that answer no question would keep all others from being looked at. Should so many more
+ * hang that no thread is left, the guard replaces this process. */
 #define LOOKS_MAX (VIRT_WORKERS - 1)
+/* Waiting for a thread; then the guard is told that it was not begun. Below STOP_PATIENCE, after
+ * which a guest that is to be paused may be frozen: suspended then, its call would hang until it is
+ * thawed. */
+#define BEGIN_LIMIT (800 * NSEC_PER_MSEC)
 /* A thread that takes longer to connect counts as hung. */
 #define PREPARE_LIMIT (10 * NSEC_PER_SEC)
 
@@ -44,7 +50,8 @@ enum slot_state {
 
 struct slot {
     enum slot_state state;
-    bool answered;  /* RUNNING past its deadline, which was told */
+    bool answered; /* RUNNING past its deadline, which was told */
+    uint64_t begin_by;
     uint64_t order; /* of coming; with RETURNED of returning */
     struct virt_call call;
     struct virt_result result;
@@ -99,16 +106,17 @@ static unsigned looks_under_way(const struct calls *calls)
     unsigned count = 0;
 
     for (unsigned i = 0; i < SLOTS; i++)
-        count += calls->slots[i].state == SLOT_RUNNING && is_look(&calls->slots[i].call);
+        count += calls->slots[i].state == SLOT_RUNNING && !calls->slots[i].answered &&
+                 is_look(&calls->slots[i].call);
     return count;
 }
 
-/* One whose deadline has passed is not begun: by now the guard has done something else. */
+/* One that has waited for too long is not begun: by now the guard has done something else. */
 static bool may_begin(const struct calls *calls, const struct worker *worker,
     const struct slot *slot, bool looks, uint64_t now)
 {
     if (slot->state != SLOT_QUEUED || is_destroy(&slot->call) != worker->destroys ||
-        slot->call.deadline <= now)
+        slot->begin_by <= now)
         return false;
     if (worker->destroys)
         return true;
@@ -262,10 +270,12 @@ static void overdue_tell(struct calls *calls, uint64_t now)
         struct slot *slot = &calls->slots[i];
         bool waits = slot->state == SLOT_QUEUED, runs = slot->state == SLOT_RUNNING;
 
-        if ((!waits && !runs) || slot->answered || slot->call.deadline > now)
+        if ((!waits && !runs) || slot->answered ||
+            (waits ? slot->begin_by : slot->call.deadline) > now)
             continue;
-        if (!refusal_tell(calls, &slot->call, -ETIMEDOUT,
-                waits ? "no thread was free for it" : "libvirt has not answered yet"))
+        /* Of a domain whose call was not begun that says nothing. */
+        if (!(waits ? refusal_tell(calls, &slot->call, -EAGAIN, "no thread was free for it")
+                    : refusal_tell(calls, &slot->call, -ETIMEDOUT, "libvirt has not answered yet")))
             return;
         if (waits)
             slot->state = SLOT_FREE;
@@ -295,7 +305,9 @@ static void timer_arm(struct calls *calls, uint64_t now)
     for (unsigned i = 0; i < SLOTS; i++) {
         const struct slot *slot = &calls->slots[i];
 
-        if (slot->state == SLOT_QUEUED || (slot->state == SLOT_RUNNING && !slot->answered))
+        if (slot->state == SLOT_QUEUED)
+            next = min_u64(next, slot->begin_by);
+        else if (slot->state == SLOT_RUNNING && !slot->answered)
             next = min_u64(next, slot->call.deadline);
     }
     for (unsigned i = 0; i < VIRT_WORKERS; i++)
@@ -372,6 +384,8 @@ static void call_queue(struct calls *calls, const struct virt_call *call, uint64
     }
     calls->slots[i] = (struct slot){.state = SLOT_QUEUED, .order = ++calls->order, .call = *call};
     calls->slots[i].call.deadline = min_u64(call->deadline, now + VIRT_CALL_WAIT_MAX);
+    calls->slots[i].begin_by =
+        min_u64(calls->slots[i].call.deadline, is_destroy(call) ? NEVER : now + BEGIN_LIMIT);
     if (!is_destroy(call) && domain_hangs(calls, call)) {
         calls->slots[i].state = SLOT_RETURNED;
         calls->slots[i].result = (struct virt_result){.number = call->number,

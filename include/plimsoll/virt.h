@@ -210,9 +210,11 @@ enum virt_operation {
     VIRT_OPERATION_COUNT,
 };
 
+#define VIRT_ID_ANY (-1)
 struct virt_call {
     uint64_t number; /* the guard's own, never used twice */
     uint8_t uuid[UUID_SIZE];
+    int32_t id;        /* of the instance that is meant (virt_domain), or VIRT_ID_ANY */
     uint8_t operation; /* enum virt_operation, or what one side does not know yet */
     uint64_t argument;
     uint64_t deadline; /* CLOCK_MONOTONIC: time on the way counts */
@@ -230,10 +232,10 @@ struct virt_look {
 
 /*
  * 0, or a negative errno. Certainly not done: -EOPNOTSUPP; -ESRCH: no such domain; -ENOTCONN:
- * libvirt is not there; -EAGAIN: too many calls; -EBUSY: the domain's last one has not returned;
- * -EALREADY; -EPERM: it was not a person or program that paused it, or it is being migrated;
- * -EREMOTEIO: libvirt refused, TEXT says why. Perhaps done, or done later: -ETIMEDOUT; -ECONNRESET:
- * the connection was lost under it.
+ * libvirt is not there; -EAGAIN: too many calls, or libvirt is doing something else with it;
+ * -EBUSY: the domain's last one has not returned; -EALREADY; -EPERM: it was not a person or program
+ * that paused it, or it is being migrated; -EREMOTEIO: libvirt refused, TEXT says why. Perhaps
+ * done, or done later: -ETIMEDOUT; -ECONNRESET: the connection was lost under it.
  */
 struct virt_result {
     uint64_t number; /* of its call */
