@@ -298,7 +298,7 @@ void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_do
     }
     if (!vm->virt.link)
         vm->virt = (struct virt_guest){.link = link, .running_since = UNKNOWN};
-    vm->virt.id = domain->id;
+    vm->virt.id = domain->id > 0 ? domain->id : VIRT_ID_ANY;
     virt_guest_refresh(vm);
     if (vm->monitor)
         return;

@@ -384,8 +384,8 @@ static void call_queue(struct calls *calls, const struct virt_call *call, uint64
     }
     calls->slots[i] = (struct slot){.state = SLOT_QUEUED, .order = ++calls->order, .call = *call};
     calls->slots[i].call.deadline = min_u64(call->deadline, now + VIRT_CALL_WAIT_MAX);
-    calls->slots[i].begin_by =
-        min_u64(calls->slots[i].call.deadline, is_destroy(call) ? NEVER : now + BEGIN_LIMIT);
+    calls->slots[i].begin_by = min_u64(calls->slots[i].call.deadline,
+        is_destroy(call) ? NEVER : add_held(now, calls->owner.begin_limit));
     if (!is_destroy(call) && domain_hangs(calls, call)) {
         calls->slots[i].state = SLOT_RETURNED;
         calls->slots[i].result = (struct virt_result){.number = call->number,
@@ -431,6 +431,8 @@ int calls_new(const char *uri, const struct calls_owner *owner, struct calls **r
     calls->owner = *owner;
     if (!owner->run)
         calls->owner.run = call_run;
+    if (!owner->begin_limit)
+        calls->owner.begin_limit = BEGIN_LIMIT;
     if (!owner->prepare)
         calls->owner.prepare = call_prepare;
     (void)pthread_mutex_init(&calls->lock, NULL);

@@ -6,7 +6,7 @@
  *
  * Of a domain one call at a time is under way, Destroy apart; what comes meanwhile waits for it, or
  * is refused with -EBUSY if that one has outlived its deadline. Acts go before looks, and looks
- * never have all workers.
+ * that may yet return never have all workers. What waits for too long is refused with -EAGAIN.
  */
 #ifndef PLIMSOLL_DAEMON_VIRT_CALLS_H
 #define PLIMSOLL_DAEMON_VIRT_CALLS_H
@@ -19,6 +19,7 @@ struct calls_owner {
     /* False: there is no room for the record now; it is offered again by calls_flush(). */
     bool (*tell)(const struct virt_record *record, void *userdata);
     void *userdata;
+    uint64_t begin_limit; /* that a call waits for a thread; 0: below the policy's STOP_PATIENCE */
     /* What a thread does; NULL: call_prepare() and call_run(). */
     void (*prepare)(struct call_connection *connection);
     void (*run)(struct call_connection *connection, const struct virt_call *call,

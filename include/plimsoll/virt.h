@@ -210,7 +210,8 @@ enum virt_operation {
     VIRT_OPERATION_COUNT,
 };
 
-#define VIRT_ID_ANY (-1)
+/* libvirt counts from 1. */
+#define VIRT_ID_ANY 0
 struct virt_call {
     uint64_t number; /* the guard's own, never used twice */
     uint8_t uuid[UUID_SIZE];

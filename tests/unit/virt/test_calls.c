@@ -97,8 +97,11 @@ static bool on_told(const struct virt_record *record, void *userdata)
 
 static void setup(void)
 {
-    const struct calls_owner owner = {
-        .tell = on_told, .userdata = &scene, .prepare = fake_prepare, .run = fake_run};
+    const struct calls_owner owner = {.tell = on_told,
+        .userdata = &scene,
+        .begin_limit = NEVER,
+        .prepare = fake_prepare,
+        .run = fake_run};
 
     ck_assert_int_eq(virEventRegisterDefaultImpl(), 0);
     (void)pthread_mutex_init(&scene.lock, NULL);
@@ -272,9 +275,21 @@ START_TEST(looks_leave_room_for_acts)
     act = call(9, VIRT_OPERATION_SUSPEND, FAR);
     expect(act, 0);
     for (size_t i = 0; i < ELEMENTSOF(looks); i++)
-        expect(looks[i], -ETIMEDOUT);
+        expect(looks[i], i < VIRT_WORKERS - 1 ? -ETIMEDOUT : -EAGAIN);
     expect(call(9, VIRT_OPERATION_RESUME, FAR), 0);
     ck_assert_uint_eq(scene.most_looks, VIRT_WORKERS - 1);
+}
+END_TEST
+
+START_TEST(looks_that_hang_hold_up_no_others)
+{
+    for (unsigned i = 1; i < VIRT_WORKERS; i++) {
+        hold(i, true);
+        (void)call(i, VIRT_OPERATION_MEMORY_STATS, NEAR);
+    }
+    await(scene.hung == VIRT_WORKERS - 1);
+    for (unsigned i = VIRT_WORKERS; i < DOMAINS; i++)
+        expect(call(i, VIRT_OPERATION_MEMORY_STATS, FAR), 0);
 }
 END_TEST
 
@@ -288,7 +303,7 @@ START_TEST(destroy_waits_for_nobody)
     expect(call(1, VIRT_OPERATION_DESTROY, FAR), 0);
     expect(call(8, VIRT_OPERATION_DESTROY, FAR), 0);
     /* Nobody is left for all others. */
-    expect(call(9, VIRT_OPERATION_SUSPEND, NEAR), -ETIMEDOUT);
+    expect(call(9, VIRT_OPERATION_SUSPEND, NEAR), -EAGAIN);
 }
 END_TEST
 
@@ -348,7 +363,7 @@ START_TEST(a_deadline_that_is_past)
     struct virt_call past = {.number = 77, .uuid = {1, 1}, .operation = VIRT_OPERATION_SUSPEND};
 
     calls_take(scene.calls, &past);
-    expect(77, -ETIMEDOUT);
+    expect(77, -EAGAIN);
     expect(call(1, VIRT_OPERATION_SUSPEND, FAR), 0);
     ck_assert_uint_eq(begun(), 1);
 }
@@ -366,6 +381,7 @@ int main(void)
     tcase_add_test(tests, one_call_to_a_domain_at_a_time);
     tcase_add_test(tests, at_most_three_at_a_time);
     tcase_add_test(tests, looks_leave_room_for_acts);
+    tcase_add_test(tests, looks_that_hang_hold_up_no_others);
     tcase_add_test(tests, destroy_waits_for_nobody);
     tcase_add_test(tests, a_connection_that_hangs_is_a_thread_that_hangs);
     tcase_add_test(tests, what_finds_no_room_is_told_later);
