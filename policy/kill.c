@@ -45,16 +45,17 @@ struct kill_case {
 
 /* ---- the last kill ---- */
 
-/* Whether a victim that is still dying is waited for, before another has to die as well. A kill
- * that takes long takes its memory with it all the same: as long as there is time for a second one
- * afterwards, by what is available and not by the floor, the first may take it. */
-static bool is_awaited(
-    const struct decision *d, const struct pool_view *pool, uint64_t asked, uint64_t predicted)
+/* Whether what a kill frees is waited for, before another has to die as well. A victim that is dead
+ * has given all it will. One that takes long to die gives it all the same: as long as there is time
+ * for a second kill afterwards, by what is available and not by the floor, the first may take it.
+ */
+static bool is_awaited(const struct decision *d, const struct pool_view *pool,
+    const struct kill_pending *pending, bool dead)
 {
-    uint64_t waited = since(d->now, asked);
-    uint64_t patience = add_held(scale_u64(predicted, 2, 1), KILL_PATIENCE);
-    if (waited < patience)
-        return true;
+    uint64_t waited = since(d->now, pending->asked);
+    uint64_t patience = add_held(scale_u64(pending->predicted, 2, 1), KILL_PATIENCE);
+    if (waited < patience || dead)
+        return waited < patience;
     int64_t fill = pool_worth(pool, pool_filling(d, pool));
     return waited < KILL_PATIENCE_MOST && known(pool->total) &&
            rate_exhaustion(diff_i64(pool->available, 0), fill) > scale_u64(patience, 2, 1);
@@ -69,15 +70,16 @@ static void adopt_dying(struct decision *d)
         const struct vm_snapshot *vm = decision_vm(d, i);
         if (!(vm->measures.in_force & VM_MEASURE_KILLED) || vm->process_state == VM_PROCESS_DEAD)
             continue;
-        uint64_t relief = relief_kill(d, host, i), time = relief_kill_time(vm, relief);
-        if (!is_awaited(d, host, vm->measures.killed_since, time))
-            continue;
-        d->state->kill = (struct kill_pending){.identity = vm->identity,
+        uint64_t relief = relief_kill(d, host, i);
+        struct kill_pending dying = {.identity = vm->identity,
             .asked = vm->measures.killed_since,
-            .predicted = time,
+            .predicted = relief_kill_time(vm, relief),
             .relief = relief,
             .available = host->available,
             .pool = POOL_INDEX_HOST};
+        if (!is_awaited(d, host, &dying, false))
+            continue;
+        d->state->kill = dying;
         return;
     }
 }
@@ -100,8 +102,7 @@ void kill_settle(struct decision *d)
     bool rose = known(pool->total) &&
                 sub_or_zero(pool->available, pending->available) >= pending->relief / 2;
     /* Host figures may be older than the scan that missed the victim: one more snapshot. */
-    if (pending->gone || (dead && rose) ||
-        !is_awaited(d, pool, pending->asked, pending->predicted)) {
+    if (pending->gone || (dead && rose) || !is_awaited(d, pool, pending, dead)) {
         *pending = (struct kill_pending){0};
         return;
     }

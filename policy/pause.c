@@ -10,10 +10,10 @@
  * would be taken more slowly than the room vanishes.
  *
  * Order: those who may be sacrificed before those who are last, then the least valuable, then those
- * who refused, then the fastest (reserve_yields_before()). One a decision, then the estimators must
- * show it: a pause just decided counts as growth that stops (pause_remaining_fill()) until they do.
- * In a sprint as many as it takes for what still fills to leave the sprint's time, because the next
- * look may be too late.
+ * who refused, then the faster, then who has more left to take (reserve_yields_before()). One a
+ * decision, then the estimators must show it: a pause just decided counts as growth that stops
+ * (pause_remaining_fill()) until they do. In a sprint as many as it takes for what still fills to
+ * leave the sprint's time, because the next look may be too late.
  *
  * How: `stop` when there is time and a monitor, else a freeze, which needs nobody's help (what
  * becomes of it: bridge.c). A `stop` can hang while its guest grows on: when the memory left is

@@ -111,8 +111,9 @@ static bool is_critical_for(const struct decision *d, uint32_t position)
            node_band(d, position) == BAND_CRITICAL;
 }
 
-/* ROOM is what the more valuable who wait have left of it. */
-static bool fits(const struct decision *d, uint32_t position, uint64_t room, bool first)
+/* ROOM is what those who come first have left of it; OTHERS, what is left to those who run. */
+static bool fits(
+    const struct decision *d, uint32_t position, uint64_t room, uint64_t others, bool first)
 {
     const struct vm_state *state = decision_state(d, position);
     uint64_t all = take_all(d, position);
@@ -128,9 +129,7 @@ static bool fits(const struct decision *d, uint32_t position, uint64_t room, boo
         return false;
     /* With all that it can ever take the floor is still not touched. */
     uint64_t last = min_u64(d->last_room, node_last_room(d, position));
-    last = sub_or_zero(
-        last, reserve_for_others(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
-    return relief_room_in(d, position) <= last ||
+    return relief_room_in(d, position) <= sub_or_zero(last, others) ||
            (!critical && room > 0 && take_soon(d, position) <= room);
 }
 
@@ -260,9 +259,9 @@ void resume_guests(struct decision *d)
         if (binding & awaited)
             continue;
         uint64_t left = sub_or_zero(room, starved_before(d, position));
-        left = sub_or_zero(
-            left, reserve_for_others(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
-        if (fits(d, position, left, first))
+        uint64_t others =
+            reserve_for_others(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position);
+        if (fits(d, position, sub_or_zero(left, others), others, first))
             resumed = resume_one(d, position);
         else
             room = sub_or_zero(room, take_soon(d, position));

@@ -39,7 +39,7 @@ enum reason {
     REASON_RECLAIM_IDLE,       /* the same: it runs, and has not grown for a while */
     REASON_PAUSE_GROWTH,       /* critical: its growth is what exhausts the memory */
     REASON_PAUSE_FOR_VALUABLE, /* scarce: what is left is for more valuable guests that grow */
-    REASON_PAUSE_FOR_EQUAL,    /* scarce: what is left will not do for all that grow */
+    REASON_PAUSE_FOR_EQUAL,    /* from scarce on: what is left will not do for all that grow */
     REASON_FREEZE_SPRINT,      /* no time for `stop` */
     REASON_FREEZE_SILENT,      /* its monitor does not answer */
     REASON_FREEZE_NO_MONITOR,  /* it has none */

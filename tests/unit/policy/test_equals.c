@@ -26,6 +26,13 @@ static unsigned all_stops(const struct story *story)
     return sum;
 }
 
+static unsigned grower(struct story *story, uint64_t maximum, uint64_t touched, int64_t growth)
+{
+    unsigned number = story_guest(story, maximum, touched);
+    story->guests[number].growth = growth;
+    return number;
+}
+
 /* Room for three of six, no balloons. That not all will fit shows only on the way: each has its
  * part by then, and one comes to its end, not none. */
 START_TEST(one_comes_to_its_end)
@@ -35,10 +42,9 @@ START_TEST(one_comes_to_its_end)
     unsigned finished = 0;
     story_take_time(story, 500 * MS);
     for (unsigned i = 0; i < 6; i++) {
-        story_guest(story, GIB, 100 * MIB);
+        grower(story, GIB, 100 * MIB, rates[_i] * (int64_t)MIB);
         story->guests[i].overhead = 50 * MIB;
         story->guests[i].goal = 1000 * MIB;
-        story->guests[i].growth = rates[_i] * (int64_t)MIB;
         story->guests[i].grows_after = story->snapshot->time + 2 * SEC;
     }
     story_no_balloons(story);
@@ -55,10 +61,8 @@ START_TEST(who_is_sacrificed_last_is_left_room)
 {
     struct story *story = story_new(16 * GIB, 2 * GIB);
     story_take_time(story, 100 * MS);
-    for (unsigned i = 0; i < 3; i++) {
-        story_guest(story, 6 * GIB, 2 * GIB);
-        story->guests[i].growth = (i == 0 ? 30 : 60) * (int64_t)MIB;
-    }
+    for (unsigned i = 0; i < 3; i++)
+        grower(story, 6 * GIB, 2 * GIB, (i == 0 ? 30 : 60) * (int64_t)MIB);
     story->guests[0].goal = 5 * GIB;
     story_rules(story, 0)->sacrifice = SACRIFICE_LAST;
     story_no_balloons(story);
@@ -97,10 +101,8 @@ START_TEST(a_burst_of_long_slow_growers)
 {
     struct story *story = story_new(256 * GIB, 190 * GIB);
     story_take_time(story, 100 * MS);
-    for (unsigned i = 0; i < STORY_GUESTS; i++) {
-        story_guest(story, 16 * GIB, 100 * MIB);
-        story->guests[i].growth = 2 * (int64_t)MIB;
-    }
+    for (unsigned i = 0; i < STORY_GUESTS; i++)
+        grower(story, 16 * GIB, 100 * MIB, 2 * (int64_t)MIB);
     story_no_balloons(story);
     story_live(story, 60 * SEC);
     for (unsigned i = 0; i < STORY_GUESTS; i++)
@@ -120,8 +122,7 @@ START_TEST(guests_that_boot_together_are_left_alone)
     struct story *story = story_new(256 * GIB, 190 * GIB);
     bool scarce = false;
     for (unsigned i = 0; i < STORY_GUESTS; i++) {
-        story_guest(story, 16 * GIB, 100 * MIB);
-        story->guests[i].growth = 2 * (int64_t)GIB / STORY_GUESTS;
+        grower(story, 16 * GIB, 100 * MIB, 2 * (int64_t)GIB / STORY_GUESTS);
         story->guests[i].goal = 100 * MIB + 24 * GIB / STORY_GUESTS;
         story->guests[i].grows_after = story->snapshot->time + 2 * SEC;
     }
@@ -141,10 +142,8 @@ START_TEST(a_newcomer_among_slow_growers)
 {
     struct story *story = story_new(256 * GIB, 195 * GIB);
     story_take_time(story, 100 * MS);
-    for (unsigned i = 0; i < 14; i++) {
-        story_guest(story, 8 * GIB, 3 * GIB);
-        story->guests[i].growth = 4 * (int64_t)MIB;
-    }
+    for (unsigned i = 0; i < 14; i++)
+        grower(story, 8 * GIB, 3 * GIB, 4 * (int64_t)MIB);
     unsigned newcomer = story_guest(story, 4 * GIB, 100 * MIB);
     story->guests[newcomer].goal = 1500 * MIB;
     story_no_balloons(story);

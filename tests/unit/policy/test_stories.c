@@ -142,69 +142,6 @@ START_TEST(peer_8_only_growers_are_paused)
 }
 END_TEST
 
-static struct story *story_of_killing(void)
-{
-    struct story *story = story_new(32 * GIB, 2 * GIB);
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned guest = story_guest(story, 8 * GIB, 7 * GIB);
-        story_rules(story, guest)->rungs = RUNG_BIT(RUNG_KILL);
-        story_rules(story, guest)->priority = 100 + i;
-        story->guests[guest].growth = (int64_t)(200 * MIB);
-    }
-    return story;
-}
-
-/* systemd-oomd: kill storms on stale readings. */
-START_TEST(peer_9_one_kill_until_it_shows)
-{
-    struct story *story = story_of_killing();
-    story->kills_take_hold = false;
-    ck_assert(story_until(story, ACTION_KILL, 0, 60 * SEC, 10 * MS));
-    uint64_t patience = 2 * story_find(story, ACTION_KILL, 0)->predicted + SEC;
-    story_run(story, patience - 20 * MS, 10 * MS);
-    unsigned kills = 0;
-    for (unsigned i = 0; i < 4; i++)
-        kills += story->guests[i].kills;
-    ck_assert_uint_eq(kills, 1);
-    story_free(story);
-}
-END_TEST
-
-/* It takes its memory with it in the end: nobody else dies meanwhile, while what is left will do.
- */
-START_TEST(a_slow_kill_is_waited_for)
-{
-    struct story *story = story_of_killing();
-    story->kill_latency = 5 * SEC;
-    for (unsigned i = 0; i < 4; i++)
-        story->guests[i].growth = 10 * (int64_t)MIB;
-    unsigned kills = 0;
-    for (unsigned k = 0; k < 6000 && kills == 0; k++) {
-        story_live(story, 100 * MS);
-        for (unsigned i = 0; i < 4; i++)
-            kills += story->guests[i].kills;
-    }
-    ck_assert_uint_eq(kills, 1);
-    story_live(story, 10 * SEC);
-    kills = 0;
-    for (unsigned i = 0; i < 4; i++)
-        kills += story->guests[i].kills;
-    ck_assert_uint_eq(kills, 1);
-    story_free(story);
-}
-END_TEST
-
-START_TEST(a_kill_that_suffices_is_the_only_one)
-{
-    struct story *story = story_of_killing();
-    story_run(story, 60 * SEC, 10 * MS);
-    ck_assert_uint_eq(story->guests[0].kills, 1);
-    for (unsigned i = 1; i < 4; i++)
-        ck_assert_uint_eq(story->guests[i].kills, 0);
-    story_free(story);
-}
-END_TEST
-
 /* VFIO: the balloon "works", the host gains nothing. */
 START_TEST(peer_15_a_wired_guest_is_never_inflated)
 {
@@ -283,54 +220,6 @@ START_TEST(guests_do_not_die_for_a_leak_outside)
     ck_assert_int_eq(band(story), BAND_CRITICAL);
     ck_assert_uint_eq(story->guests[guest].kills, 0);
     ck_assert_uint_eq(story->alerts[REASON_LEAK_OUTSIDE], 1);
-    story_free(story);
-}
-END_TEST
-
-START_TEST(the_breaker_stops_a_massacre)
-{
-    struct story *story = story_of_killing();
-    story->rules->host.max_destructive = 1;
-    story->guests[3].growth = (int64_t)(900 * MIB);
-    story_rules(story, 3)->sacrifice = SACRIFICE_NEVER;
-    story_vm(story, 3)->maximum = 64 * GIB;
-    story_vm(story, 3)->balloon.actual = 64 * GIB;
-    story_run(story, 120 * SEC, 20 * MS);
-    unsigned kills = 0;
-    for (unsigned i = 0; i < 4; i++)
-        kills += story->guests[i].kills;
-    ck_assert_uint_eq(kills, 1);
-    ck_assert_uint_eq(story->alerts[REASON_BREAKER], 1);
-    story_free(story);
-}
-END_TEST
-
-START_TEST(who_comes_back_from_the_dead_is_not_killed_again)
-{
-    struct story *story = story_of_killing();
-    const uint8_t uuid[UUID_SIZE] = {1}; /* guest 0, the least loss */
-    policy_state_seed(story->state, story->snapshot->time - SEC, uuid);
-    ck_assert(story_until(story, ACTION_KILL, 1, 60 * SEC, 10 * MS));
-    ck_assert_uint_eq(story->guests[0].kills, 0);
-    ck_assert_uint_gt(story->alerts[REASON_RESTARTED_VICTIM], 0);
-    story_free(story);
-}
-END_TEST
-
-START_TEST(a_dry_run_does_not_march_through_all_guests)
-{
-    struct story *story = story_of_killing();
-    story->rules->host.mode = MODE_DRY_RUN;
-    unsigned kills = 0;
-    for (int i = 0; i < 400; i++) {
-        story_run(story, 10 * MS, 10 * MS);
-        kills += story_count(story, ACTION_KILL);
-        for (unsigned guest = 0; guest < 4; guest++)
-            story->guests[guest].growth = 0;
-        story->other = 2 * GIB + GIB + GIB / 2;
-    }
-    ck_assert_uint_le(kills, 1);
-    ck_assert_int_eq(band(story), BAND_CRITICAL);
     story_free(story);
 }
 END_TEST
@@ -506,17 +395,11 @@ int main(void)
     tcase_add_test(tests, peer_6_and_2_memory_comes_back_in_seconds);
     tcase_add_test(tests, peer_7_a_resume_has_its_room);
     tcase_add_test(tests, peer_8_only_growers_are_paused);
-    tcase_add_test(tests, peer_9_one_kill_until_it_shows);
-    tcase_add_test(tests, a_slow_kill_is_waited_for);
-    tcase_add_test(tests, a_kill_that_suffices_is_the_only_one);
     tcase_add_test(tests, peer_15_a_wired_guest_is_never_inflated);
     tcase_add_test(tests, actual_is_not_believed);
     tcase_add_test(tests, a_sprint_freezes_and_a_bridge_ends_in_a_stop);
     tcase_add_test(tests, a_guest_without_monitor_is_frozen);
     tcase_add_test(tests, guests_do_not_die_for_a_leak_outside);
-    tcase_add_test(tests, the_breaker_stops_a_massacre);
-    tcase_add_test(tests, who_comes_back_from_the_dead_is_not_killed_again);
-    tcase_add_test(tests, a_dry_run_does_not_march_through_all_guests);
     tcase_add_test(tests, a_watched_guest_hides_no_need);
     tcase_add_test(tests, the_kernels_order_outlasts_the_guard);
     tcase_add_test(tests, the_kernel_gets_the_same_order);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Stories of kills: where nothing but a kill helps, there is one, and no second before the first
+ * has shown what it brings. peer_N: see test_stories.c.
+ */
+#include <check.h>
+
+#include "story.h"
+#include "suite.h"
+
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+
+static struct story *story_of_killing(void)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned guest = story_guest(story, 8 * GIB, 7 * GIB);
+        story_rules(story, guest)->rungs = RUNG_BIT(RUNG_KILL);
+        story_rules(story, guest)->priority = 100 + i;
+        story->guests[guest].growth = (int64_t)(200 * MIB);
+    }
+    return story;
+}
+
+/* systemd-oomd: kill storms on stale readings. */
+START_TEST(peer_9_one_kill_until_it_shows)
+{
+    struct story *story = story_of_killing();
+    story->kills_take_hold = false;
+    ck_assert(story_until(story, ACTION_KILL, 0, 60 * SEC, 10 * MS));
+    uint64_t patience = 2 * story_find(story, ACTION_KILL, 0)->predicted + SEC;
+    story_run(story, patience - 20 * MS, 10 * MS);
+    unsigned kills = 0;
+    for (unsigned i = 0; i < 4; i++)
+        kills += story->guests[i].kills;
+    ck_assert_uint_eq(kills, 1);
+    story_free(story);
+}
+END_TEST
+
+/* It takes its memory with it in the end: nobody else dies meanwhile, while what is left will do.
+ */
+START_TEST(a_slow_kill_is_waited_for)
+{
+    struct story *story = story_of_killing();
+    story->kill_latency = 5 * SEC;
+    for (unsigned i = 0; i < 4; i++)
+        story->guests[i].growth = 10 * (int64_t)MIB;
+    unsigned kills = 0;
+    for (unsigned k = 0; k < 6000 && kills == 0; k++) {
+        story_live(story, 100 * MS);
+        for (unsigned i = 0; i < 4; i++)
+            kills += story->guests[i].kills;
+    }
+    ck_assert_uint_eq(kills, 1);
+    story_live(story, 10 * SEC);
+    kills = 0;
+    for (unsigned i = 0; i < 4; i++)
+        kills += story->guests[i].kills;
+    ck_assert_uint_eq(kills, 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_kill_that_suffices_is_the_only_one)
+{
+    struct story *story = story_of_killing();
+    story_run(story, 60 * SEC, 10 * MS);
+    ck_assert_uint_eq(story->guests[0].kills, 1);
+    for (unsigned i = 1; i < 4; i++)
+        ck_assert_uint_eq(story->guests[i].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(the_breaker_stops_a_massacre)
+{
+    struct story *story = story_of_killing();
+    story->rules->host.max_destructive = 1;
+    story->guests[3].growth = (int64_t)(900 * MIB);
+    story_rules(story, 3)->sacrifice = SACRIFICE_NEVER;
+    story_vm(story, 3)->maximum = 64 * GIB;
+    story_vm(story, 3)->balloon.actual = 64 * GIB;
+    story_run(story, 120 * SEC, 20 * MS);
+    unsigned kills = 0;
+    for (unsigned i = 0; i < 4; i++)
+        kills += story->guests[i].kills;
+    ck_assert_uint_eq(kills, 1);
+    ck_assert_uint_eq(story->alerts[REASON_BREAKER], 1);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(who_comes_back_from_the_dead_is_not_killed_again)
+{
+    struct story *story = story_of_killing();
+    const uint8_t uuid[UUID_SIZE] = {1}; /* guest 0, the least loss */
+    policy_state_seed(story->state, story->snapshot->time - SEC, uuid);
+    ck_assert(story_until(story, ACTION_KILL, 1, 60 * SEC, 10 * MS));
+    ck_assert_uint_eq(story->guests[0].kills, 0);
+    ck_assert_uint_gt(story->alerts[REASON_RESTARTED_VICTIM], 0);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_dry_run_does_not_march_through_all_guests)
+{
+    struct story *story = story_of_killing();
+    story->rules->host.mode = MODE_DRY_RUN;
+    unsigned kills = 0;
+    for (int i = 0; i < 400; i++) {
+        story_run(story, 10 * MS, 10 * MS);
+        kills += story_count(story, ACTION_KILL);
+        for (unsigned guest = 0; guest < 4; guest++)
+            story->guests[guest].growth = 0;
+        story->other = 2 * GIB + GIB + GIB / 2;
+    }
+    ck_assert_uint_le(kills, 1);
+    ck_assert_int_eq((int)story->plan->assessment.band, BAND_CRITICAL);
+    story_free(story);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("kills");
+    tcase_add_test(tests, peer_9_one_kill_until_it_shows);
+    tcase_add_test(tests, a_slow_kill_is_waited_for);
+    tcase_add_test(tests, a_kill_that_suffices_is_the_only_one);
+    tcase_add_test(tests, the_breaker_stops_a_massacre);
+    tcase_add_test(tests, who_comes_back_from_the_dead_is_not_killed_again);
+    tcase_add_test(tests, a_dry_run_does_not_march_through_all_guests);
+    tcase_set_timeout(tests, 60); /* under valgrind */
+    Suite *suite = suite_create("kills");
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}
