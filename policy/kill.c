@@ -16,8 +16,9 @@
  *
  * The victim is the least loss among those that cover alone; if none does, the best loss per byte.
  * SACRIFICE_LAST joins only when the others together do not cover. One at a time: the next waits
- * until the bytes show or the predicted time has passed twice, and a second. A circuit breaker
- * bounds them all, and who comes back from the dead under the same uuid is not killed again.
+ * until the bytes show, or the predicted time has passed twice, and a second; longer for a victim
+ * that is slow to die, while there is time. A circuit breaker bounds them all, and who comes back
+ * from the dead under the same uuid is not killed again.
  *
  * On a NUMA node only guests bound to it count, as growers and as victims: what else fills it ends
  * by itself, and a node that is full is no reason as long as none of them grows.
@@ -45,20 +46,35 @@ struct kill_case {
 
 /* ---- the last kill ---- */
 
+/* Whether there is time for a second kill after TIME, by what is available and not by the floor: on
+ * the host, and on each node for the guests that are bound to it. Over a budget nobody dies but by
+ * us. */
+static bool lasts(const struct decision *d, uint64_t time)
+{
+    const struct assessment *assessment = &d->plan->assessment;
+    for (uint32_t i = 0; i < assessment->pool_count; i++) {
+        const struct pool_view *pool = &assessment->pools[i];
+        if (pool->kind == POOL_BUDGET || (pool->kind == POOL_NODE && !known(pool->total)))
+            continue;
+        if (!known(pool->total))
+            return false;
+        int64_t fill = pool->kind == POOL_NODE ? d->confined_growth[pool->node] : pool->fill_rate;
+        int64_t left = diff_i64(pool->available, 0);
+        if (rate_exhaustion(left, pool_worth(pool, fill)) <= time)
+            return false;
+    }
+    return true;
+}
+
 /* Whether what a kill frees is waited for, before another has to die as well. A victim that is dead
- * has given all it will. One that takes long to die gives it all the same: as long as there is time
- * for a second kill afterwards, by what is available and not by the floor, the first may take it.
- */
-static bool is_awaited(const struct decision *d, const struct pool_view *pool,
-    const struct kill_pending *pending, bool dead)
+ * has given all it will. One that takes long to die gives it all the same: DYING may take it while
+ * there is time. */
+static bool is_awaited(const struct decision *d, const struct kill_pending *pending, bool dying)
 {
     uint64_t waited = since(d->now, pending->asked);
     uint64_t patience = add_held(scale_u64(pending->predicted, 2, 1), KILL_PATIENCE);
-    if (waited < patience || dead)
-        return waited < patience;
-    int64_t fill = pool_worth(pool, pool_filling(d, pool));
-    return waited < KILL_PATIENCE_MOST && known(pool->total) &&
-           rate_exhaustion(diff_i64(pool->available, 0), fill) > scale_u64(patience, 2, 1);
+    return waited < patience ||
+           (dying && waited < KILL_PATIENCE_MOST && lasts(d, scale_u64(patience, 2, 1)));
 }
 
 /* A guard before us killed it, and it is still dying, which takes seconds for a large guest: what
@@ -77,7 +93,7 @@ static void adopt_dying(struct decision *d)
             .relief = relief,
             .available = host->available,
             .pool = POOL_INDEX_HOST};
-        if (!is_awaited(d, host, &dying, false))
+        if (!is_awaited(d, &dying, true))
             continue;
         d->state->kill = dying;
         return;
@@ -91,18 +107,20 @@ void kill_settle(struct decision *d)
         adopt_dying(d);
         return;
     }
-    bool present = false, dead = false;
+    bool present = false, dead = false, dying = false;
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!vm_identity_equal(&decision_vm(d, i)->identity, &pending->identity))
+        const struct vm_snapshot *vm = decision_vm(d, i);
+        if (!vm_identity_equal(&vm->identity, &pending->identity))
             continue;
         present = true;
-        dead = decision_vm(d, i)->process_state == VM_PROCESS_DEAD;
+        dead = vm->process_state == VM_PROCESS_DEAD;
+        dying = !dead && (vm->measures.in_force & VM_MEASURE_KILLED);
     }
     const struct pool_view *pool = &d->plan->assessment.pools[pending->pool];
     bool rose = known(pool->total) &&
                 sub_or_zero(pool->available, pending->available) >= pending->relief / 2;
     /* Host figures may be older than the scan that missed the victim: one more snapshot. */
-    if (pending->gone || (dead && rose) || !is_awaited(d, pool, pending, dead)) {
+    if (pending->gone || (dead && rose) || !is_awaited(d, pending, dying)) {
         *pending = (struct kill_pending){0};
         return;
     }

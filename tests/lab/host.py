@@ -45,6 +45,7 @@ COMMAND_LIMIT = 60
 END_LIMIT = 10
 # How long a saved host is kept after its last use, in seconds.
 STATE_KEPT = 14 * 24 * 3600
+WORK_KEPT = 24 * 3600
 
 # mitigations=off: the emulated host's own are dear under emulation and protect nothing here.
 # apparmor=0: its profiles are not installed. panic=1: it ends, instead of standing there.
@@ -270,6 +271,7 @@ class Host:
     def start(self):
         """Restores the host, with its guests if it has a state with them, else boots it."""
         image = run_tool(os.path.join(HERE, "image"))[-1]
+        os.utime(image)
         saved = saved_state(image)
         with_guests = saved_guests(image, saved, *self.guests) if saved and self.guests else None
         for state in filter(None, (with_guests, saved)):
@@ -476,12 +478,14 @@ def distrust(state):
 
 
 def prune():
-    """Removes saved hosts that nobody has started from for long: of what they were made, something has changed
-    since, and each takes gigabytes."""
+    """Removes hosts that nobody has started from for long: of what they were made, something has changed since,
+    and each takes gigabytes. And what somebody who was killed left half made."""
+    kept = {"lab-saved-": STATE_KEPT, "lab-host-": STATE_KEPT, "work.": WORK_KEPT}
     with os.scandir(cache_folder()) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):  # somebody else's prune was first
-                if entry.name.startswith("lab-saved-") and time.time() - entry.stat().st_mtime > STATE_KEPT:
+                age = time.time() - entry.stat().st_mtime
+                if any(entry.name.startswith(it) and age > limit for it, limit in kept.items()):
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 

@@ -279,7 +279,7 @@ class Observation:
 
     @property
     def least_available(self):
-        return min(it["memory"]["least"] for it in self.during)
+        return min((it["memory"]["least"] for it in self.during), default=None)
 
     @property
     def least_headroom(self):
@@ -291,7 +291,7 @@ class Observation:
 
     @property
     def psi_peak(self):
-        return max(it["psi"]["some"] for it in self.during)
+        return max((it["psi"]["some"] for it in self.during), default=None)
 
     @property
     def pressed(self):
@@ -311,8 +311,7 @@ class Observation:
     @property
     def died_alone(self):
         """Whose QEMU is gone though neither the kernel nor the guard killed it."""
-        asked = {event["vm"] for event in self.said(action="kill")}
-        return self.lost - set(self.kernel_kills) - asked
+        return self.lost - set(self.kernel_kills) - self.killed
 
     @property
     def pressed_now(self):
@@ -320,7 +319,13 @@ class Observation:
 
     @property
     def locked_up(self):
-        return [text for _, text in self.kernel if LOCKED_UP.search(text)]
+        """(time, text) of what the kernel said of it."""
+        return [line for line in self.kernel if LOCKED_UP.search(line[1])]
+
+    @property
+    def killed_before_lockup(self):
+        end = self.locked_up[0][0] if self.locked_up else self.now
+        return any(time <= end and KILLED.search(text) for time, text in self.kernel)
 
     def of(self, pattern):
         """The guests whose name is like that."""
@@ -342,8 +347,13 @@ class Observation:
         """Whether the guest's memory has stood still for so long."""
         return self.now - self.moved[name][0] >= seconds
 
-    def grew(self, name, time):
-        """By how much its memory was at any time later than at TIME."""
+    def resumed(self, name, time):
+        """When the guard first let it go on after TIME, or infinity."""
+        times = [it["time"] for it in self.said(event="action", action="resume", vm=name) if it["time"] > time]
+        return min(times, default=float("inf"))
+
+    def grew(self, name, time, end=float("inf")):
+        """By how much more its memory was at any time until END than at TIME."""
         sizes = [
             (it["time"], vm["rss"] + vm["swap"])
             for it in self.samples
@@ -351,7 +361,7 @@ class Observation:
             if vm["name"] == name
         ]
         before = [size for when, size in sizes if when <= time]
-        return max([size for when, size in sizes if when > time], default=0) - before[-1]
+        return max((size for when, size in sizes if time < when <= end), default=before[-1]) - before[-1]
 
     def holds(self, expression):
         """Whether EXPRESSION is true."""
@@ -361,7 +371,7 @@ class Observation:
         """Likewise; what cannot be asked yet is not."""
         try:
             return self.holds(expression)
-        except LookupError:
+        except (LookupError, TypeError, ValueError):
             return False
 
 

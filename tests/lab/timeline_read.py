@@ -70,7 +70,7 @@ def mark_list(events, kernel, samples, guests):
         text = str(event.get("text") or event.get("event") or "")
         lane = event.get("vm") if event.get("vm") in guests else HOST
         marks[lane].append((event["time"], kind, f"{event.get('source', '')} {kind}: {text}".strip(),
-                            "mode=dry-run" not in text and "failed=" not in text))
+                            event.get("mode") != "dry-run" and "failed" not in event))
     for line in kernel:
         killed = OOM_LINE.search(line.get("text") or "")
         if killed:

@@ -19,6 +19,7 @@ title=A host without guests
 # Limits in seconds; a guest boots in some 12 s, two at once in 20.
 SETUP_LIMIT = 60
 READY_LIMIT = 300
+GROWN_LIMIT = 300
 END_LIMIT = 60
 TELL_LIMIT = 90  # longer than `tell` waits for each
 # No record for so long means a host that has stopped, not one that is slow.
@@ -67,6 +68,16 @@ for round in 1 2 3; do
     missing | xargs -r -P 2 -I {} bash -c 'start_guest {}'
 done
 [ -z "$(missing)" ]
+"""
+
+# How fast guests take what they are told to have from boot on says nothing of a guard.
+GUEST_GROWN = r"""
+until [ "$(grep -c ' done ' /run/lab/{name}.log)" -ge {steps} ]; do sleep 0.2; done
+"""
+
+# What is told in the background was heard.
+HEARD = """
+for job in $(jobs -p); do wait "$job" || exit 1; done
 """
 
 # Saved at rest: no processor of theirs is in the middle of anything.
@@ -152,6 +163,7 @@ class Trial:
         self.seen = None
         self.failure = None  # why it could not be done at all
         self.rested = False  # it came to its end before its limit
+        self.guard_began = False
         self.spoiled_at = None  # a guest was first seen to be gone by itself
         self.pending = [it for it in scenario.steps if it.guard in (None, guard)]
         self.lines = []  # (held, words, what was seen)
@@ -192,13 +204,22 @@ class Trial:
         guests = self.scenario.guests
         if not guests or self.scenario.before_guests or any(it.vfio for it in guests):
             return None
-        scripts = [GUESTS_SETUP, GUESTS_START, GUESTS_SUSPEND]
+        scripts = [GUESTS_SETUP, GUESTS_START, GUESTS_SUSPEND, *self.grown]
         return "\n".join([*self.guest_files, *scripts, *(it.xml() for it in guests)])
 
-    @staticmethod
-    def start_guests(host):
+    @property
+    def grown(self):
+        """Scripts that wait until the guests have done what they were told to do from boot on."""
+        return [
+            GUEST_GROWN.format(name=it.name, steps=len(it.boot.split(",")))
+            for it in self.scenario.guests
+            if it.boot
+        ]
+
+    def start_guests(self, host):
         """Until each has said that it is ready; on any host, as one is saved with them."""
         host.script(GUESTS_SETUP + GUESTS_START, READY_LIMIT)
+        host.script("".join(self.grown), GROWN_LIMIT)
 
     def save_guests(self, host):
         for name in ("guest", "domains"):
@@ -219,6 +240,7 @@ class Trial:
         self.script(FOLLOW)
         if self.scenario.before:
             self.script("set -e\n" + self.scenario.before, SETUP_LIMIT)
+        self.guard_began = True
         self.script(START_GUARD[self.guard], SETUP_LIMIT)
         self.await_ready()
 
@@ -242,8 +264,7 @@ class Trial:
             self.seen.add_order(guest.name, guest.boot)
         self.seen.look()
         self.seen.began = self.seen.now
-        heard = 'for job in $(jobs -p); do wait "$job" || exit 1; done'
-        self.script("\n".join([*tells, heard]) + "\n", TELL_LIMIT)
+        self.script("\n".join(tells) + HEARD, TELL_LIMIT)
 
     def watch(self, end):
         """Until the host has come to rest, or END."""
@@ -292,7 +313,7 @@ class Trial:
                 self.pending.remove(step)
                 self.seen.outputs[step.name] = ""
                 self.note(step.name, step.script)
-                self.seen.outputs[step.name] = self.script(step.script)
+                self.seen.outputs[step.name] = self.script(step.script + HEARD, TELL_LIMIT)
 
     def note(self, name, script):
         self.seen.steps.append((self.seen.now, name, script))
@@ -307,6 +328,7 @@ class Trial:
         if self.guard in UNITS and not self.silent:
             self.unit_state = self.script(f"systemctl is-active {UNITS[self.guard]} || true").strip()
         self.seen.look()
+        self.seen.status = None
         self.seen.states = dict(line.split(" ", 1) for line in states.splitlines() if " " in line)
         try:
             with open(os.path.join(self.share, "status.json"), encoding="utf-8") as file:
@@ -321,10 +343,18 @@ class Trial:
         death is silent, too."""
         words = self.host.last_words() if self.host and self.host.process_began else None
         if self.seen and self.seen.locked_up:
-            words = "the emulated host locked a processor up: " + self.seen.locked_up[0]
-        if self.guard != "plimsoll":
+            words = "the emulated host locked a processor up: " + self.seen.locked_up[0][1]
+        if self.guard != "plimsoll" or not self.guard_began:
             words = words or self.silent
-        return words
+        return None if self.is_own_fault(words) else words
+
+    def is_own_fault(self, words):
+        """A host on which the kernel had to kill, though the guard was to see to it that it does not, may die
+        of it."""
+        if self.guard != "plimsoll" or not words:
+            return False
+        demands = " ".join(expression for expression, _ in self.scenario.holds.get(self.guard, ()))
+        return "not kernel_kills" in demands and ("on memory" in words or self.seen.killed_before_lockup)
 
     def judge(self):
         if self.guard == "plimsoll" and not self.scenario.guard_dies:

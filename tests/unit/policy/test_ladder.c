@@ -225,11 +225,32 @@ START_TEST(the_same_room_is_not_given_twice)
 }
 END_TEST
 
+/* What it grew by nobody knows; that it waits is known, and who is worth less leaves it room. */
+START_TEST(who_was_paused_by_an_earlier_guard_keeps_its_claim)
+{
+    struct story *story = story_new(32 * GIB, 25 * GIB + 512 * MIB);
+    unsigned valuable = story_guest(story, 8 * GIB, 2 * GIB);
+    unsigned lesser = story_guest(story, 8 * GIB, 2 * GIB);
+    struct vm_snapshot *vm = story_vm(story, valuable);
+    vm->measures.in_force = VM_MEASURE_STOPPED;
+    vm->measures.paused_since = story->snapshot->time;
+    vm->run_state = VM_RUN_PAUSED;
+    story_rules(story, valuable)->priority = 900;
+    story_no_balloons(story);
+    story->guests[lesser].growth = 20 * (int64_t)MIB;
+    story_live(story, 20 * SEC);
+    ck_assert_uint_eq(story->guests[lesser].pauses, 1);
+    ck_assert_uint_lt(story->guests[lesser].touched, 2 * GIB + 200 * MIB);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("ladder");
     tcase_add_test(tests, ten_guests_grow_together);
     tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
+    tcase_add_test(tests, who_was_paused_by_an_earlier_guard_keeps_its_claim);
     tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
     tcase_add_test(tests, the_least_loss_dies);
     tcase_add_test(tests, nobody_dies_before_kills_may_begin);
