@@ -109,7 +109,7 @@ static void on_suspend_result(const struct virt_result *result, void *userdata)
 {
     struct vm *vm = userdata;
 
-    vm->stop_pending = false;
+    vm->stop_pending = vm->virt.acting = false;
     virt_guest_answered(vm, result->result);
     virt_guest_refresh(vm);
     if (!vm_has(vm, VM_MEASURE_STOP_SENT))
@@ -128,10 +128,15 @@ static void on_suspend_result(const struct virt_result *result, void *userdata)
 
 static int stop_send(struct vm *vm, uint64_t now)
 {
-    if (!vm->monitor)
-        return virt_guest_call(
+    int result;
+
+    if (!vm->monitor) {
+        result = virt_guest_call(
             vm, VIRT_OPERATION_SUSPEND, 0, now, MONITOR_STOP_TIMEOUT, on_suspend_result);
-    int result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now,
+        vm->virt.acting = result == 0;
+        return result;
+    }
+    result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now,
         MONITOR_STOP_TIMEOUT, on_stop_answer, vm->monitor);
     monitor_watch(vm->monitor);
     return result;
@@ -303,7 +308,7 @@ static void on_resume_result(const struct virt_result *result, void *userdata)
 {
     struct vm *vm = userdata;
 
-    vm->resume_pending = false;
+    vm->resume_pending = vm->virt.acting = false;
     virt_guest_answered(vm, result->result);
     virt_guest_refresh(vm);
     switch (result->result) {
@@ -339,6 +344,7 @@ static void resume_advance(struct vm *vm, uint64_t now)
         vm->resume_pending =
             virt_guest_is_askable(vm) && virt_guest_call(vm, VIRT_OPERATION_RESUME, 0, now,
                                              RESUME_TIMEOUT, on_resume_result) == 0;
+        vm->virt.acting = vm->resume_pending;
         return;
     }
     if (!monitor_is_askable(vm->monitor))

@@ -268,8 +268,10 @@ static void on_connected(struct monitor *monitor, pid_t pid, void *userdata)
         return;
     }
     vm->figures.sources |= VM_SOURCE_QMP;
-    vm->stop_pending = false;
-    vm->resume_pending = false;
+    if (!vm->virt.acting) { /* what an earlier connection was asked is answered no more */
+        vm->stop_pending = false;
+        vm->resume_pending = false;
+    }
     monitor_attach(monitor, vm);
 }
 

@@ -17,6 +17,7 @@ struct virt_guest {
     int32_t id;             /* libvirt's, of this instance of it; VIRT_ID_ANY */
     bool due;               /* to be looked at, whatever the tier */
     bool looking;           /* a look is under way */
+    bool acting;            /* a pause or resume is under way */
     uint64_t looked;        /* when it was begun */
     uint64_t asked;         /* when its driver was asked for reports; 0: not yet */
     uint64_t next_period;   /* when it may be asked again */
