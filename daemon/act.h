@@ -18,6 +18,9 @@
 
 #include <plimsoll/plan.h>
 
+/* Within the policy's patience for a kill (KILL_PATIENCE). */
+#define KILL_ORDERLY_TIME NSEC_PER_SEC
+
 int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now);
 
 /* Hands BYTES to be written to its memory.reclaim to RECLAIMER; what comes of it stands in the
@@ -35,7 +38,11 @@ int act_resume(struct vm *vm, enum mode mode, uint64_t now);
  * be called whenever one of those came, and each tick. */
 void act_pause_advance(struct vm *vm, uint64_t now);
 
-int act_kill(struct vm *vm, enum reason reason, enum mode mode, uint64_t now);
+/* ORDERLY: there is time, so a domain is destroyed by libvirt, which lets QEMU close its images; by
+ * SIGKILL what does not end so within KILL_ORDERLY_TIME, and everything else. */
+int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, uint64_t now);
+/* To be called each tick. */
+void act_kill_advance(struct vm *vm, uint64_t now);
 
 int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum mode mode);
 /* Puts the score back if it is still the one we set. */

@@ -4,6 +4,11 @@
  * remembered in the ledger's history before it is sent, so that a guard started anew counts it for
  * the circuit breaker and does not kill the same guest again in a loop. SIGKILL also reaches a
  * process that is stopped or whose v2 cgroups are frozen.
+ *
+ * Where there is time libvirt destroys the domain instead: it sends SIGTERM, at which QEMU closes
+ * its images before it ends (qemuProcessKill(), QEMU's qemu_system_killed()), and tells everybody
+ * who follows the domain that it was destroyed and has not crashed. libvirt itself would wait for
+ * ten seconds before SIGKILL; we do not.
  */
 #include "act.h"
 #include "process.h"
@@ -12,7 +17,42 @@
 #include <signal.h>
 #include <string.h>
 
-int act_kill(struct vm *vm, enum reason reason, enum mode mode, uint64_t now)
+/* For an answer of libvirt, until which the thread that destroys waits for the process's end. */
+#define DESTROY_TIMEOUT (30 * NSEC_PER_SEC)
+
+static void destroy_failed(struct vm *vm)
+{
+    vm->kill_by = 0;
+    (void)process_signal(vm->pidfd, SIGKILL);
+}
+
+static void on_destroy_result(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    if (result->result < 0 && vm->kill_by != 0)
+        destroy_failed(vm);
+}
+
+/* Frozen, it could not end by itself. */
+static int destroy(struct vm *vm, uint64_t now)
+{
+    int result = vm_has(vm, VM_MEASURE_FROZEN)
+                     ? -EBUSY
+                     : virt_guest_destroy(vm, now, DESTROY_TIMEOUT, on_destroy_result);
+
+    if (result == 0)
+        vm->kill_by = now + KILL_ORDERLY_TIME;
+    return result;
+}
+
+void act_kill_advance(struct vm *vm, uint64_t now)
+{
+    if (vm->kill_by != 0 && now >= vm->kill_by)
+        destroy_failed(vm);
+}
+
+int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, uint64_t now)
 {
     struct vm_measures *measures = &vm->figures.measures;
     struct ledger_destruction destruction = {
@@ -32,6 +72,8 @@ int act_kill(struct vm *vm, enum reason reason, enum mode mode, uint64_t now)
     measures->in_force |= VM_MEASURE_KILLED;
     measures->killed_since = now;
     vm_write_ledger(vm);
+    if (orderly && destroy(vm, now) == 0)
+        return 0;
     result = process_signal(vm->pidfd, SIGKILL);
     if (result == 0)
         return 0;

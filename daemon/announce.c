@@ -138,7 +138,8 @@ static void action_detail(const struct plan *plan, const struct action *action, 
         (void)snprintf(buffer, size, " score=%" PRId32, action->oom_score_adj);
         break;
     case ACTION_KILL:
-        (void)snprintf(buffer, size, " loss=%" PRIu64, action->loss);
+        (void)snprintf(buffer, size, " loss=%" PRIu64 "%s", action->loss,
+            vm && vm->kill_by != 0 ? " by=libvirt" : "");
         break;
     case ACTION_ALERT:
         alert_detail(plan, action, vm, snapshot, buffer, size);

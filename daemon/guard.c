@@ -116,6 +116,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
             continue;
         sample_vm(guard, vm, now);
         act_pause_advance(vm, now);
+        act_kill_advance(vm, now);
         vm_classify(&vm->figures, &vm->figures.kind, &vm->figures.kind_reason);
         snapshot->vms[snapshot->vm_count++] = vm->figures;
     }
@@ -153,7 +154,7 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
     case ACTION_RESUME:
         return act_resume(vm, mode, now);
     case ACTION_KILL:
-        return act_kill(vm, action->reason, mode, now);
+        return act_kill(vm, action->reason, action->orderly, mode, now);
     case ACTION_OOM_SCORE:
         return act_oom_score(vm, &guard->roots, action->oom_score_adj, mode);
     case ACTION_MEMLOCK:

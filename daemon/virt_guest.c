@@ -111,6 +111,17 @@ int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argum
     return result;
 }
 
+int virt_guest_destroy(struct vm *vm, uint64_t now, uint64_t timeout, virt_call_handler handler)
+{
+    struct virt_call call = {
+        .id = vm->virt.id, .operation = VIRT_OPERATION_DESTROY, .deadline = now + timeout};
+
+    if (!vm->virt.link || vm->virt.id == VIRT_ID_ANY)
+        return -ENOTCONN;
+    memcpy(call.uuid, vm->figures.identity.uuid, UUID_SIZE);
+    return virt_link_call(vm->virt.link, &call, handler, vm);
+}
+
 /* ---- looks ---- */
 
 /* How old the guest's last report is; UNKNOWN: there was none. */

@@ -48,6 +48,7 @@ struct vm {
     bool leave_resumed;         /* at exit: its resume was tried */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
+    uint64_t kill_by;           /* libvirt is destroying it, by then we kill it; 0: it is not */
     uint64_t frozen_since;      /* by a signal of ours */
     uint64_t state_read;        /* when process_state was read last */
     unsigned balloons_pending;  /* targets in flight; the last decides */

@@ -404,6 +404,7 @@ static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t 
     action->predicted = relief_kill_time(vm, action->relief);
     action->loss = loss_of(d, position);
     action->deficit = kill->deficit;
+    action->orderly = lasts(d, KILL_PATIENCE_MOST);
     d->vms[position].traits |= TRAIT_IN_ACTION;
     if (!(d->vms[position].traits & TRAIT_ENFORCED)) {
         state->marks |= MARK_KILLED_DRY;

@@ -131,6 +131,7 @@ struct action {
     uint32_t node;
     uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have; _RECLAIM, _MEMLOCK */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
+    bool orderly;          /* ACTION_KILL: there is time to let QEMU end by itself first */
     enum mode mode;        /* MODE_DRY_RUN: log it, do all but the last system call */
     uint64_t relief;       /* bytes expected to return, or to be kept from being taken */
     uint64_t predicted;    /* ns until that relief should be seen */

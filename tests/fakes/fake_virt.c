@@ -113,6 +113,7 @@ static int listen_on(void)
 
 /* The one guest. */
 static struct guest {
+    pid_t pid;
     bool paused;
     uint64_t actual;
     bool reports; /* its driver was asked to */
@@ -158,6 +159,9 @@ static void guest_serve(const struct virt_call *call, struct virt_result *result
     case VIRT_OPERATION_STATS_PERIOD:
         guest.reports = true;
         break;
+    case VIRT_OPERATION_DESTROY:
+        (void)kill(guest.pid, SIGTERM);
+        break;
     case VIRT_OPERATION_MEMORY_STATS:
         result->looked = true;
         result->look = guest_look();
@@ -196,7 +200,10 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
         (void)record_send(&record);
         return record_send(&record);
     }
-    if (strcmp(behaviour, "serves") == 0 || strcmp(behaviour, "refuses") == 0) {
+    if (strcmp(behaviour, "spares") == 0 && asked->call.operation == VIRT_OPERATION_DESTROY)
+        return true;
+    if (strcmp(behaviour, "serves") == 0 || strcmp(behaviour, "spares") == 0 ||
+        strcmp(behaviour, "refuses") == 0) {
         guest_serve(&asked->call, &record.result);
         return record_send(&record);
     }
@@ -221,8 +228,8 @@ static int calls_hear(const char *behaviour)
 /* What it says of its domain. */
 static bool tells(const char *behaviour)
 {
-    static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "refuses",
-        "wrong", "blank", "drops", "stuck", "answers-itself", "loses", "early"};
+    static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "spares",
+        "refuses", "wrong", "blank", "drops", "stuck", "answers-itself", "loses", "early"};
 
     for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
         if (strcmp(behaviour, telling[i]) == 0)
@@ -283,6 +290,7 @@ bool fake_virt_main(int argc, char *argv[], int *ret_status)
     bool told = scheme && strcmp(scheme, "fake:") == 0 && class_name;
     struct virt_record domain =
         domain_make(told ? (int)strtol(pid, NULL, 10) : 0, told ? class_name : "default");
+    guest.pid = domain.domain.pid;
     *ret_status = behave(told ? behaviour : "empty", &domain);
     return true;
 }

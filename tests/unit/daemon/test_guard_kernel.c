@@ -250,7 +250,7 @@ START_TEST(a_kill_of_ours_is_told_apart)
     pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
 
     guard_begin(_i < 2);
-    ck_assert_int_eq(act_kill(vm_of(pid), REASON_KILL_FLOOR, MODE_ENFORCE, host.now), 0);
+    ck_assert_int_eq(act_kill(vm_of(pid), REASON_KILL_FLOOR, false, MODE_ENFORCE, host.now), 0);
     fake_host_await(pid, WEXITED);
     if (_i == 1) {
         kill_write(pid, "qemu", "CONSTRAINT_NONE");

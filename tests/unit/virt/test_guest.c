@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define PATIENCE (20 * NSEC_PER_SEC)
 
@@ -278,6 +279,50 @@ START_TEST(it_ends_while_it_is_asked)
 }
 END_TEST
 
+static int killed_by(const char *behaviour, bool orderly)
+{
+    siginfo_t end = {0};
+
+    start_and_look(behaviour);
+    ck_assert_int_eq(act_kill(web(), REASON_KILL_FLOOR, orderly, MODE_ENFORCE, loop_now()), 0);
+    ck_assert(vm_has(web(), VM_MEASURE_KILLED));
+    for (uint64_t limit = loop_now() + PATIENCE; end.si_pid == 0;) {
+        ck_assert(loop_now() < limit);
+        ck_assert_int_eq(waitid(P_PID, (id_t)guest, &end, WEXITED | WNOHANG | WNOWAIT), 0);
+        guard_advance_virt(host.guard, loop_now());
+        ck_assert_int_eq(loop_wait(host.guard->loop, loop_now() + 20 * NSEC_PER_MSEC), 0);
+        struct vm *vm = inventory_vm(host.guard->inventory, 0);
+        if (vm)
+            act_kill_advance(vm, loop_now());
+    }
+    fake_host_end(&host);
+    return end.si_status;
+}
+
+START_TEST(destroyed_by_libvirt_where_there_is_time)
+{
+    ck_assert_int_eq(killed_by("serves", true), SIGTERM);
+}
+END_TEST
+
+START_TEST(killed_where_there_is_none)
+{
+    ck_assert_int_eq(killed_by("serves", false), SIGKILL);
+}
+END_TEST
+
+START_TEST(killed_where_libvirt_refuses)
+{
+    ck_assert_int_eq(killed_by("refuses", true), SIGKILL);
+}
+END_TEST
+
+START_TEST(killed_where_libvirt_does_nothing)
+{
+    ck_assert_int_eq(killed_by("spares", true), SIGKILL);
+}
+END_TEST
+
 int main(int argc, char *argv[])
 {
     int status;
@@ -301,6 +346,10 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, a_stopped_process_is_not_asked);
     tcase_add_test(tests, libvirt_is_switched_off_under_a_pause);
     tcase_add_test(tests, it_ends_while_it_is_asked);
+    tcase_add_test(tests, destroyed_by_libvirt_where_there_is_time);
+    tcase_add_test(tests, killed_where_there_is_none);
+    tcase_add_test(tests, killed_where_libvirt_refuses);
+    tcase_add_test(tests, killed_where_libvirt_does_nothing);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }
