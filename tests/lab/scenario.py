@@ -3,8 +3,9 @@
 to them, and what must hold at the end. INI, read by configparser; the sections:
 
     [scenario]      title; guards: those it is meant for (of none, plimsoll, earlyoom, systemd-oomd);
-                    limit and settle in seconds: it ends when no guest's memory has moved for
-                    `settle`, no step is to come and nobody waits, and has to before `limit`;
+                    limit and settle in seconds: it ends when no guest's memory has moved for `settle`
+                    (without the guard SETTLE is enough), no step is to come and nobody waits, and has to
+                    before `limit`;
                     guard-dies=yes: it is meant to, else it has to live through it
     [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
@@ -27,6 +28,7 @@ from xml.sax.saxutils import escape
 from host import GUEST_PROCESSORS, HERE, LabError
 
 GUARDS = ("none", "plimsoll", "earlyoom", "systemd-oomd")
+SETTLE = 15
 
 # The guest's kernel, as in tests/real; halting at once keeps a crash from filling memory.
 GUEST_LINE = (
@@ -157,7 +159,7 @@ class Scenario:
         self.guards = head.get("guards", "plimsoll").split()
         self.limit = int(head.get("limit", "300"))
         self.guard_dies = head.get("guard-dies", "no") == "yes"
-        self.settle = int(head.get("settle", "15"))
+        self.settle = int(head.get("settle", SETTLE))
         self.before_guests = parser.get("before", "guests", fallback="")
         self.before = parser.get("before", "script", fallback="")
         self.configuration = parser.get("configuration", "text", fallback="").lstrip()

@@ -10,6 +10,7 @@ import time
 
 from host import TOP, Host, HostLost, LabError, run_tool, say
 from observation import Observation
+from scenario import SETTLE
 
 SCENARIO_EMPTY = """
 [scenario]
@@ -162,6 +163,8 @@ class Trial:
         self.guest_files = None  # kernel and initramfs
         self.seen = None
         self.failure = None  # why it could not be done at all
+        # Without the guard nobody takes his time to try again.
+        self.settle = scenario.settle if guard == "plimsoll" else min(scenario.settle, SETTLE)
         self.rested = False  # it came to its end before its limit
         self.guard_began = False
         self.spoiled_at = None  # a guest was first seen to be gone by itself
@@ -281,7 +284,7 @@ class Trial:
             self.take_steps()
             if self.spoiled():
                 return
-            if not self.pending and self.seen.rested >= self.scenario.settle:
+            if not self.pending and self.seen.rested >= self.settle:
                 # One that thrashes stands still, too, until the kernel's OOM killer makes up its mind.
                 if not self.seen.pressed_now:
                     self.rested = True
