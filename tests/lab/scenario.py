@@ -6,7 +6,8 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
                     limit and settle in seconds: it ends when no guest's memory has moved for `settle`
                     (without the guard SETTLE is enough), no step is to come and nobody waits, and has to
                     before `limit`;
-                    guard-dies=yes: it is meant to, else it has to live through it
+                    guard-dies=yes: it is meant to, else it has to live through it; guests-die=yes: one is
+                    meant to end by itself without the guard
     [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
     [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
@@ -37,7 +38,7 @@ GUEST_LINE = (
 )
 
 KEYS = {
-    "scenario": {"title", "guards", "limit", "settle", "guard-dies"},
+    "scenario": {"title", "guards", "limit", "settle", "guard-dies", "guests-die"},
     "before": {"script", "guests"},
     "configuration": {"text"},
     "guest": {
@@ -159,6 +160,7 @@ class Scenario:
         self.guards = head.get("guards", "plimsoll").split()
         self.limit = int(head.get("limit", "300"))
         self.guard_dies = head.get("guard-dies", "no") == "yes"
+        self.guests_die = head.get("guests-die", "no") == "yes"
         self.settle = int(head.get("settle", SETTLE))
         self.before_guests = parser.get("before", "guests", fallback="")
         self.before = parser.get("before", "script", fallback="")

@@ -290,9 +290,14 @@ class Trial:
                     self.rested = True
                     return
 
+    @property
+    def guests_must_live(self):
+        """Nobody of whom we know nothing kills them."""
+        return self.guard == "plimsoll" or (self.guard == "none" and not self.scenario.guests_die)
+
     def spoiled(self):
         """Somebody is gone through nobody's doing, and no line that says whose is still on its way."""
-        if self.guard not in ("none", "plimsoll") or not self.seen.died_alone:
+        if not self.guests_must_live or not self.seen.died_alone:
             self.spoiled_at = None
             return False
         self.spoiled_at = self.spoiled_at or self.seen.now
@@ -365,7 +370,7 @@ class Trial:
             self.lines.append((lived, "the guard lived through it", "" if lived else "it was gone, or began anew"))
         if self.guard == "plimsoll" and self.seen.dropped:
             self.lines.append((False, "the record is whole", f"{self.seen.dropped} lines had no room"))
-        if self.guard in ("none", "plimsoll"):
+        if self.guests_must_live:
             alone = ", ".join(sorted(self.seen.died_alone))
             self.lines.append((not alone, "no guest ended by itself", alone))
         if self.guard in UNITS:
