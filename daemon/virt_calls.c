@@ -13,9 +13,6 @@
 
 #include <plimsoll/cleanup.h>
 
-/* plimsoll-virt, which knows whether a call was begun, has its say first. */
-#define ANSWER_LAG (100 * NSEC_PER_MSEC)
-
 static bool is_look(const struct virt_call *call)
 {
     return call->operation == VIRT_OPERATION_MEMORY_STATS ||
@@ -138,10 +135,15 @@ void virt_calls_take(struct virt_calls *calls, const struct virt_result *result)
         entry_settle(calls, entry, result);
 }
 
+static uint64_t given_up_at(const struct virt_calls_entry *entry)
+{
+    return add_held(entry->call.deadline, VIRT_ANSWER_LAG);
+}
+
 void virt_calls_expire(struct virt_calls *calls, uint64_t now)
 {
     for (unsigned i = 0; i < VIRT_CALLS_MAX; i++)
-        if (calls->entries[i].handler && calls->entries[i].call.deadline + ANSWER_LAG <= now)
+        if (calls->entries[i].handler && given_up_at(&calls->entries[i]) <= now)
             entry_fail(calls, &calls->entries[i], -ETIMEDOUT, "no answer in time");
 }
 
@@ -170,6 +172,6 @@ uint64_t virt_calls_deadline(const struct virt_calls *calls)
 
     for (unsigned i = 0; i < VIRT_CALLS_MAX; i++)
         if (calls->entries[i].handler)
-            deadline = min_u64(deadline, calls->entries[i].call.deadline + ANSWER_LAG);
+            deadline = min_u64(deadline, given_up_at(&calls->entries[i]));
     return deadline;
 }

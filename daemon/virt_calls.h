@@ -10,6 +10,9 @@
 
 /* Of these, so many may be looks (MEMORY_STATS, STATS_PERIOD): acts always find room. */
 #define VIRT_LOOKS_MAX 8
+/* So much later than its deadline a call is given up here: plimsoll-virt, which knows whether it
+ * was begun, has its say first. */
+#define VIRT_ANSWER_LAG (100 * NSEC_PER_MSEC)
 /* Domains that a lost process hung in, remembered for the next one. */
 #define VIRT_SICK_MAX 16
 /* libvirt gives up waiting for a domain's job after 30 s; what hangs in it then does so on. */
