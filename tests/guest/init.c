@@ -7,22 +7,25 @@
  *     plimsoll-guest: <ms> <event> key=value …
  *
  * with the events ready (first, when the drivers are loaded), told (a line was read and parsed),
- * begin and done (of a step), waits (growth has met the reserve), oom (see ballast), refused (a
- * line that did not parse, a driver that would not load or go) and, once a second, report.
+ * begin and done (of a step), checked (pages that are as they were filled, and those that are not),
+ * waits (growth has met the reserve), oom (see ballast), refused (a line that did not parse, a
+ * driver that would not load or go) and, once a second, report.
  *
  * Theory of operation: one loop, of 20 ms turns while a step is under way. Memory is one reserved
- * mapping; what is held is its first part, filled page by page with words of a xorshift generator,
- * so that no page is zero, equal to another or compressible. Growth stops short of a reserve of
- * free memory: a guest that a balloon has squeezed then waits for memory as a process that swaps
- * would, and does not die of it.
- * Should the balloon win the race between that check and the touch, the kernel's OOM killer finds
- * exactly one process it may take: the ballast, a child holding a few MiB for that purpose.
+ * mapping; what is held is its first part. Each page begins with its own number and the count of
+ * fillings; the rest are words of a xorshift generator that begins with those, so that no page is
+ * zero, equal to another or compressible, and each tells whether it is still itself. Growth stops
+ * short of a reserve of free memory: a guest that a balloon has squeezed then waits for memory as a
+ * process that swaps would, and does not die of it. Should the balloon win the race between that
+ * check and the touch, the kernel's OOM killer finds exactly one process it may take: the ballast,
+ * a child holding a few MiB for that purpose.
  *
  * Time is CLOCK_MONOTONIC. QMP `stop` stops it, and CLOCK_BOOTTIME alike, since a stopped virtual
  * machine is no suspended one; frozen vCPUs and a SIGSTOP do not, and time then jumps. So growth is
  * paced by the turn, not by the clock since its begin: a guest that was held up goes on at its rate
  * and makes up for nothing.
  */
+#include "page.h"
 #include "schedule.h"
 
 #include <errno.h>
@@ -42,7 +45,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE UINT64_C(4096)
 #define MIB (UINT64_C(1024) * 1024)
 #define NSEC_PER_MSEC UINT64_C(1000000)
 #define NSEC_PER_SEC UINT64_C(1000000000)
@@ -76,9 +78,10 @@ struct guest {
     uint64_t reported;
     bool waiting; /* growth stands at the reserve, and that was said */
     uint8_t *region;
-    uint64_t held; /* bytes of the region, from its start */
-    uint64_t generator;
-    pid_t ballast; /* 0: the kernel took it */
+    uint64_t held;  /* bytes of the region, from its start */
+    uint64_t fills; /* pages filled so far */
+    uint64_t bad;   /* pages that this check has found changed */
+    pid_t ballast;  /* 0: the kernel took it */
     char line[256];
     size_t line_length;
 };
@@ -172,18 +175,14 @@ static int driver_unload(const char *name)
 
 /* ---- memory ---- */
 
-static void page_fill(struct guest *guest, uint64_t offset)
+static uint64_t *page_at(const struct guest *guest, uint64_t offset)
 {
-    uint64_t *word = (uint64_t *)(void *)(guest->region + offset);
-    uint64_t x = guest->generator;
-    for (unsigned i = 0; i < PAGE / sizeof(*word); i++) {
-        /* Marsaglia, "Xorshift RNGs", 2003: 64 bits, shifts 13, 7, 17. */
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        word[i] = x;
-    }
-    guest->generator = x;
+    return (uint64_t *)(void *)(guest->region + offset);
+}
+
+static void memory_fill(struct guest *guest, uint64_t offset)
+{
+    page_fill(page_at(guest, offset), offset / PAGE, ++guest->fills);
 }
 
 /* Grows by up to BYTES and returns how much it was; less when the reserve is met. */
@@ -195,7 +194,7 @@ static uint64_t memory_grow(struct guest *guest, uint64_t bytes)
         if (guest->held + piece > REGION || memory_free(NULL) < RESERVE + piece)
             break;
         for (uint64_t done = 0; done < piece; done += PAGE, guest->held += PAGE)
-            page_fill(guest, guest->held);
+            memory_fill(guest, guest->held);
         grown += piece;
     }
     return grown;
@@ -255,6 +254,10 @@ static void step_begin(struct guest *guest, const struct step *step)
     case STEP_GROW:
         guest->left = (step->size + PAGE - 1) / PAGE * PAGE;
         return;
+    case STEP_CHECK:
+        guest->bad = 0;
+        guest->left = guest->held;
+        return;
     case STEP_TOUCH:
         guest->left = guest->held;
         return;
@@ -302,12 +305,21 @@ static void step_continue(struct guest *guest, uint64_t elapsed)
             say("waits held=%llu left=%llu", (unsigned long long)guest->held,
                 (unsigned long long)guest->left);
         guest->waiting = grown < share;
-    } else {
+    } else if (guest->step.kind == STEP_TOUCH) {
         for (; share > 0; share -= PAGE, guest->left -= PAGE)
-            page_fill(guest, guest->held - guest->left);
+            memory_fill(guest, guest->held - guest->left);
+    } else {
+        for (; share > 0; share -= PAGE, guest->left -= PAGE) {
+            uint64_t offset = guest->held - guest->left;
+            guest->bad += !page_is_whole(page_at(guest, offset), offset / PAGE);
+        }
     }
-    if (guest->left == 0)
-        step_done(guest);
+    if (guest->left > 0)
+        return;
+    if (guest->step.kind == STEP_CHECK)
+        say("checked whole=%llu changed=%llu",
+            (unsigned long long)(guest->held / PAGE - guest->bad), (unsigned long long)guest->bad);
+    step_done(guest);
 }
 
 /* Steps from the serial line take the place of what is left of the schedule. */
@@ -419,8 +431,7 @@ static void schedule_load(struct schedule *schedule)
 
 int main(void)
 {
-    static struct guest guest = {
-        .step.kind = STEP_COUNT, .generator = UINT64_C(0x9e3779b97f4a7c15)};
+    static struct guest guest = {.step.kind = STEP_COUNT};
     system_start();
     schedule_load(&guest.schedule);
     for (unsigned i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)

@@ -21,6 +21,7 @@ static const struct step_form step_forms[] = {
     [STEP_GROW] = {.name = "grow", .size = true, .rate = true},
     [STEP_FREE] = {.name = "free", .size = true},
     [STEP_TOUCH] = {.name = "touch", .rate = true},
+    [STEP_CHECK] = {.name = "check", .rate = true},
     [STEP_UNLOAD_BALLOON] = {.name = "unload-balloon"},
     [STEP_LOAD_BALLOON] = {.name = "load-balloon"},
     [STEP_LOOP] = {.name = "loop"},

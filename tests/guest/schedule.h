@@ -9,11 +9,12 @@
  *   step     = "grow" ":" size                       hold so much more
  *            | "free" ":" size                       give the youngest of it back to the guest
  *            | "touch"                               write all that is held anew
+ *            | "check"                               tell whether all is as it was written
  *            | "unload-balloon" | "load-balloon"     the balloon's driver
  *            | "loop"                                free all, begin the schedule again
  *            | "poweroff"
  *   size     = digits [ "K" | "M" | "G" ]            powers of 1024
- *   rate     = size "/s"                             of grow and touch; without one: at once
+ *   rate     = size "/s"                             of grow, touch, check; else at once
  *   time     = digits ( "ms" | "s" | "m" )           since `ready`; of a serial line: since it came
  *
  * Steps stand in the order of their times. A step that comes due ends the one before, finished or
@@ -35,6 +36,7 @@ enum step_kind {
     STEP_GROW,
     STEP_FREE,
     STEP_TOUCH,
+    STEP_CHECK,
     STEP_UNLOAD_BALLOON,
     STEP_LOAD_BALLOON,
     STEP_LOOP,

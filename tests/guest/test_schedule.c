@@ -30,6 +30,7 @@ static const struct {
     {.text = "touch@20ms:1M/s",
         .count = 1,
         .last = {.kind = STEP_TOUCH, .rate = 1 << 20, .at = 20000000}},
+    {.text = "check:1M/s", .count = 1, .last = {.kind = STEP_CHECK, .rate = 1 << 20}},
     {.text = "no-balloon,touch", .count = 1, .no_balloon = true, .last = {.kind = STEP_TOUCH}},
     {.text = "unload-balloon@1m",
         .count = 1,

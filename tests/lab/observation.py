@@ -81,6 +81,7 @@ class Observation:
         self.wanted = dict.fromkeys(self.by_name, 0)  # bytes of growth told to it
         self.done = dict.fromkeys(self.by_name, 0)  # steps of growth it has done
         self.held = dict.fromkeys(self.by_name, 0)
+        self.changed = {}  # name: pages that are not as it filled them, by its own last check
         self.told_by_guests = []  # (time, name, event), at the time it was read
         self.pids = {}  # pid: name, also of those that are gone
         self.moved = {}  # name, or None for the host: when its memory last moved, and how much it was
@@ -150,6 +151,8 @@ class Observation:
             self.done[name] += 1
             if self.done[name] == self.told[name]:
                 self.told_by_guests.append((self.now, name, "finished"))
+        elif event == "checked":
+            self.changed[name] = int(fields["changed"])
         elif event == "begin" and fields.get("step") == "poweroff":
             self.left.add(name)
         if "held" in fields:

@@ -26,6 +26,10 @@ START_TEST(test_grows_by_schedule)
     ck_assert_uint_eq(guest_value(done, "held"), 96 * MIB);
     /* The kernel touched some of these pages before, when it unpacked itself. */
     ck_assert_uint_gt(guest_rss(&guest), before + 24 * MIB);
+    guest_tell(&guest, "check");
+    const char *checked = guest_wait(&guest, "checked", STEP_LIMIT);
+    ck_assert_uint_eq(guest_value(checked, "whole"), 96 * MIB / 4096);
+    ck_assert_uint_eq(guest_value(checked, "changed"), 0);
     guest_end(&guest);
 }
 END_TEST
