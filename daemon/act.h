@@ -22,6 +22,8 @@
 #define KILL_ORDERLY_TIME NSEC_PER_SEC
 
 int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now);
+/* Its balloon is somebody else's now: nothing is sent. */
+int act_balloon_yield(struct vm *vm);
 
 /* Hands BYTES to be written to its memory.reclaim to RECLAIMER; what comes of it stands in the
  * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as reclaimer_ask(). */

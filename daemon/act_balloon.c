@@ -113,3 +113,11 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
     }
     return result;
 }
+
+int act_balloon_yield(struct vm *vm)
+{
+    if (!vm_has(vm, VM_MEASURE_BALLOON))
+        return -EALREADY;
+    measure_end(vm);
+    return 0;
+}

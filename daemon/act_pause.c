@@ -136,8 +136,8 @@ static int stop_send(struct vm *vm, uint64_t now)
         vm->virt.acting = result == 0;
         return result;
     }
-    result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now,
-        MONITOR_STOP_TIMEOUT, on_stop_answer, vm->monitor);
+    result = qmp_execute(monitor_session(vm->monitor), QMP_COMMAND_STOP, now, MONITOR_STOP_TIMEOUT,
+        on_stop_answer, vm->monitor);
     monitor_watch(vm->monitor);
     return result;
 }

@@ -132,7 +132,8 @@ static void action_detail(const struct plan *plan, const struct action *action, 
     buffer[0] = '\0';
     switch (action->kind) {
     case ACTION_BALLOON:
-        (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
+        if (known(action->target))
+            (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
         break;
     case ACTION_OOM_SCORE:
         (void)snprintf(buffer, size, " score=%" PRId32, action->oom_score_adj);

@@ -142,7 +142,8 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
 
     switch (action->kind) {
     case ACTION_BALLOON:
-        return act_balloon(vm, action->target, mode, now);
+        return known(action->target) ? act_balloon(vm, action->target, mode, now)
+                                     : act_balloon_yield(vm);
     case ACTION_RECLAIM:
         return act_reclaim(vm, guard->reclaimer, action->target, mode, now);
     case ACTION_PAUSE:

@@ -80,7 +80,7 @@ bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint
 
     state->asked = target;
     state->asked_time = d->now;
-    state->marks &= (uint16_t) ~(MARK_SETTLED | MARK_ASKED_DRY);
+    state->marks &= (uint16_t) ~(MARK_SETTLED | MARK_REACHED | MARK_ASKED_DRY);
     if (!(scratch->traits & TRAIT_ENFORCED)) {
         state->marks |= MARK_ASKED_DRY;
         if (!known(state->before))
@@ -153,6 +153,33 @@ static void correct_drift(struct decision *d, uint32_t position)
     }
 }
 
+/* Nobody but another program can lower a balloon below its target: the guest cannot, and QEMU does
+ * not. It has its reasons, so the measure ends there; what a guard takes later it gives back to
+ * that. */
+static bool yield_to_other(struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_state *state = decision_state(d, position);
+    uint64_t target = vm->measures.balloon_target, actual = vm->balloon.actual;
+    if (!known(actual) || sub_or_zero(target, actual) <= balloon_step(vm)) {
+        if (known(actual) && sub_or_zero(actual, target) <= balloon_step(vm))
+            state->marks |= MARK_REACHED;
+        return false;
+    }
+    if (!(state->marks & MARK_REACHED))
+        return false; /* it was asked to give back, and is on its way */
+    struct action *action =
+        plan_add(d, ACTION_BALLOON, REASON_BALLOON_OTHER, position, POOL_INDEX_HOST);
+    if (!action)
+        return false;
+    action->target = UNKNOWN;
+    state->asked_time = d->now;
+    state->round_since = state->drift_next = UNKNOWN;
+    state->drift_backoff = DRIFT_BACKOFF;
+    state->marks &= (uint16_t)~MARK_REACHED;
+    return true;
+}
+
 void balloon_verify(struct decision *d)
 {
     for (uint32_t i = 0; i < d->vm_count; i++) {
@@ -161,6 +188,8 @@ void balloon_verify(struct decision *d)
                         (decision_vm(d, i)->measures.in_force & VM_MEASURE_BALLOON) &&
                         known(decision_vm(d, i)->measures.balloon_target);
         if ((d->vms[i].traits & wanted) != wanted)
+            continue;
+        if (in_force && yield_to_other(d, i))
             continue;
         if (known(decision_state(d, i)->round_since))
             judge_round(d, i);

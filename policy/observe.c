@@ -283,7 +283,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
-            state->marks &= MARK_SETTLED | MARK_BRIDGE_STOP | MARK_FROZEN_OVER | MARK_REFUSED;
+            state->marks &= (uint16_t)~MARKS_DRY;
         }
         settle_pause(d, vm, state);
     }

@@ -77,10 +77,13 @@ enum vm_mark {
     MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
     MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
     MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
+    MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
     MARK_REFUSED = 1 << 8,     /* stuck while it had idle memory by its own word */
     MARK_BUSY = 1 << 9,        /* was busy when its balloon last rested */
-    MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
+    MARK_REACHED = 1 << 10,    /* `actual` has stood at the target since it was asked, not below */
 };
+#define MARKS_DRY \
+    (MARK_ASKED_DRY | MARK_PAUSED_DRY | MARK_KILLED_DRY | MARK_OOM_ASKED | MARK_RESUMED_DRY)
 
 struct pool_state {
     struct rate fill;

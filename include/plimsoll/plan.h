@@ -34,6 +34,7 @@ enum reason {
     REASON_BALLOON_IDLE,       /* tight: takes memory the guest does not use */
     REASON_BALLOON_SHARE,      /* scarce: down towards the minimum, by shares */
     REASON_BALLOON_RETURN,     /* room again: given back */
+    REASON_BALLOON_OTHER,      /* another program has set it lower: ours no more, and not touched */
     REASON_BALLOON_DRIFT,      /* `actual` left the target by itself: asked again */
     REASON_RECLAIM_PAUSED,     /* scarce, or somebody waits for room: it does not run */
     REASON_RECLAIM_IDLE,       /* the same: it runs, and has not grown for a while */
@@ -129,7 +130,8 @@ struct action {
     struct vm_identity identity;
     enum pool_kind pool; /* what was short */
     uint32_t node;
-    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have; _RECLAIM, _MEMLOCK */
+    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have, UNKNOWN: as it stands, and
+                            * ours no more; _RECLAIM, _MEMLOCK */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
     bool orderly;          /* ACTION_KILL: there is time to let QEMU end by itself first */
     enum mode mode;        /* MODE_DRY_RUN: log it, do all but the last system call */

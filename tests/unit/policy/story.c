@@ -292,6 +292,11 @@ static void act_balloon(struct story *story, struct vm_snapshot *vm, const struc
 {
     struct story_guest *guest = &story->guests[vm->slot];
     struct vm_measures *measures = &vm->measures;
+    if (!known(action->target)) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_BALLOON;
+        guest->yields++;
+        return;
+    }
     int direction = action->reason == REASON_BALLOON_RETURN ? 1 : -1;
     if (!(measures->in_force & VM_MEASURE_BALLOON))
         measures->balloon_before = vm->balloon.actual;

@@ -40,6 +40,7 @@ struct story_guest {
     unsigned caps, lifts; /* seen in plans, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned reclaims; /* likewise, in dry run too */
+    unsigned yields;   /* of its balloon to another program */
     unsigned turns;    /* changes of the balloon's direction */
     int direction;
 };

@@ -252,6 +252,50 @@ START_TEST(a_victim_of_an_earlier_guard_is_awaited)
 }
 END_TEST
 
+static struct story *story_of_a_balloon(uint64_t other)
+{
+    struct story *story = story_new(64 * GIB, other);
+    unsigned guest = story_guest(story, 32 * GIB, 10 * GIB);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_BALLOON;
+    vm->measures.balloon_before = 32 * GIB;
+    vm->measures.balloon_target = vm->balloon.actual = 16 * GIB;
+    return story;
+}
+
+/* Neither asked for more now, nor given more than that when there is room again. */
+START_TEST(another_program_keeps_its_balloon)
+{
+    struct story *story = story_of_a_balloon(50 * GIB);
+    story_rules(story, 0)->minimum = (struct amount){AMOUNT_BYTES, 16 * GIB};
+    story_run(story, 5 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 0);
+    story->guests[0].balloon_speed = 0;
+    story_vm(story, 0)->balloon.actual = 12 * GIB;
+    story_run(story, 5 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 1);
+    ck_assert_uint_eq(story_vm(story, 0)->measures.in_force & VM_MEASURE_BALLOON, 0);
+    story->guests[0].balloon_speed = GIB;
+    story->other = 4 * GIB;
+    story_run(story, 30 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 1);
+    ck_assert_uint_eq(story_vm(story, 0)->balloon.actual, 12 * GIB);
+    story_free(story);
+}
+END_TEST
+
+START_TEST(a_guest_on_its_way_back_is_no_other_program)
+{
+    struct story *story = story_of_a_balloon(4 * GIB);
+    story->guests[0].balloon_speed = 10 * MIB;
+    story_run(story, 60 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 0);
+    ck_assert_uint_gt(story->guests[0].grants, 0);
+    ck_assert_uint_ne(story_vm(story, 0)->measures.in_force & VM_MEASURE_BALLOON, 0);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("edges");
@@ -269,6 +313,8 @@ int main(void)
     tcase_add_test(tests, who_never_touched_what_is_idle_refuses_nothing);
     tcase_add_loop_test(tests, a_victim_of_an_earlier_guard_is_awaited, 0, 2);
     tcase_add_test(tests, who_starves_is_given_to_in_tight);
+    tcase_add_test(tests, another_program_keeps_its_balloon);
+    tcase_add_test(tests, a_guest_on_its_way_back_is_no_other_program);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("edges");
     suite_add_tcase(suite, tests);
