@@ -27,7 +27,7 @@
 
 /* Of the driver's reports; a quarter of it is what a fresh one may be late by. */
 #define PERIOD_SECONDS 5
-#define PERIOD_LATE (4 * PERIOD_SECONDS * NSEC_PER_SEC)
+#define PERIOD_LATE (PERIOD_SECONDS * (4 * NSEC_PER_SEC))
 /* Asked again, should the reports have ended: a guest that booted anew goes on by itself. */
 #define PERIOD_AGAIN (5 * NSEC_PER_MINUTE)
 #define PERIOD_TIMEOUT (10 * NSEC_PER_SEC)
