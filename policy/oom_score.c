@@ -11,6 +11,10 @@
  * two stands what the second may yet take, so that the order outlasts a guard that is gone; where
  * there is no room for all of that, its part.
  *
+ * While a process outside the guests is known to leak, all guests stay below it: the kernel, which
+ * sees only sizes and adj, would take one guest after the other for it (the lab's leak). What is no
+ * process, a tmpfs say, frees nothing when others die for it, so the guests stand as ever.
+ *
  * A value is written when it is off by a step, or by anything when the order of two neighbours is
  * wrong; at most every few seconds, once more when critical begins, for then it may soon be needed,
  * and not in a sprint, where there is better use of the time.
@@ -117,9 +121,23 @@ static uint64_t rise_sum(const struct decision *d, uint32_t from, uint32_t to, u
     return sum;
 }
 
+/* Points of the process that leaks, in thousandths of TOTAL; 0: none does. Its adj is taken for 0:
+ * nobody protects what leaks. */
+static uint64_t leaker_points(const struct decision *d, uint64_t total)
+{
+    const struct culprit_watch *watch = &d->state->culprit;
+    const struct process_snapshot *process = &d->snapshot->host.largest_process;
+    bool leaks = d->plan->assessment.band >= BAND_SCARCE && known(watch->seen) &&
+                 since(d->now, watch->seen) < LEAK_HOLD && watch->last.kind == CULPRIT_PROCESS;
+    if (!leaks || process->pid <= 0 || process->pid != watch->last.pid || !known(process->rss))
+        return 0;
+    return scale_u64(min_u64(process->rss, total), 1000, total);
+}
+
 /* The scores of those in order, one after the other. */
 struct ladder {
     uint64_t total;
+    uint64_t highest;                   /* of the first victim */
     uint32_t victims;                   /* of those in order; the rest is valuable */
     uint64_t sum_victims, sum_valuable; /* of what they may take, without the first victim's */
     int64_t score;                      /* of the one before */
@@ -128,8 +146,10 @@ struct ladder {
 static struct ladder ladder_of(
     const struct decision *d, uint32_t victims, uint32_t count, uint64_t total)
 {
+    uint64_t leaker = leaker_points(d, total);
     return (struct ladder){
         .total = total,
+        .highest = leaker > 2 * OOM_SCORE_STEP ? leaker - OOM_SCORE_STEP : OOM_VICTIM_SPAN + 1,
         .victims = victims,
         .sum_victims = victims > 0 ? rise_sum(d, 1, victims, total) : 0,
         .sum_valuable = rise_sum(d, victims, count, total),
@@ -139,13 +159,14 @@ static struct ladder ladder_of(
 static int32_t ladder_next(const struct decision *d, struct ladder *ladder, uint32_t rank)
 {
     bool victim = rank < ladder->victims;
-    uint64_t span = victim ? OOM_VICTIM_SPAN : OOM_VALUABLE_SPAN;
+    uint64_t span = victim ? min_u64(OOM_VICTIM_SPAN, ladder->highest - 1) : OOM_VALUABLE_SPAN;
     uint64_t sum = victim ? ladder->sum_victims : ladder->sum_valuable;
     uint64_t gap = rise(d, rank, ladder->total);
     if (sum > span)
         gap = scale_u64(gap, span, sum);
     if (rank == 0 && victim)
-        ladder->score = (int64_t)max_u64(min_u64(sum, span) + 1, OOM_FIRST_LEAST);
+        ladder->score =
+            (int64_t)min_u64(max_u64(min_u64(sum, span) + 1, OOM_FIRST_LEAST), ladder->highest);
     else if (rank == ladder->victims)
         ladder->score = -(int64_t)max_u64(gap, 1);
     else

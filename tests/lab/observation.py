@@ -25,6 +25,10 @@ HOST_STILL = 16 * MiB  # likewise, what is available on the host
 PRESSED_AVAILABLE = 0.15
 PRESSED_PSI = 5.0
 
+# policy/tuning.h
+HORIZON = 10
+# Samples over which the speed of swap is taken: one alone may be a moment's.
+SWAP_SPAN = 5
 LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP")
 KILLED = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (\d+) \(([^)]*)\)")
 SYSLOG = re.compile(r"^(\S+) \S+ ([^:\[\s]+)(?:\[\d+\])?: ?(.*)$")
@@ -285,8 +289,17 @@ class Observation:
         return min((it["memory"]["least"] for it in self.during), default=None)
 
     @property
+    def swap_rate(self):
+        """The fastest that swap was seen to fill, in bytes a second."""
+        free = [(it["time"], it["memory"]["swap_free"]) for it in self.during]
+        spans = zip(free, free[SWAP_SPAN:])
+        return max(((before - after) / (end - begin) for (begin, before), (end, after) in spans), default=0)
+
+    @property
     def least_headroom(self):
-        return self.least_available - self.floor
+        """As the guard reckons: free swap counts as far as it can be filled within the horizon."""
+        filled = max(self.swap_rate, 0) * HORIZON
+        return min(it["memory"]["least"] + min(it["memory"]["swap_free"], filled) for it in self.during) - self.floor
 
     @property
     def last_headroom(self):

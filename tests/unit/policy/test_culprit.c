@@ -59,6 +59,46 @@ START_TEST(a_leak_is_named_by_its_kind_and_no_guest_is_killed)
 }
 END_TEST
 
+/* The kernel's points, in MiB. */
+static int64_t points_of(struct story *story, unsigned guest)
+{
+    const struct vm_snapshot *vm = story_vm(story, guest);
+    uint64_t total = story->snapshot->host.total + story->snapshot->host.swap_total;
+    return (int64_t)(vm->rss / MIB) + vm->oom_score_adj * (int64_t)(total / MIB) / 1000;
+}
+
+/* The kernel, which strikes in the end, shall take what leaks: every guest stands below it, in the
+ * same order as ever. */
+START_TEST(the_kernel_takes_a_process_that_leaks)
+{
+    struct story *story = story_of_leak(CULPRIT_PROCESS, 40);
+    struct process_snapshot *process = &story->snapshot->host.largest_process;
+    uint64_t before = story->other;
+    story_rules(story, 0)->priority = 10;
+    story_rules(story, 1)->priority = 20;
+    story_live(story, 10 * SEC);
+    ck_assert_int_gt(points_of(story, 0), 1900);
+    for (int second = 0; second < 300; second++) {
+        *process = (struct process_snapshot){
+            .pid = 7, .rss = story->other - before, .growth = story->other_growth};
+        story_live(story, SEC);
+        if (story->snapshot->host.available == 0)
+            story->other_growth = 0; /* at the wall, for minutes */
+        if (story->alerts[REASON_LEAK_OUTSIDE] == 0 || second % 10 != 0)
+            continue;
+        ck_assert_int_gt((int64_t)(process->rss / MIB), points_of(story, 0));
+        ck_assert_int_gt(points_of(story, 0), points_of(story, 1));
+        ck_assert_int_gt(points_of(story, 1), 0);
+    }
+    ck_assert_uint_ge(story->alerts[REASON_LEAK_OUTSIDE], 1);
+    *process = (struct process_snapshot){0};
+    story->other = before;
+    story_live(story, 10 * SEC);
+    ck_assert_int_gt(points_of(story, 0), 1900);
+    story_free(story);
+}
+END_TEST
+
 /* What is told is told as long as it is so, and a while longer. */
 START_TEST(a_culprit_is_shown_until_the_leak_is_over)
 {
@@ -271,6 +311,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_leak_is_named_by_its_kind_and_no_guest_is_killed, 0,
         (int)(sizeof(kinds) / sizeof(kinds[0])) * LEAKS);
+    tcase_add_test(tests, the_kernel_takes_a_process_that_leaks);
     tcase_add_test(tests, a_culprit_is_shown_until_the_leak_is_over);
     tcase_add_test(tests, a_tmpfs_that_holds_most_is_the_mount);
     tcase_add_test(tests, a_small_tmpfs_is_not_the_mount);
