@@ -18,10 +18,9 @@
 
 #include <plimsoll/plan.h>
 
-/* Within the policy's patience for a kill (KILL_PATIENCE). */
-#define KILL_ORDERLY_TIME NSEC_PER_SEC
-
 int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now);
+/* Sends a target again that did not reach QEMU. To be called each tick. */
+void act_balloon_advance(struct vm *vm, uint64_t now);
 /* Its balloon is somebody else's now: nothing is sent. */
 int act_balloon_yield(struct vm *vm);
 
@@ -43,8 +42,8 @@ void act_pause_advance(struct vm *vm, uint64_t now);
 /* ORDERLY: there is time, so a domain is destroyed by libvirt, which lets QEMU close its images; by
  * SIGKILL what does not end so within KILL_ORDERLY_TIME, and everything else. */
 int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, uint64_t now);
-/* To be called each tick. */
-void act_kill_advance(struct vm *vm, uint64_t now);
+/* To be called each tick; HURRY: there is no time any more. */
+void act_kill_advance(struct vm *vm, bool hurry, uint64_t now);
 
 int act_oom_score(struct vm *vm, const struct roots *roots, int32_t score, enum mode mode);
 /* Puts the score back if it is still the one we set. */

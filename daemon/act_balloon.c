@@ -15,6 +15,9 @@
 /* Behind others' calls in libvirt and its own in QEMU. */
 #define CALL_TIMEOUT (5 * NSEC_PER_SEC)
 #define CALLS_PENDING_MAX 2
+/* What was not done is asked again: of one that was busy, and of one that refused. */
+#define AGAIN_BUSY NSEC_PER_SEC
+#define AGAIN_REFUSED (30 * NSEC_PER_SEC)
 
 static void measure_end(struct vm *vm)
 {
@@ -24,6 +27,7 @@ static void measure_end(struct vm *vm)
     measures->balloon_target = UNKNOWN;
     measures->balloon_before = UNKNOWN;
     measures->balloon_since = UNKNOWN;
+    vm->balloon_again = 0;
     vm_write_ledger(vm);
 }
 
@@ -38,14 +42,18 @@ static void target_answered(struct vm *vm, int result, bool no_balloon, const ch
         if (no_balloon) {
             vm->figures.balloon.device = TRISTATE_NO;
             measure_end(vm);
+            return;
         }
+    }
+    if (result < 0 && vm->balloons_pending == 0 && vm_has(vm, VM_MEASURE_BALLOON)) {
+        /* The measure says what is in force, so what it says has to come to be. */
+        vm->balloon_again = loop_now() + (result == -EREMOTEIO ? AGAIN_REFUSED : AGAIN_BUSY);
     } else if (result == 0 && vm->balloons_pending == 0 && vm_has(vm, VM_MEASURE_BALLOON) &&
                measures->balloon_target >= measures->balloon_before) {
         measure_end(vm);
     }
 }
 
-/* What libvirt did not do is decided anew: the guest does not follow the target. */
 static void on_result(const struct virt_result *result, void *userdata)
 {
     struct vm *vm = userdata;
@@ -103,6 +111,7 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
     measures->in_force |= VM_MEASURE_BALLOON;
     measures->balloon_target = target;
     measures->balloon_since = now;
+    vm->balloon_again = 0;
     vm_write_ledger(vm);
     result = target_send(vm, target, now);
     if (result < 0) {
@@ -112,6 +121,19 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
         vm->balloons_pending++;
     }
     return result;
+}
+
+void act_balloon_advance(struct vm *vm, uint64_t now)
+{
+    if (vm->balloon_again == 0 || now < vm->balloon_again || vm->balloons_pending > 0 ||
+        !vm_has(vm, VM_MEASURE_BALLOON) || vm->figures.monitor != VM_MONITOR_READY ||
+        vm->figures.migration != VM_MIGRATION_NONE || !(vm->monitor || virt_guest_serves(vm)))
+        return;
+    vm->balloon_again = 0;
+    if (target_send(vm, vm->figures.measures.balloon_target, now) == 0)
+        vm->balloons_pending++;
+    else
+        vm->balloon_again = now + AGAIN_BUSY;
 }
 
 int act_balloon_yield(struct vm *vm)

@@ -11,6 +11,7 @@
  * ten seconds before SIGKILL; we do not.
  */
 #include "act.h"
+#include "log.h"
 #include "process.h"
 
 #include <errno.h>
@@ -20,10 +21,18 @@
 /* For an answer of libvirt, until which the thread that destroys waits for the process's end. */
 #define DESTROY_TIMEOUT (30 * NSEC_PER_SEC)
 
-static void destroy_failed(struct vm *vm)
+static int kill_now(struct vm *vm)
 {
+    struct vm_measures *measures = &vm->figures.measures;
+    int result = process_signal(vm->pidfd, SIGKILL);
+
     vm->kill_by = 0;
-    (void)process_signal(vm->pidfd, SIGKILL);
+    if (result < 0) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_KILLED;
+        measures->killed_since = UNKNOWN;
+        vm_write_ledger(vm);
+    }
+    return result;
 }
 
 static void on_destroy_result(const struct virt_result *result, void *userdata)
@@ -31,7 +40,7 @@ static void on_destroy_result(const struct virt_result *result, void *userdata)
     struct vm *vm = userdata;
 
     if (result->result < 0 && vm->kill_by != 0)
-        destroy_failed(vm);
+        (void)kill_now(vm);
 }
 
 /* Frozen, it could not end by itself. */
@@ -46,10 +55,10 @@ static int destroy(struct vm *vm, uint64_t now)
     return result;
 }
 
-void act_kill_advance(struct vm *vm, uint64_t now)
+void act_kill_advance(struct vm *vm, bool hurry, uint64_t now)
 {
-    if (vm->kill_by != 0 && now >= vm->kill_by)
-        destroy_failed(vm);
+    if (vm->kill_by != 0 && (hurry || now >= vm->kill_by) && kill_now(vm) < 0)
+        log_message(LOG_ERR, "%s was not killed: it may not be signalled", vm->figures.name);
 }
 
 int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, uint64_t now)
@@ -61,7 +70,6 @@ int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, ui
         .kind = ACTION_KILL,
         .reason = reason,
     };
-    int result;
 
     if (!vm_alive(vm))
         return -ESRCH;
@@ -74,11 +82,5 @@ int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, ui
     vm_write_ledger(vm);
     if (orderly && destroy(vm, now) == 0)
         return 0;
-    result = process_signal(vm->pidfd, SIGKILL);
-    if (result == 0)
-        return 0;
-    measures->in_force &= ~(uint32_t)VM_MEASURE_KILLED;
-    measures->killed_since = UNKNOWN;
-    vm_write_ledger(vm);
-    return result;
+    return kill_now(vm);
 }

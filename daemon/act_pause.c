@@ -67,7 +67,7 @@ static void stop_refused(struct vm *vm, bool by_other, const char *text)
         log_message(LOG_NOTICE, "%s was paused by someone else already; that pause stays theirs",
             vm->figures.name);
     else
-        log_message(LOG_WARNING, "%s: QEMU refused to stop: %s", vm->figures.name, text);
+        log_message(LOG_WARNING, "%s was not stopped: %s", vm->figures.name, text);
     measure_change(vm, VM_MEASURE_STOP_SENT, 0);
 }
 

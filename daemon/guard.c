@@ -116,7 +116,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
             continue;
         sample_vm(guard, vm, now);
         act_pause_advance(vm, now);
-        act_kill_advance(vm, now);
+        act_balloon_advance(vm, now);
         vm_classify(&vm->figures, &vm->figures.kind, &vm->figures.kind_reason);
         snapshot->vms[snapshot->vm_count++] = vm->figures;
     }
@@ -188,6 +188,17 @@ static void guard_act(struct guard *guard, uint64_t now)
     }
 }
 
+/* Whoever was to end by itself, and has not: in time, or because time has become short. */
+static void kills_advance(struct guard *guard, uint64_t now)
+{
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm && !vm->gone)
+            act_kill_advance(vm, guard->plan->assessment.sprint, now);
+    }
+}
+
 void guard_reckon(struct guard *guard, uint64_t now)
 {
     guard_observe(guard, now);
@@ -204,6 +215,7 @@ void guard_tick(struct guard *guard, uint64_t now)
         guard->next_notify = now;
     }
     guard_act(guard, now);
+    kills_advance(guard, now);
     guard->next_tick = now + guard->plan->next_wake;
 }
 

@@ -31,6 +31,17 @@ static void wait_step(struct guard *guard, uint64_t until)
     }
 }
 
+/* Nobody looks after those any more who were to end by themselves. */
+static void kills_close(struct guard *guard)
+{
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm && !vm->gone)
+            act_kill_advance(vm, true, loop_now());
+    }
+}
+
 /* ---- freezes ---- */
 
 static bool bridge_step(struct guard *guard, uint64_t now)
@@ -43,14 +54,20 @@ static bool bridge_step(struct guard *guard, uint64_t now)
         if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED) ||
             !(vm->monitor || virt_guest_serves(vm)))
             continue;
-        /* Who cannot be stopped stays frozen. */
-        if (vm_has(vm, VM_MEASURE_FROZEN) &&
+        if (vm_has(vm, VM_MEASURE_FROZEN) && !vm->leave_thawed &&
             (vm->monitor || vm->figures.monitor == VM_MONITOR_READY) &&
-            act_thaw(vm, MODE_ENFORCE) == 0)
+            act_thaw(vm, MODE_ENFORCE) == 0) {
+            vm->leave_thawed = true;
             vm->leave_stop = !vm_has(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED);
+        }
         if (vm->leave_stop && act_pause(vm, MODE_ENFORCE, now) == 0)
             vm->leave_stop = false;
-        left |= vm->leave_stop || vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_STOP_SENT);
+        /* Who cannot be stopped stays frozen. */
+        bool refused = vm->leave_thawed && !vm->leave_stop && !vm_has(vm, VM_MEASURE_PAUSE);
+        if (refused && vm->figures.run_state == VM_RUN_RUNNING)
+            (void)act_freeze(vm, MODE_ENFORCE, now);
+        left |= vm->leave_stop || vm_has(vm, VM_MEASURE_STOP_SENT) ||
+                (vm_has(vm, VM_MEASURE_FROZEN) && !vm->leave_thawed);
     }
     return left;
 }
@@ -129,6 +146,7 @@ static bool restore_step(struct guard *guard, uint64_t now)
         else if (vm_has(vm, VM_MEASURE_BALLOON))
             balloon_back(vm, &room, now);
         act_pause_advance(vm, now);
+        act_balloon_advance(vm, now);
         left |= vm->figures.measures.in_force != 0;
     }
     return left;
@@ -157,6 +175,7 @@ static void measures_restore(struct guard *guard)
 
 void guard_leave(struct guard *guard)
 {
+    kills_close(guard);
     bridges_close(guard);
     if (guard->rules->host.on_exit == ON_EXIT_RESTORE)
         measures_restore(guard);

@@ -299,13 +299,27 @@ static void bridges_end(struct guard *guard)
     }
 }
 
+static bool is_alive(const struct guard *guard, const struct vm_identity *identity)
+{
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        const struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm && !vm->gone && vm_identity_equal(&vm->figures.identity, identity))
+            return true;
+    }
+    return false;
+}
+
 static void measures_take_over(struct guard *guard)
 {
+    static const uint8_t nobody[UUID_SIZE];
     uint32_t adopted = inventory_adopt(guard->inventory);
     const struct ledger_destruction *past;
 
+    /* Who was to die and lives on is no guest that something has restarted. */
     for (uint32_t i = 0; (past = ledger_history(guard->ledger, i)); i++)
-        policy_state_seed(guard->state, past->time, past->identity.uuid);
+        policy_state_seed(guard->state, past->time,
+            is_alive(guard, &past->identity) ? nobody : past->identity.uuid);
     if (adopted == 0)
         return;
     log_message(LOG_NOTICE, "%u guests have measures of an earlier guard in force; taken over%s",

@@ -41,16 +41,19 @@ static void sick_add(struct virt_calls *calls, const uint8_t uuid[UUID_SIZE])
     memcpy(sick->uuid, uuid, UUID_SIZE);
 }
 
-/* What an answer says of its domain. -EBUSY says that nothing has changed. */
-static void sick_judge(struct virt_calls *calls, const struct virt_call *call, int result)
+/* What an answer says of its domain. -EBUSY says that nothing has changed. No answer says something
+ * of it only if others were answered meanwhile: else it is libvirt that hangs. */
+static void sick_judge(struct virt_calls *calls, const struct virt_calls_entry *entry, int result)
 {
+    const struct virt_call *call = &entry->call;
     struct virt_calls_sick *sick = sick_find(calls, call->uuid);
 
     if (call->operation == VIRT_OPERATION_DESTROY)
         return; /* it waits for the process to die, and hangs in nothing */
-    if (result == -ETIMEDOUT)
+    if (result == -ETIMEDOUT && calls->answered > entry->begun)
         sick_add(calls, call->uuid);
-    else if (sick && result != -EBUSY && result != -ECONNRESET && result != -EAGAIN)
+    else if (sick && result != -ETIMEDOUT && result != -EBUSY && result != -ECONNRESET &&
+             result != -EAGAIN)
         sick->sick = false;
 }
 
@@ -67,22 +70,26 @@ int virt_calls_add(struct virt_calls *calls, struct virt_call *call, virt_call_h
     void *userdata, uint64_t now)
 {
     struct virt_calls_entry *free = NULL;
-    unsigned looks = 0;
+    unsigned looks = 0, targets = 0;
 
     if (sick_blocks(calls, call, now))
         return -EBUSY;
     for (unsigned i = 0; i < VIRT_CALLS_MAX; i++) {
         struct virt_calls_entry *entry = &calls->entries[i];
 
-        if (!entry->handler)
+        if (!entry->handler) {
             free = entry;
-        else
-            looks += is_look(&entry->call);
+            continue;
+        }
+        looks += is_look(&entry->call);
+        targets += entry->call.operation == VIRT_OPERATION_SET_MEMORY;
     }
-    if (!free || (is_look(call) && looks >= VIRT_LOOKS_MAX))
+    if (!free || (is_look(call) && looks >= VIRT_LOOKS_MAX) ||
+        (call->operation == VIRT_OPERATION_SET_MEMORY && targets >= VIRT_TARGETS_MAX))
         return -EAGAIN;
     call->number = ++calls->number;
-    *free = (struct virt_calls_entry){.call = *call, .handler = handler, .userdata = userdata};
+    *free = (struct virt_calls_entry){
+        .call = *call, .begun = now, .handler = handler, .userdata = userdata};
     return 0;
 }
 
@@ -108,7 +115,7 @@ static void entry_settle(
     struct virt_calls_entry settled = *entry;
 
     entry->handler = NULL;
-    sick_judge(calls, &settled.call, result->result);
+    sick_judge(calls, &settled, result->result);
     settled.handler(result, settled.userdata);
 }
 
@@ -121,12 +128,14 @@ static void entry_fail(
     entry_settle(calls, entry, &result);
 }
 
-void virt_calls_take(struct virt_calls *calls, const struct virt_result *result)
+void virt_calls_take(struct virt_calls *calls, const struct virt_result *result, uint64_t now)
 {
     struct virt_calls_entry *entry = entry_find(calls, result->number);
 
     if (!entry)
         return; /* too late, or never asked */
+    if (result->result != -ETIMEDOUT && result->result != -EAGAIN && result->result != -EBUSY)
+        calls->answered = now; /* the others are plimsoll-virt's own words */
     /* A look that is none would be taken for figures of zero. */
     if (result->result == 0 && entry->call.operation == VIRT_OPERATION_MEMORY_STATS &&
         !result->looked)

@@ -8,8 +8,10 @@
 
 #include <plimsoll/virt.h>
 
-/* Of these, so many may be looks (MEMORY_STATS, STATS_PERIOD): acts always find room. */
+/* Of these, so many may be looks (MEMORY_STATS, STATS_PERIOD), and so many balloon targets: what
+ * pauses, resumes or ends a guest always finds room. */
 #define VIRT_LOOKS_MAX 8
+#define VIRT_TARGETS_MAX 40
 /* So much later than its deadline a call is given up here: plimsoll-virt, which knows whether it
  * was begun, has its say first. */
 #define VIRT_ANSWER_LAG (100 * NSEC_PER_MSEC)
@@ -26,6 +28,7 @@ typedef void (*virt_call_handler)(const struct virt_result *result, void *userda
 struct virt_calls {
     struct virt_calls_entry {
         struct virt_call call;
+        uint64_t begun;
         virt_call_handler handler; /* NULL: free */
         void *userdata;
     } entries[VIRT_CALLS_MAX];
@@ -35,7 +38,8 @@ struct virt_calls {
         uint64_t until; /* not called before; 0: not since a process was lost */
     } sick[VIRT_SICK_MAX];
     unsigned sick_next;
-    uint64_t number; /* of the last call */
+    uint64_t answered; /* when anything last was */
+    uint64_t number;   /* of the last call */
 };
 
 /*
@@ -48,7 +52,7 @@ int virt_calls_add(struct virt_calls *calls, struct virt_call *call, virt_call_h
 void virt_calls_drop(struct virt_calls *calls, uint64_t number);
 
 /* An answer of whatever number. */
-void virt_calls_take(struct virt_calls *calls, const struct virt_result *result);
+void virt_calls_take(struct virt_calls *calls, const struct virt_result *result, uint64_t now);
 void virt_calls_expire(struct virt_calls *calls, uint64_t now);
 /* The process has ended: nothing is answered any more. */
 void virt_calls_fail(struct virt_calls *calls, uint64_t now);

@@ -22,12 +22,12 @@
 #define LOOK_TIGHT (2 * NSEC_PER_SEC)
 /* While nobody knows whether a driver is there, or nobody answers. */
 #define LOOK_SEARCH (5 * NSEC_PER_SEC)
-/* Waiting for a thread included, behind others' looks. */
 #define LOOK_TIMEOUT (5 * NSEC_PER_SEC)
 
-/* Of the driver's reports; a quarter of it is what a fresh one may be late by. */
+/* Of the driver's reports. One that is two of them old proves nothing (STATISTICS_STALE), so the
+ * driver is asked. */
 #define PERIOD_SECONDS 5
-#define PERIOD_LATE (PERIOD_SECONDS * (4 * NSEC_PER_SEC))
+#define PERIOD_LATE (PERIOD_SECONDS * (2 * NSEC_PER_SEC))
 /* Asked again, should the reports have ended: a guest that booted anew goes on by itself. */
 #define PERIOD_AGAIN (5 * NSEC_PER_MINUTE)
 #define PERIOD_TIMEOUT (10 * NSEC_PER_SEC)
@@ -234,6 +234,8 @@ static void on_look(const struct virt_result *result, void *userdata)
         take_look(vm, &result->look, loop_now());
     else if (look_failed(result->result))
         reach_lost(vm, VM_MONITOR_SILENT);
+    else if (result->result == -EAGAIN)
+        virt_guest_refresh(vm); /* behind others' it was not begun */
 }
 
 /* Whether there is a driver shows in what it reports, which only the guard's asking may begin. */
@@ -288,13 +290,18 @@ static void leave(struct vm *vm)
     if (!virt->link)
         return;
     virt_link_forget(virt->link, vm);
+    bool acting = virt->acting;
     *virt = (struct virt_guest){0};
+    /* Nobody answers them any more; a pause on its way may yet take hold, and is ours. */
+    if (acting || !vm->monitor) {
+        vm->stop_seen = vm->stop_seen || vm->stop_pending;
+        vm->stop_pending = vm->resume_pending = false;
+    }
     if (vm->monitor)
         return;
-    /* Nobody answers them any more; a pause on its way may yet take hold, and is ours. */
+    if (vm->balloons_pending > 0)
+        vm->balloon_again = loop_now();
     vm->balloons_pending = 0;
-    vm->stop_seen = vm->stop_seen || vm->stop_pending;
-    vm->stop_pending = vm->resume_pending = false;
     vm->figures.monitor = VM_MONITOR_NONE;
     vm->figures.run_state = VM_RUN_UNKNOWN;
 }

@@ -196,7 +196,7 @@ static const char *record_take(struct virt_link *link, const struct virt_record 
     if (record->kind == VIRT_RECORD_CALL)
         return "talks nonsense";
     if (record->kind == VIRT_RECORD_RESULT)
-        virt_calls_take(&link->calls, &record->result);
+        virt_calls_take(&link->calls, &record->result, loop_now());
     if (record->kind == VIRT_RECORD_WORKERS)
         link->stuck = record->workers.hung == VIRT_WORKERS;
     if (record->kind == VIRT_RECORD_DOMAIN && record->domain.asked > link->heard)

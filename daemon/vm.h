@@ -44,7 +44,8 @@ struct vm {
     bool stop_seen;             /* a STOP event came since our `stop`: the pause is ours */
     bool stop_pending;          /* our `stop` is in flight on this very connection */
     bool resume_pending;        /* a query or `cont` of a resume is in flight */
-    bool leave_stop;            /* at exit: was thawed, and is to be stopped */
+    bool leave_thawed;          /* at exit: was thawed */
+    bool leave_stop;            /* … and is to be stopped */
     bool leave_resumed;         /* at exit: its resume was tried */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
@@ -52,6 +53,7 @@ struct vm {
     uint64_t frozen_since;      /* by a signal of ours */
     uint64_t state_read;        /* when process_state was read last */
     unsigned balloons_pending;  /* targets in flight; the last decides */
+    uint64_t balloon_again;     /* when the target in force is to be sent again; 0: it was */
     int32_t oom_score_previous; /* the score of ours before the one that is being set */
     uint64_t next_edge;         /* when statm is due */
     uint64_t next_full;         /* when status, numa_stat and the like are due; 0: never read */

@@ -153,9 +153,10 @@ static void correct_drift(struct decision *d, uint32_t position)
     }
 }
 
-/* Nobody but another program can lower a balloon below its target: the guest cannot, and QEMU does
- * not. It has its reasons, so the measure ends there; what a guard takes later it gives back to
- * that. */
+/* Of our own doing nothing lowers a balloon that rests at its target, nor does a guest that wants
+ * memory: it is another program. It has its reasons, so the measure ends there; what a guard takes
+ * later it gives back to that. The guest's own word is not enough, for `actual` is what it writes
+ * there (QEMU's virtio_balloon_set_config()): the host must have the memory. */
 static bool yield_to_other(struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
@@ -166,8 +167,12 @@ static bool yield_to_other(struct decision *d, uint32_t position)
             state->marks |= MARK_REACHED;
         return false;
     }
-    if (!(state->marks & MARK_REACHED))
-        return false; /* it was asked to give back, and is on its way */
+    uint64_t given = add_held(
+        actual, add_held(balloon_step(vm),
+                    max_u64(QEMU_OVERHEAD, known_or(vm->maximum, 0) / QEMU_OVERHEAD_DIVISOR)));
+    if (!(state->marks & MARK_REACHED) || since(d->now, state->asked_time) < OTHER_AFTER ||
+        !known(vm->rss) || vm->rss > given)
+        return false; /* it was asked lately and is on its way, or only says so */
     struct action *action =
         plan_add(d, ACTION_BALLOON, REASON_BALLOON_OTHER, position, POOL_INDEX_HOST);
     if (!action)

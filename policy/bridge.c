@@ -50,8 +50,11 @@ static bool may_thaw(const struct decision *d, uint32_t position, uint64_t gaps)
     const uint32_t in_force = vm->measures.in_force;
     if (!is_bridge(vm) || d->plan->assessment.sprint || vm->migration == VM_MIGRATION_POSTCOPY)
         return false;
-    /* With a `stop` on its way it may be our own freeze that keeps the monitor silent. */
-    if (vm->monitor != VM_MONITOR_READY && !(in_force & VM_MEASURE_STOP_SENT))
+    /* With a `stop` on its way it may be our own freeze that keeps the monitor silent; and one that
+     * an earlier guard stopped by a signal can greet nobody. */
+    bool mute = (in_force & VM_MEASURE_STOP_SENT) ||
+                ((in_force & VM_MEASURE_FROZEN_SIGNAL) && vm->monitor == VM_MONITOR_CONNECTING);
+    if (vm->monitor != VM_MONITOR_READY && !mute)
         return false;
     uint64_t bridge = in_force & VM_MEASURE_FROZEN_SIGNAL ? BRIDGE_SIGNAL : BRIDGE_CGROUP;
     if (since(d->now, vm->measures.paused_since) < bridge ||

@@ -405,6 +405,8 @@ static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t 
     action->loss = loss_of(d, position);
     action->deficit = kill->deficit;
     action->orderly = lasts(d, KILL_PATIENCE_MOST);
+    if (action->orderly)
+        action->predicted = add_held(action->predicted, KILL_ORDERLY_TIME);
     d->vms[position].traits |= TRAIT_IN_ACTION;
     if (!(d->vms[position].traits & TRAIT_ENFORCED)) {
         state->marks |= MARK_KILLED_DRY;

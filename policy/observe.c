@@ -103,6 +103,23 @@ static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
     state->grew_at = vm->sampled;
 }
 
+/* A `stop` that was refused, or not begun, leaves a guest that grows: it is no pause that is still
+ * to take hold, and is not tried again before a freeze. */
+static void observe_stop(const struct vm_snapshot *vm, struct vm_state *state)
+{
+    uint32_t in_force = vm->measures.in_force;
+    if ((state->marks & MARK_STOP_SENT) && !(in_force & VM_MEASURE_PAUSE) &&
+        vm->run_state == VM_RUN_RUNNING) {
+        state->marks |= MARK_STOP_FAILED;
+        state->pause_asked = UNKNOWN;
+    }
+    if (in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED))
+        state->marks &= (uint16_t)~MARK_STOP_FAILED;
+    state->marks &= (uint16_t)~MARK_STOP_SENT;
+    if ((in_force & VM_MEASURE_STOP_SENT) && !(in_force & VM_MEASURE_RESUMING))
+        state->marks |= MARK_STOP_SENT;
+}
+
 /* A pause just decided still shows in the rates: its guest grows until it takes hold, and then
  * fades from the host's estimators as it does from its own. That part of a fill is not to be
  * stopped twice. */
@@ -110,6 +127,7 @@ static void settle_pause(
     const struct decision *d, const struct vm_snapshot *vm, struct vm_state *state)
 {
     uint32_t in_force = vm->measures.in_force;
+    observe_stop(vm, state);
     uint64_t waited = since(d->now, state->pause_asked);
     uint64_t limit = PAUSE_SETTLE; /* nobody sees it in force */
     int64_t growth = rate_confirmed(&state->growth);

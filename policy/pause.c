@@ -247,7 +247,8 @@ static void choose_means(const struct decision *d, uint32_t position, uint32_t p
     enum action_kind *ret_kind, enum reason *ret_reason)
 {
     *ret_kind = ACTION_FREEZE;
-    if (d->vms[position].traits & TRAIT_STOPPING) {
+    if ((d->vms[position].traits & TRAIT_STOPPING) ||
+        (decision_state(d, position)->marks & MARK_STOP_FAILED)) {
         *ret_reason = REASON_FREEZE_SILENT;
         return;
     }

@@ -70,17 +70,19 @@ struct vm_state {
 static_assert(sizeof(struct vm_state) <= 448, "state of one VM has outgrown its budget");
 
 enum vm_mark {
-    MARK_ASKED_DRY = 1 << 0,   /* `asked` was decided in dry run: nobody carried it out */
-    MARK_SETTLED = 1 << 1,     /* `actual` has been at the target since it was asked */
-    MARK_PAUSED_DRY = 1 << 2,  /* would have been paused: counts as pending, see pause.c */
-    MARK_KILLED_DRY = 1 << 3,  /* would have been killed: counts as pending, see kill.c */
-    MARK_OOM_ASKED = 1 << 4,   /* `oom_asked` is valid */
-    MARK_RESUMED_DRY = 1 << 5, /* a resume was reported in dry run */
-    MARK_BRIDGE_STOP = 1 << 6, /* the `stop` that ends a bridge was asked at bridge_at */
-    MARK_FROZEN_OVER = 1 << 7, /* a freeze over a hanging `stop` was asked at pause_asked */
-    MARK_REFUSED = 1 << 8,     /* stuck while it had idle memory by its own word */
-    MARK_BUSY = 1 << 9,        /* was busy when its balloon last rested */
-    MARK_REACHED = 1 << 10,    /* `actual` has stood at the target since it was asked, not below */
+    MARK_ASKED_DRY = 1 << 0,    /* `asked` was decided in dry run: nobody carried it out */
+    MARK_SETTLED = 1 << 1,      /* `actual` has been at the target since it was asked */
+    MARK_PAUSED_DRY = 1 << 2,   /* would have been paused: counts as pending, see pause.c */
+    MARK_KILLED_DRY = 1 << 3,   /* would have been killed: counts as pending, see kill.c */
+    MARK_OOM_ASKED = 1 << 4,    /* `oom_asked` is valid */
+    MARK_RESUMED_DRY = 1 << 5,  /* a resume was reported in dry run */
+    MARK_BRIDGE_STOP = 1 << 6,  /* the `stop` that ends a bridge was asked at bridge_at */
+    MARK_FROZEN_OVER = 1 << 7,  /* a freeze over a hanging `stop` was asked at pause_asked */
+    MARK_REFUSED = 1 << 8,      /* stuck while it had idle memory by its own word */
+    MARK_BUSY = 1 << 9,         /* was busy when its balloon last rested */
+    MARK_STOP_SENT = 1 << 11,   /* a `stop` of ours was on its way at the last look */
+    MARK_STOP_FAILED = 1 << 12, /* … and was refused, or not even begun */
+    MARK_REACHED = 1 << 10,     /* `actual` has stood at the target since it was asked, not below */
 };
 #define MARKS_DRY \
     (MARK_ASKED_DRY | MARK_PAUSED_DRY | MARK_KILLED_DRY | MARK_OOM_ASKED | MARK_RESUMED_DRY)

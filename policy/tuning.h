@@ -98,6 +98,8 @@
 /* A stuck guest is left alone for a minute, then for twice as long each time. */
 #define STUCK_COOLDOWN NSEC_PER_MINUTE
 #define STUCK_COOLDOWN_MAX (16 * NSEC_PER_MINUTE)
+/* What a target of ours did to a balloon has shown by then: a call may wait for others. */
+#define OTHER_AFTER (5 * NSEC_PER_SEC)
 #define DRIFT_BACKOFF (10 * NSEC_PER_SEC)
 #define DRIFT_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
 /* Statistics are taken each second from tight; older ones come from calm and prove nothing. */

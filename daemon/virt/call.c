@@ -79,10 +79,11 @@ static int suspend(virDomainPtr domain, const struct virt_call *call, struct vir
 
     (void)call;
     /* Another's `stop` that drains I/O is a job, under which the state says that it runs: ours
-     * would wait for it, find it paused and call that its own. */
+     * would wait for it, find it paused and call that its own. libvirt says OCCUPIED of such a job,
+     * and JOB of those beside which others go on, a backup say. */
     virDomainControlInfo control;
     if (virDomainGetControlInfo(domain, &control, 0) == 0 &&
-        control.state == VIR_DOMAIN_CONTROL_JOB && control.stateTime >= JOB_LONG)
+        control.state == VIR_DOMAIN_CONTROL_OCCUPIED && control.stateTime >= JOB_LONG)
         return refuse(result, -EAGAIN, "libvirt is doing something else with it");
     if (look_state(domain, &state, &migration) < 0)
         return settle(-1, result);

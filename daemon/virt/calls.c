@@ -85,6 +85,21 @@ static bool is_look(const struct virt_call *call)
            call->operation == VIRT_OPERATION_STATS_PERIOD;
 }
 
+/* What stops guests and lets them go is carried out first, then targets, then looks. */
+enum urgency {
+    URGENCY_ACT,
+    URGENCY_TARGET,
+    URGENCY_LOOK,
+    URGENCY_COUNT,
+};
+
+static enum urgency urgency_of(const struct virt_call *call)
+{
+    if (is_look(call))
+        return URGENCY_LOOK;
+    return call->operation == VIRT_OPERATION_SET_MEMORY ? URGENCY_TARGET : URGENCY_ACT;
+}
+
 static bool is_destroy(const struct virt_call *call)
 {
     return call->operation == VIRT_OPERATION_DESTROY;
@@ -113,17 +128,17 @@ static unsigned looks_under_way(const struct calls *calls)
 
 /* One that has waited for too long is not begun: by now the guard has done something else. */
 static bool may_begin(const struct calls *calls, const struct worker *worker,
-    const struct slot *slot, bool looks, uint64_t now)
+    const struct slot *slot, enum urgency urgency, uint64_t now)
 {
     if (slot->state != SLOT_QUEUED || is_destroy(&slot->call) != worker->destroys ||
         slot->begin_by <= now)
         return false;
     if (worker->destroys)
         return true;
-    return is_look(&slot->call) == looks && !domain_is_busy(calls, &slot->call);
+    return urgency_of(&slot->call) == urgency && !domain_is_busy(calls, &slot->call);
 }
 
-static struct slot *oldest(struct calls *calls, const struct worker *worker, bool looks)
+static struct slot *oldest(struct calls *calls, const struct worker *worker, enum urgency urgency)
 {
     struct slot *found = NULL;
     uint64_t now = loop_now();
@@ -131,7 +146,7 @@ static struct slot *oldest(struct calls *calls, const struct worker *worker, boo
     for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *slot = &calls->slots[i];
 
-        if (may_begin(calls, worker, slot, looks, now) && (!found || slot->order < found->order))
+        if (may_begin(calls, worker, slot, urgency, now) && (!found || slot->order < found->order))
             found = slot;
     }
     return found;
@@ -139,11 +154,12 @@ static struct slot *oldest(struct calls *calls, const struct worker *worker, boo
 
 static struct slot *next_for(struct calls *calls, const struct worker *worker)
 {
-    struct slot *slot = oldest(calls, worker, false);
+    struct slot *slot = NULL;
 
-    return slot || worker->destroys || looks_under_way(calls) >= LOOKS_MAX
-               ? slot
-               : oldest(calls, worker, true);
+    for (int urgency = URGENCY_ACT; urgency < URGENCY_COUNT && !slot; urgency++)
+        if (urgency != URGENCY_LOOK || looks_under_way(calls) < LOOKS_MAX)
+            slot = oldest(calls, worker, (enum urgency)urgency);
+    return slot;
 }
 
 static void ring(const struct calls *calls)

@@ -5,8 +5,9 @@
  * libvirt's event loop; all functions are for the thread that turns it.
  *
  * Of a domain one call at a time is under way, Destroy apart; what comes meanwhile waits for it, or
- * is refused with -EBUSY if that one has outlived its deadline. Acts go before looks, and looks
- * that may yet return never have all workers. What waits for too long is refused with -EAGAIN.
+ * is refused with -EBUSY if that one has outlived its deadline. Acts go before balloon targets, and
+ * those before looks, which never have all workers while they may yet return. What waits for too
+ * long is refused with -EAGAIN.
  */
 #ifndef PLIMSOLL_DAEMON_VIRT_CALLS_H
 #define PLIMSOLL_DAEMON_VIRT_CALLS_H

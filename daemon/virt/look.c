@@ -171,7 +171,9 @@ int look_at(virDomainPtr domain, struct virt_look *ret_look)
     enum vm_migration migration = look_migration(domain);
     if (look_state(domain, &look.run_state, &look.migration) < 0)
         return -1;
-    if (look.migration == VM_MIGRATION_NONE)
+    /* One that runs has come, whatever the job that brought it still has to do. */
+    bool has_come = migration == VM_MIGRATION_INCOMING && look.run_state == VM_RUN_RUNNING;
+    if (look.migration == VM_MIGRATION_NONE && !has_come)
         look.migration = migration;
     *ret_look = look;
     return 0;

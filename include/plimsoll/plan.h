@@ -141,6 +141,8 @@ struct action {
     uint64_t deficit;      /* bytes short; of a pause for others, of what they may take */
 };
 #define ACTION_SLOT_HOST UINT32_MAX
+/* What QEMU is given to end by itself in an orderly kill; part of its `predicted`. */
+#define KILL_ORDERLY_TIME NSEC_PER_SEC
 
 struct plan {
     uint64_t time; /* of the snapshot it was made for */

@@ -175,6 +175,7 @@ static void guest_serve(const struct virt_call *call, struct virt_result *result
 static bool answer(const char *behaviour, const struct virt_record *asked)
 {
     struct virt_record record = {.kind = VIRT_RECORD_RESULT, .result.number = asked->call.number};
+    static bool refused[VIRT_OPERATION_COUNT];
     struct virt_record stuck = {.kind = VIRT_RECORD_WORKERS, .workers.hung = VIRT_WORKERS};
 
     if (strcmp(behaviour, "drops") == 0)
@@ -200,10 +201,16 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
         (void)record_send(&record);
         return record_send(&record);
     }
+    if (strcmp(behaviour, "reluctant") == 0 && !refused[asked->call.operation] &&
+        asked->call.operation != VIRT_OPERATION_MEMORY_STATS) {
+        refused[asked->call.operation] = true;
+        record.result.result = -EAGAIN;
+        return record_send(&record);
+    }
     if (strcmp(behaviour, "spares") == 0 && asked->call.operation == VIRT_OPERATION_DESTROY)
         return true;
     if (strcmp(behaviour, "serves") == 0 || strcmp(behaviour, "spares") == 0 ||
-        strcmp(behaviour, "refuses") == 0) {
+        strcmp(behaviour, "reluctant") == 0 || strcmp(behaviour, "refuses") == 0) {
         guest_serve(&asked->call, &record.result);
         return record_send(&record);
     }
@@ -229,7 +236,8 @@ static int calls_hear(const char *behaviour)
 static bool tells(const char *behaviour)
 {
     static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "spares",
-        "refuses", "wrong", "blank", "drops", "stuck", "answers-itself", "loses", "early"};
+        "reluctant", "refuses", "wrong", "blank", "drops", "stuck", "answers-itself", "loses",
+        "early"};
 
     for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
         if (strcmp(behaviour, telling[i]) == 0)

@@ -28,6 +28,7 @@
  * and for its calls, after it has said so:
  *   serves     does what it is called for: its guest of 1 GiB has a balloon and can be paused
  *   spares     likewise, but kills nobody, and does not say so
+ *   reluctant  likewise serves, but each kind of act is answered with -EAGAIN once
  *   refuses    answers all but looks with -EREMOTEIO
  *   wrong      answers other calls than it was given, then each twice
  *   blank      answers looks without figures

@@ -226,6 +226,7 @@ int main(void)
 {
     Suite *suite = suite_create("text");
     TCase *tests = tcase_create("text");
+    tcase_set_timeout(tests, 60);
 
     tcase_add_test(tests, sizes);
     tcase_add_test(tests, shares);

@@ -150,8 +150,9 @@ static void take_hold(struct story *story, struct story_guest *guest, struct vm_
     /* A `stop` waits for vCPUs, and frozen ones do not come (facts 10). */
     bool frozen = (*in_force & VM_MEASURE_FROZEN) && now >= guest->freeze_done;
     if ((*in_force & VM_MEASURE_STOP_SENT) && now >= guest->stop_done && !frozen) {
-        *in_force = (*in_force & ~(uint32_t)VM_MEASURE_STOP_SENT) | VM_MEASURE_STOPPED;
-        vm->run_state = VM_RUN_PAUSED;
+        *in_force &= ~(uint32_t)VM_MEASURE_STOP_SENT;
+        *in_force |= guest->refuses_stop ? 0 : VM_MEASURE_STOPPED;
+        vm->run_state = guest->refuses_stop ? VM_RUN_RUNNING : VM_RUN_PAUSED;
     }
     if ((*in_force & VM_MEASURE_RESUMING) && now >= guest->resume_done) {
         *in_force &= ~(uint32_t)(VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
@@ -363,6 +364,7 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         break;
     case ACTION_KILL:
         guest->kills++;
+        guest->orderly = action->orderly;
         guest->kill_done = now + story->kill_latency;
         *in_force |= VM_MEASURE_KILLED;
         break;

@@ -17,6 +17,8 @@ struct story_guest {
     bool alive;
     bool pinned;                         /* `actual` follows, RSS does not */
     bool honest;                         /* its statistics tell what is so, whatever `free` says */
+    bool refuses_stop;                   /* its `stop` comes to nothing */
+    bool orderly;                        /* the kill that was seen in a plan */
     bool refuses_cap;                    /* its limit on locked memory stays what it is */
     uint64_t touched;                    /* guest memory that is resident */
     uint64_t overhead;                   /* what its QEMU holds beside it */

@@ -38,6 +38,7 @@ START_TEST(peer_9_one_kill_until_it_shows)
     struct story *story = story_of_killing();
     story->kills_take_hold = false;
     ck_assert(story_until(story, ACTION_KILL, 0, 60 * SEC, 10 * MS));
+    ck_assert(!story->guests[0].orderly); /* there is no time for that */
     uint64_t patience = 2 * story_find(story, ACTION_KILL, 0)->predicted + SEC;
     story_run(story, patience - 20 * MS, 10 * MS);
     ck_assert_uint_eq(kills_in(story), 1);
@@ -65,6 +66,7 @@ static struct story *story_of_a_slow_kill(uint64_t latency)
 START_TEST(a_slow_kill_is_waited_for)
 {
     struct story *story = story_of_a_slow_kill(5 * SEC);
+    ck_assert(story->guests[0].orderly);
     story_live(story, 10 * SEC);
     ck_assert_uint_eq(kills_in(story), 1);
     story_free(story);

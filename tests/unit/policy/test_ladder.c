@@ -46,6 +46,22 @@ START_TEST(the_least_valuable_grower_is_stopped_first)
 }
 END_TEST
 
+/* It is seen to grow on, so it is not waited for, and not asked a second time. */
+START_TEST(a_stop_that_fails_is_followed_by_a_freeze)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 30 * GIB, 20 * GIB);
+    story_rules(story, guest)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story->guests[guest].growth = (int64_t)(60 * MIB);
+    story->guests[guest].refuses_stop = true;
+    story->stop_latency = 800 * MS;
+    ck_assert(story_until(story, ACTION_PAUSE, guest, 300 * SEC, 50 * MS));
+    ck_assert(story_until(story, ACTION_FREEZE, guest, SEC, 50 * MS));
+    ck_assert_uint_eq(story->guests[guest].pauses, 1);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(somebody_elses_stopped_guest_can_only_be_killed)
 {
     struct story *story = story_new(32 * GIB, 2 * GIB);
@@ -250,6 +266,7 @@ int main(void)
     TCase *tests = tcase_create("ladder");
     tcase_add_test(tests, ten_guests_grow_together);
     tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
+    tcase_add_test(tests, a_stop_that_fails_is_followed_by_a_freeze);
     tcase_add_test(tests, who_was_paused_by_an_earlier_guard_keeps_its_claim);
     tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
     tcase_add_test(tests, the_least_loss_dies);

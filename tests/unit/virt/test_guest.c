@@ -62,6 +62,7 @@ static void turn(void)
     guard_advance_virt(host.guard, now + ahead);
     guard_advance_calls(host.guard, now + ahead_of_looks);
     act_pause_advance(web(), now + ahead);
+    act_balloon_advance(web(), now + ahead);
     ck_assert_int_eq(loop_wait(host.guard->loop, now + 20 * NSEC_PER_MSEC), 0);
 }
 
@@ -279,6 +280,38 @@ START_TEST(it_ends_while_it_is_asked)
 }
 END_TEST
 
+/* What is in force by the ledger has to come to be, on the way there and back. */
+START_TEST(a_target_that_was_not_taken_is_sent_again)
+{
+    start_and_look("reluctant");
+    ck_assert_int_eq(act_balloon(web(), 512 * MIB, MODE_ENFORCE, loop_now()), 0);
+    await(web()->balloons_pending == 0);
+    ck_assert(vm_has(web(), VM_MEASURE_BALLOON));
+    ck_assert_uint_ne(web()->balloon_again, 0);
+    ck_assert_uint_eq(figures().balloon.actual, FAKE_VIRT_MEMORY);
+    ahead = 2 * NSEC_PER_SEC;
+    await(figures().balloon.actual == 512 * MIB);
+    ck_assert_int_eq(act_balloon(web(), FAKE_VIRT_MEMORY, MODE_ENFORCE, loop_now()), 0);
+    await(figures().balloon.actual == FAKE_VIRT_MEMORY);
+    ck_assert(!vm_has(web(), VM_MEASURE_BALLOON));
+    ck_assert_uint_eq(web()->balloon_again, 0);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(a_suspend_that_was_not_begun_is_no_pause)
+{
+    start_and_look("reluctant");
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
+    await(!web()->stop_pending);
+    ck_assert(!vm_has(web(), VM_MEASURE_PAUSE));
+    ck_assert_int_eq((int)figures().monitor, VM_MONITOR_READY);
+    ck_assert_int_eq(act_pause(web(), MODE_ENFORCE, loop_now()), 0);
+    await(vm_has(web(), VM_MEASURE_STOPPED));
+    fake_host_end(&host);
+}
+END_TEST
+
 static int killed_by(const char *behaviour, bool orderly)
 {
     siginfo_t end = {0};
@@ -293,7 +326,7 @@ static int killed_by(const char *behaviour, bool orderly)
         ck_assert_int_eq(loop_wait(host.guard->loop, loop_now() + 20 * NSEC_PER_MSEC), 0);
         struct vm *vm = inventory_vm(host.guard->inventory, 0);
         if (vm)
-            act_kill_advance(vm, loop_now());
+            act_kill_advance(vm, false, loop_now());
     }
     fake_host_end(&host);
     return end.si_status;
@@ -346,6 +379,8 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, a_stopped_process_is_not_asked);
     tcase_add_test(tests, libvirt_is_switched_off_under_a_pause);
     tcase_add_test(tests, it_ends_while_it_is_asked);
+    tcase_add_test(tests, a_target_that_was_not_taken_is_sent_again);
+    tcase_add_test(tests, a_suspend_that_was_not_begun_is_no_pause);
     tcase_add_test(tests, destroyed_by_libvirt_where_there_is_time);
     tcase_add_test(tests, killed_where_there_is_none);
     tcase_add_test(tests, killed_where_libvirt_refuses);

@@ -176,7 +176,7 @@ START_TEST(an_answer_after_the_deadline)
     ck_assert_uint_eq(scene.count, 1);
     ck_assert_int_eq(scene.answers[0].result, -ETIMEDOUT);
     late.number = asked.number;
-    virt_calls_take(&calls, &late);
+    virt_calls_take(&calls, &late, 11 + VIRT_ANSWER_LAG);
     ck_assert_uint_eq(scene.count, 1);
     ck_assert_uint_eq(virt_calls_deadline(&calls), NEVER);
 }
@@ -300,6 +300,8 @@ START_TEST(a_new_process_is_spared_the_sick)
 
     ck_assert_int_eq(virt_calls_add(&calls, &sick, on_answer, &scene, 1), 0);
     ck_assert_int_eq(virt_calls_add(&calls, &well, on_answer, &scene, 1), 0);
+    done.number = well.number;
+    virt_calls_take(&calls, &done, 5);
     virt_calls_expire(&calls, 10 + VIRT_ANSWER_LAG);
     /* While the process is there it answers for itself. */
     sick.deadline = NEVER;
@@ -312,8 +314,27 @@ START_TEST(a_new_process_is_spared_the_sick)
     /* Not for ever, and no longer than it answers. */
     ck_assert_int_eq(virt_calls_add(&calls, &sick, on_answer, &scene, 12 + VIRT_SICK_TIME), 0);
     done.number = sick.number;
-    virt_calls_take(&calls, &done);
+    virt_calls_take(&calls, &done, 13 + VIRT_SICK_TIME);
     ck_assert_int_eq(virt_calls_add(&calls, &sick, on_answer, &scene, 13), 0);
+}
+END_TEST
+
+/* Where nobody was answered it is libvirt that hung, and no domain. */
+START_TEST(nobody_is_sick_of_a_libvirt_that_hangs)
+{
+    struct virt_calls calls = {0};
+    struct virt_call one = {.operation = VIRT_OPERATION_SUSPEND, .uuid = {1}, .deadline = 10};
+    struct virt_call two = {.operation = VIRT_OPERATION_SUSPEND, .uuid = {2}, .deadline = 10};
+    struct virt_result refused = {.result = -ETIMEDOUT};
+
+    ck_assert_int_eq(virt_calls_add(&calls, &one, on_answer, &scene, 1), 0);
+    ck_assert_int_eq(virt_calls_add(&calls, &two, on_answer, &scene, 1), 0);
+    refused.number = one.number;
+    virt_calls_take(&calls, &refused, 10);
+    virt_calls_expire(&calls, 10 + VIRT_ANSWER_LAG);
+    virt_calls_fail(&calls, 12);
+    ck_assert_int_eq(virt_calls_add(&calls, &one, on_answer, &scene, 13), 0);
+    ck_assert_int_eq(virt_calls_add(&calls, &two, on_answer, &scene, 13), 0);
 }
 END_TEST
 
@@ -343,6 +364,7 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, whoever_is_gone_is_not_told);
     tcase_add_test(tests, all_its_workers_hang);
     tcase_add_test(tests, a_new_process_is_spared_the_sick);
+    tcase_add_test(tests, nobody_is_sick_of_a_libvirt_that_hangs);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }
