@@ -346,9 +346,11 @@ class Observation:
 
     @property
     def rested(self):
-        """Seconds since anything happened: a guest's memory or the host's moved, the guard did or said
-        something new, a step was taken."""
-        times = [self.moved[name][0] for name in (None, *self.alive) if name in self.moved]
+        """Seconds since anything happened: the host's memory moved or that of a guest which has not finished,
+        the guard did or said something new, a step was taken. What has finished may come back from swap for
+        minutes, and nothing follows from that."""
+        waited_for = self.alive - self.finished
+        times = [self.moved[name][0] for name in (None, *waited_for) if name in self.moved]
         times += [event["time"] for event in self.events[-1:]]
         times += [time for time, _, _ in self.steps[-1:]]
         times += [self.began] if self.began is not None else []
