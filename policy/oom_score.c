@@ -149,7 +149,7 @@ static struct ladder ladder_of(
     uint64_t leaker = leaker_points(d, total);
     return (struct ladder){
         .total = total,
-        .highest = leaker > 2 * OOM_SCORE_STEP ? leaker - OOM_SCORE_STEP : OOM_VICTIM_SPAN + 1,
+        .highest = leaker / 2 > OOM_SCORE_STEP ? leaker - OOM_SCORE_STEP : OOM_VICTIM_SPAN + 1,
         .victims = victims,
         .sum_victims = victims > 0 ? rise_sum(d, 1, victims, total) : 0,
         .sum_valuable = rise_sum(d, victims, count, total),
