@@ -290,12 +290,12 @@ class Observation:
         """The fastest that swap was seen to fill, in bytes a second."""
         free = [(it["time"], it["memory"]["swap_free"]) for it in self.during]
         spans = zip(free, free[SWAP_SPAN:])
-        return max(((before - after) / (end - begin) for (begin, before), (end, after) in spans), default=0)
+        return max((0, *((before - after) / (end - begin) for (begin, before), (end, after) in spans)))
 
     @property
     def least_headroom(self):
         """As the guard reckons: free swap counts as far as it can be filled within the horizon."""
-        filled = max(self.swap_rate, 0) * HORIZON
+        filled = self.swap_rate * HORIZON
         return min(it["memory"]["least"] + min(it["memory"]["swap_free"], filled) for it in self.during) - self.floor
 
     @property
