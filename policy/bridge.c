@@ -22,10 +22,8 @@
 /* What the guest may take until a `stop` has taken hold. */
 static uint64_t gap_of(const struct decision *d, uint32_t position)
 {
-    int64_t growth = decision_state(d, position)->growth_before;
-    if (growth < 0) /* frozen before this guard began */
-        growth = (int64_t)RESUME_GROWTH_ASSUMED;
-    return min_u64(rate_bytes(growth, STOP_TIME), relief_room_in(d, position));
+    return min_u64(
+        rate_bytes(relief_growth_before(d, position), STOP_TIME), relief_room_in(d, position));
 }
 
 /* Thawed, or being stopped: what it takes is on its way already. */

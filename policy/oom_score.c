@@ -11,9 +11,10 @@
  * two stands what the second may yet take, so that the order outlasts a guard that is gone; where
  * there is no room for all of that, its part.
  *
- * While a process outside the guests is known to leak, all guests stay below it: the kernel, which
- * sees only sizes and adj, would take one guest after the other for it (the lab's leak). What is no
- * process, a tmpfs say, frees nothing when others die for it, so the guests stand as ever.
+ * While a process outside the guests is known to leak, and is no trifle, the guests stay below it:
+ * the kernel, which sees only sizes and adj, would take one after the other for it (the lab's
+ * leak). Where scores can only be raised, those that are larger than it do not. What is no process,
+ * a tmpfs say, frees nothing when others die for it, so the guests stand as ever.
  *
  * A value is written when it is off by a step, or by anything when the order of two neighbours is
  * wrong; at most every few seconds, once more when critical begins, for then it may soon be needed,
@@ -149,7 +150,7 @@ static struct ladder ladder_of(
     uint64_t leaker = leaker_points(d, total);
     return (struct ladder){
         .total = total,
-        .highest = leaker > 2 * OOM_SCORE_STEP ? leaker - OOM_SCORE_STEP : OOM_VICTIM_SPAN + 1,
+        .highest = leaker / 2 > OOM_SCORE_STEP ? leaker - OOM_SCORE_STEP : OOM_VICTIM_SPAN + 1,
         .victims = victims,
         .sum_victims = victims > 0 ? rise_sum(d, 1, victims, total) : 0,
         .sum_valuable = rise_sum(d, victims, count, total),

@@ -73,6 +73,12 @@ int64_t relief_growth(const struct decision *d, uint32_t position)
     return since(d->now, growth->time) <= GROWTH_STALE ? rate_confirmed(growth) : 0;
 }
 
+int64_t relief_growth_before(const struct decision *d, uint32_t position)
+{
+    int64_t before = decision_state(d, position)->growth_before;
+    return before < 0 ? (int64_t)RESUME_GROWTH_ASSUMED : before;
+}
+
 uint64_t relief_room_in(const struct decision *d, uint32_t position)
 {
     uint64_t maximum = decision_vm(d, position)->maximum;

@@ -21,6 +21,9 @@ uint64_t relief_kill_time(const struct vm_snapshot *vm, uint64_t relief);
 
 /* Growth of the VM now, bytes per second; 0 when it was not measured lately. */
 int64_t relief_growth(const struct decision *d, uint32_t position);
+/* The same of one that is paused: what it grew by before, assumed where an earlier guard paused it.
+ */
+int64_t relief_growth_before(const struct decision *d, uint32_t position);
 
 /* What the guest can still take at all: it ends at its maximum and QEMU's own part. NEVER when its
  * maximum is not known. */

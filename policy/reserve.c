@@ -89,15 +89,6 @@ static uint64_t room_in(const struct decision *d, uint32_t position)
     return min_u64(relief_room_in(d, position), node_last_room(d, position));
 }
 
-/* Of one that is paused, what it grew by before. */
-static int64_t growth_of(const struct decision *d, uint32_t position)
-{
-    if (!(d->vms[position].traits & TRAIT_PAUSED))
-        return relief_growth(d, position);
-    int64_t before = decision_state(d, position)->growth_before;
-    return before < 0 ? (int64_t)RESUME_GROWTH_ASSUMED : before; /* paused by an earlier guard */
-}
-
 uint64_t reserve_for_valuable(
     const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
@@ -107,7 +98,8 @@ uint64_t reserve_for_valuable(
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (decision_rules(d, i)->priority <= priority || !may_claim(d, pool, i, position))
             continue;
-        int64_t growth = growth_of(d, i);
+        bool paused = d->vms[i].traits & TRAIT_PAUSED;
+        int64_t growth = paused ? relief_growth_before(d, i) : relief_growth(d, i);
         if (growth < (int64_t)GROWTH_MEASURABLE)
             continue;
         room = add_held(room, room_in(d, i));

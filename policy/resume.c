@@ -61,14 +61,11 @@ static uint64_t take_all(const struct decision *d, uint32_t position)
 static uint64_t take_soon(const struct decision *d, uint32_t position)
 {
     const struct vm_state *state = decision_state(d, position);
-    int64_t growth = state->growth_before;
-    if (growth < 0) /* paused before this guard began */
-        growth = (int64_t)RESUME_GROWTH_ASSUMED;
     uint64_t time = RESUME_ROOM_TIME;
     uint64_t waited = known(state->resume_after) ? sub_or_zero(d->now, state->resume_after) : 0;
     for (; waited >= state->resume_backoff && time > 0; waited -= state->resume_backoff)
         time /= 2;
-    return min_u64(take_all(d, position), rate_bytes(growth, time));
+    return min_u64(take_all(d, position), rate_bytes(relief_growth_before(d, position), time));
 }
 
 /* From its end. What went to swap it has taken already, and that it was taken from it is no reason
@@ -221,10 +218,8 @@ uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32
     *ret_pool = POOL_INDEX_HOST;
     if (position == UINT32_MAX || !known(host->total))
         return 0;
-    int64_t growth = decision_state(d, position)->growth_before;
-    if (growth < 0)
-        growth = (int64_t)RESUME_GROWTH_ASSUMED;
-    uint64_t wanted = min_u64(take_all(d, position), rate_bytes(growth, RESERVED_AHEAD));
+    uint64_t wanted = min_u64(
+        take_all(d, position), rate_bytes(relief_growth_before(d, position), RESERVED_AHEAD));
     uint64_t there = node_room(d, position);
     if (there < wanted) {
         uint32_t node = 0;

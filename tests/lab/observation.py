@@ -293,12 +293,12 @@ class Observation:
         """The fastest that swap was seen to fill, in bytes a second."""
         free = [(it["time"], it["memory"]["swap_free"]) for it in self.during]
         spans = zip(free, free[SWAP_SPAN:])
-        return max(((before - after) / (end - begin) for (begin, before), (end, after) in spans), default=0)
+        return max((0, *((before - after) / (end - begin) for (begin, before), (end, after) in spans)))
 
     @property
     def least_headroom(self):
         """As the guard reckons: free swap counts as far as it can be filled within the horizon."""
-        filled = max(self.swap_rate, 0) * HORIZON
+        filled = self.swap_rate * HORIZON
         return min(it["memory"]["least"] + min(it["memory"]["swap_free"], filled) for it in self.during) - self.floor
 
     @property
@@ -349,9 +349,11 @@ class Observation:
 
     @property
     def rested(self):
-        """Seconds since anything happened: a guest's memory or the host's moved, the guard did or said
-        something new, a step was taken."""
-        times = [self.moved[name][0] for name in (None, *self.alive) if name in self.moved]
+        """Seconds since anything happened: the host's memory moved or that of a guest which has not finished,
+        the guard did or said something new, a step was taken. What has finished may come back from swap for
+        minutes, and nothing follows from that."""
+        waited_for = self.alive - self.finished
+        times = [self.moved[name][0] for name in (None, *waited_for) if name in self.moved]
         times += [event["time"] for event in self.events[-1:]]
         times += [time for time, _, _ in self.steps[-1:]]
         times += [self.began] if self.began is not None else []

@@ -3,7 +3,7 @@
 to them, and what must hold at the end. INI, read by configparser; the sections:
 
     [scenario]      title; guards: those it is meant for (of none, plimsoll, earlyoom, systemd-oomd);
-                    limit and settle in seconds: it ends when no guest's memory has moved for `settle`
+                    limit and settle in seconds: it ends when nothing has moved for `settle`
                     (without the guard SETTLE is enough), no step is to come and nobody waits, and has to
                     before `limit`;
                     guard-dies=yes: it is meant to, else it has to live through it; guests-die=yes: one is

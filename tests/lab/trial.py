@@ -222,7 +222,8 @@ class Trial:
     def start_guests(self, host):
         """Until each has said that it is ready; on any host, as one is saved with them."""
         host.script(GUESTS_SETUP + GUESTS_START, READY_LIMIT)
-        host.script("".join(self.grown), GROWN_LIMIT)
+        for wait in self.grown:
+            host.script(wait, GROWN_LIMIT)
 
     def save_guests(self, host):
         for name in ("guest", "domains"):

@@ -450,6 +450,26 @@ void story_take_time(struct story *story, uint64_t stop_latency)
     story->kill_latency = 100 * NSEC_PER_MSEC;
 }
 
+void story_pause(struct story *story, unsigned guest)
+{
+    struct vm_snapshot *vm = story_vm(story, guest);
+    if (!vm)
+        return; /* it has ended */
+    vm->measures.in_force = VM_MEASURE_STOPPED;
+    vm->measures.paused_since = story->snapshot->time;
+    vm->run_state = VM_RUN_PAUSED;
+}
+
+int64_t story_points(struct story *story, unsigned guest)
+{
+    const struct vm_snapshot *vm = story_vm(story, guest);
+    if (!vm)
+        return INT64_MIN; /* it has ended */
+    const struct host_snapshot *host = &story->snapshot->host;
+    int64_t total = (int64_t)add_held(host->total, known(host->swap_total) ? host->swap_total : 0);
+    return (int64_t)vm->rss + vm->oom_score_adj * (total / 1000);
+}
+
 bool story_is_paused(struct story *story, unsigned guest)
 {
     const struct vm_snapshot *vm = story_vm(story, guest);

@@ -122,6 +122,10 @@ void story_live(struct story *story, uint64_t time);
  * a kill 100 ms. */
 void story_take_time(struct story *story, uint64_t stop_latency);
 bool story_is_paused(struct story *story, unsigned guest);
+/* An earlier guard has paused it. */
+void story_pause(struct story *story, unsigned guest);
+/* The kernel's points, in bytes (mm/oom_kill.c, oom_badness()). */
+int64_t story_points(struct story *story, unsigned guest);
 /* Like story_run() until the plan holds an action of KIND for GUEST; false: it never did within
  * LIMIT. */
 bool story_until(

@@ -247,10 +247,7 @@ START_TEST(who_was_paused_by_an_earlier_guard_keeps_its_claim)
     struct story *story = story_new(32 * GIB, 25 * GIB + 512 * MIB);
     unsigned valuable = story_guest(story, 8 * GIB, 2 * GIB);
     unsigned lesser = story_guest(story, 8 * GIB, 2 * GIB);
-    struct vm_snapshot *vm = story_vm(story, valuable);
-    vm->measures.in_force = VM_MEASURE_STOPPED;
-    vm->measures.paused_since = story->snapshot->time;
-    vm->run_state = VM_RUN_PAUSED;
+    story_pause(story, valuable);
     story_rules(story, valuable)->priority = 900;
     story_no_balloons(story);
     story->guests[lesser].growth = 20 * (int64_t)MIB;

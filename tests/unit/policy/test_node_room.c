@@ -18,10 +18,7 @@ START_TEST(who_is_near_its_end_runs_on_a_full_node)
     struct story *story = story_new(64 * GIB, 24 * GIB);
     story_nodes(story, 2);
     unsigned guest = story_guest_at(story, 640 * MIB, 600 * MIB, 0, NODE_0);
-    struct vm_snapshot *vm = story_vm(story, guest);
-    vm->measures.in_force = VM_MEASURE_STOPPED;
-    vm->measures.paused_since = story->snapshot->time;
-    vm->run_state = VM_RUN_PAUSED;
+    story_pause(story, guest);
     story_no_balloons(story);
     /* Some 200 MiB above the floor, and in critical's hysteresis. */
     story->node_other[0] = 31140 * MIB;
@@ -81,10 +78,7 @@ START_TEST(who_waits_for_a_node_keeps_its_place)
     story->node_other[1] = 0;
     for (unsigned i = 0; i < 2; i++) {
         unsigned guest = story_guest_at(story, 2 * GIB, 512 * MIB, 0, NODE_0);
-        struct vm_snapshot *vm = story_vm(story, guest);
-        vm->measures.in_force = VM_MEASURE_STOPPED;
-        vm->measures.paused_since = story->snapshot->time;
-        vm->run_state = VM_RUN_PAUSED;
+        story_pause(story, guest);
     }
     story_rules(story, 0)->priority = 900;
     story_vm(story, 1)->maximum = 640 * MIB;

@@ -123,10 +123,7 @@ END_TEST
 START_TEST(a_node_holds_up_nobody_elsewhere)
 {
     struct story *story = story_of_growers(3, 60 * (int64_t)MIB, false);
-    struct vm_snapshot *vm = story_vm(story, 3);
-    vm->measures.in_force = VM_MEASURE_STOPPED;
-    vm->measures.paused_since = story->snapshot->time;
-    vm->run_state = VM_RUN_PAUSED;
+    story_pause(story, 3);
     story_rules(story, 3)->priority = 10;
     story_live(story, 30 * SEC);
     ck_assert_uint_eq(story->guests[3].resumes, 1);

@@ -120,9 +120,7 @@ static struct story *story_of_waiting(unsigned *ret_waiting)
     story_swap(story, 8 * GIB, 100 * MIB, 10 * MIB);
     *ret_waiting = story_guest(story, 3 * GIB, GIB);
     struct vm_snapshot *vm = story_vm(story, *ret_waiting);
-    vm->measures.in_force = VM_MEASURE_STOPPED;
-    vm->measures.paused_since = story->snapshot->time;
-    vm->run_state = VM_RUN_PAUSED;
+    story_pause(story, *ret_waiting);
     vm->reclaim.possible = TRISTATE_NO;
     story_rules(story, *ret_waiting)->priority = 100;
     return story;

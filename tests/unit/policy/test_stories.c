@@ -237,13 +237,6 @@ START_TEST(a_watched_guest_hides_no_need)
 }
 END_TEST
 
-static int64_t points_of(struct story *story, unsigned guest)
-{
-    const struct vm_snapshot *vm = story_vm(story, guest);
-    int64_t total = (int64_t)story->snapshot->host.total;
-    return (int64_t)vm->rss + vm->oom_score_adj * (total / 1000);
-}
-
 /* Whatever the guests take after the guard has gone, each to its end while those before it stay as
  * they are. */
 START_TEST(the_kernels_order_outlasts_the_guard)
@@ -256,8 +249,9 @@ START_TEST(the_kernels_order_outlasts_the_guard)
     story_no_balloons(story);
     story_run(story, 20 * SEC, SEC);
     for (unsigned i = 0; i < 5; i++)
-        ck_assert_int_gt(points_of(story, i), points_of(story, i + 1) + (int64_t)(GIB - 200 * MIB));
-    ck_assert_int_gt(0, points_of(story, 4) + (int64_t)(GIB - 200 * MIB));
+        ck_assert_int_gt(
+            story_points(story, i), story_points(story, i + 1) + (int64_t)(GIB - 200 * MIB));
+    ck_assert_int_gt(0, story_points(story, 4) + (int64_t)(GIB - 200 * MIB));
     story_free(story);
 }
 END_TEST
@@ -272,8 +266,8 @@ START_TEST(the_kernel_gets_the_same_order)
     story_rules(story, cheap)->priority = 10;
     story_rules(story, crown)->sacrifice = SACRIFICE_NEVER;
     story_run(story, SEC, SEC);
-    ck_assert_int_gt(points_of(story, cheap), points_of(story, valuable));
-    ck_assert_int_lt(points_of(story, valuable), 0);
+    ck_assert_int_gt(story_points(story, cheap), story_points(story, valuable));
+    ck_assert_int_lt(story_points(story, valuable), 0);
     ck_assert_int_eq(story_vm(story, crown)->oom_score_adj, -999);
     story_run(story, 60 * SEC, SEC);
     ck_assert_uint_eq(story_count(story, ACTION_OOM_SCORE), 0);

@@ -225,10 +225,7 @@ START_TEST(a_new_guard_resumes_nobody_before_it_knows)
 {
     struct story *story = story_new(16 * GIB, 4 * GIB);
     unsigned guest = story_guest(story, 2 * GIB, GIB);
-    struct vm_snapshot *vm = story_vm(story, guest);
-    vm->measures.in_force = VM_MEASURE_STOPPED;
-    vm->measures.paused_since = story->snapshot->time;
-    vm->run_state = VM_RUN_PAUSED;
+    story_pause(story, guest);
     story_live(story, 5 * SEC);
     ck_assert_uint_eq(story->guests[guest].resumes, 0);
     story_live(story, 30 * SEC);
