@@ -161,7 +161,7 @@ START_TEST(dry_run_touches_nobody)
     for (unsigned i = 0; i < 20; i++)
         fake_host_tick(&host, 100 * NSEC_PER_MSEC);
     (void)storm(&host, pid, ACTION_FREEZE);
-    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    ck_assert_int_ne(fake_host_real_state(pid), 'T');
     ck_assert_uint_eq(vm_of(&host, pid).measures.in_force, 0);
     ck_assert_ptr_null(ledger_get(host.guard->ledger, vm_of(&host, pid).slot));
     /* Decided once, not marched through anew at each tick. */
@@ -277,7 +277,7 @@ START_TEST(what_fills_the_host_is_named)
     ck_assert_int_lt(plan->assessment.culprit.growth, 50 * (int64_t)MIB);
     if (kind == CULPRIT_PROCESS)
         ck_assert_int_eq(host.guard->snapshot->host.largest_process.pid, leaking);
-    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    ck_assert_int_ne(fake_host_real_state(pid), 'T');
     fake_host_end(&host);
 }
 END_TEST
@@ -321,7 +321,7 @@ START_TEST(what_is_idle_goes_to_swap)
         written = "16777216";
     }
     ck_assert_str_eq(scratch_read(path), written);
-    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    ck_assert_int_ne(fake_host_real_state(pid), 'T');
     fake_host_end(&host);
 }
 END_TEST
