@@ -36,6 +36,9 @@
 
 #define CLASS_DEFAULT "default"
 
+/* In so long a balloon gives about 2 GiB (limits: rates); libvirtd stands still meanwhile. */
+#define ADMISSION_TIMEOUT_DEFAULT (2 * NSEC_PER_SEC)
+
 struct rule_sections {
     struct rule_section *items;
     uint32_t count, allocated;
@@ -56,7 +59,7 @@ struct loader {
     uint32_t file_count; /* the last one is being read */
     uint32_t mistakes;
     enum config_section section; /* being read */
-    struct rule_section *rule;   /* likewise; NULL in [guard] and [memlock] */
+    struct rule_section *rule;   /* likewise; NULL in a section that is there once */
     struct {
         uint32_t file, line; /* line 0: never given */
     } bands[BAND_COUNT];
@@ -149,14 +152,34 @@ static const char *word_skip(const char *text, const char *word)
     return blanks > 0 || text[length] == '\0' ? text + length + blanks : NULL;
 }
 
+/* The sections that are there once. */
+static bool host_section_find(const char *head, enum config_section *ret_section)
+{
+    static const struct {
+        const char *name;
+        enum config_section section;
+    } sections[] = {
+        {"guard", CONFIG_SECTION_GUARD},
+        {"memlock", CONFIG_SECTION_MEMLOCK},
+        {"admission", CONFIG_SECTION_ADMISSION},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(sections); i++) {
+        if (strcmp(head, sections[i].name) == 0) {
+            *ret_section = sections[i].section;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Enters the section whose head stands at LINE. False: its keys are passed over. */
 static bool section_enter(struct loader *loader, uint32_t line, const char *head)
 {
     char unused[CLASS_NAME_MAX];
     const char *class_name = word_skip(head, "class"), *vm_name = word_skip(head, "vm");
 
-    if (strcmp(head, "guard") == 0 || strcmp(head, "memlock") == 0) {
-        loader->section = head[0] == 'g' ? CONFIG_SECTION_GUARD : CONFIG_SECTION_MEMLOCK;
+    if (host_section_find(head, &loader->section)) {
         loader->rule = NULL;
         return true;
     }
@@ -172,8 +195,8 @@ static bool section_enter(struct loader *loader, uint32_t line, const char *head
     }
     if (!class_name && !vm_name) {
         mistake_here(line, loader,
-            "section [%s] is not known to this version; there are [guard], [memlock], [class "
-            "NAME] and [vm NAME]",
+            "section [%s] is not known to this version; there are [guard], [memlock], "
+            "[admission], [class NAME] and [vm NAME]",
             head);
         return false;
     }
@@ -369,6 +392,7 @@ static void guard_default(struct guard_section *ret_guard)
     };
 
     ret_guard->guard = guard;
+    ret_guard->admission = (struct admission_config){.timeout = ADMISSION_TIMEOUT_DEFAULT};
     host_rules_default(&ret_guard->host);
 }
 
@@ -412,6 +436,11 @@ struct config *config_free(struct config *config)
 const struct guard_config *config_guard(const struct config *config)
 {
     return &config->guard.guard;
+}
+
+const struct admission_config *config_admission(const struct config *config)
+{
+    return &config->guard.admission;
 }
 
 const struct host_rules *config_host_rules(const struct config *config)

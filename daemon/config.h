@@ -34,6 +34,13 @@ struct guard_config {
     uint32_t max_vms;
 };
 const struct guard_config *config_guard(const struct config *config);
+
+/* What stands in [admission] and concerns whoever asks the guard. */
+struct admission_config {
+    bool deny_unreachable; /* a start is refused while no guard answers */
+    uint64_t timeout;      /* ns until it counts as not answering */
+};
+const struct admission_config *config_admission(const struct config *config);
 const struct host_rules *config_host_rules(const struct config *config);
 
 /*

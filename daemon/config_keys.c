@@ -10,6 +10,7 @@
 
 #define IN_GUARD CONFIG_SECTION_BIT(CONFIG_SECTION_GUARD)
 #define IN_MEMLOCK CONFIG_SECTION_BIT(CONFIG_SECTION_MEMLOCK)
+#define IN_ADMISSION CONFIG_SECTION_BIT(CONFIG_SECTION_ADMISSION)
 #define IN_CLASS CONFIG_SECTION_BIT(CONFIG_SECTION_CLASS)
 #define IN_VM CONFIG_SECTION_BIT(CONFIG_SECTION_VM)
 
@@ -21,6 +22,10 @@
 #define MEMLOCK(name, parser, member)                                         \
     {                                                                         \
         name, IN_MEMLOCK, config_parse_##parser, FIELD(guard_section, member) \
+    }
+#define ADMISSION(name, parser, member)                                         \
+    {                                                                           \
+        name, IN_ADMISSION, config_parse_##parser, FIELD(guard_section, member) \
     }
 #define RULE(name, parser, member)                                                 \
     {                                                                              \
@@ -49,12 +54,17 @@ const struct config_key config_keys[] = {
     GUARD("max-destructive", max_destructive, host),
     MEMLOCK("mode", memlock_mode, host.memlock),
     MEMLOCK("pinned-limit", share, host.pinned_limit),
+    ADMISSION("mode", admission_mode, host.admission),
+    ADMISSION("commit", commitment, host.commitment),
+    ADMISSION("unreachable", unreachable, admission.deny_unreachable),
+    ADMISSION("timeout", timeout, admission.timeout),
     RULE("priority", priority, rules.priority),
     RULE("shares", shares, rules.shares),
     RULE("minimum", amount, rules.minimum),
     RULE("rungs", rungs, rules.rungs),
     RULE("sacrifice", sacrifice, rules.sacrifice),
     RULE("restart-cost", restart_cost, rules.restart_cost),
+    RULE("commit", commitment, rules.commitment),
     RULE("mode", mode, rules.mode),
     VM("match", pattern, match),
     VM("class", class_name, class_name),

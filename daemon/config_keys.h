@@ -13,15 +13,17 @@
 enum config_section {
     CONFIG_SECTION_GUARD,
     CONFIG_SECTION_MEMLOCK,
+    CONFIG_SECTION_ADMISSION,
     CONFIG_SECTION_CLASS,
     CONFIG_SECTION_VM,
     CONFIG_SECTION_COUNT,
 };
 #define CONFIG_SECTION_BIT(section) (1u << (section))
 
-/* Where the keys of [guard] and [memlock] go. */
+/* Where the keys of [guard], [memlock] and [admission] go. */
 struct guard_section {
     struct guard_config guard;
+    struct admission_config admission;
     struct host_rules host;
 };
 
@@ -42,7 +44,7 @@ struct config_key {
     size_t offset, size;  /* in struct guard_section or struct rule_section */
 };
 
-#define CONFIG_KEY_COUNT 27
+#define CONFIG_KEY_COUNT 32
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
 
 /* The index of the key NAME of SECTION, or -1. */

@@ -19,6 +19,11 @@
 /* More in one window is no limit at all. */
 #define MAX_DESTRUCTIVE_LIMIT 1000
 
+/* Of an answer that libvirtd stands still for. Less is no time for a guard under pressure, and
+ * longer nobody should wait who only asks whether there is room. */
+#define TIMEOUT_MIN (100 * NSEC_PER_MSEC)
+#define TIMEOUT_MAX (30 * NSEC_PER_SEC)
+
 #define BLANKS " \t"
 
 /* The index of VALUE among the COUNT names that NAME gives, or -1. */
@@ -38,6 +43,16 @@ static const char *mode_name_at(int index)
 static const char *memlock_mode_name_at(int index)
 {
     return memlock_mode_name((enum memlock_mode)index);
+}
+
+static const char *admission_mode_name_at(int index)
+{
+    return admission_mode_name((enum admission_mode)index);
+}
+
+static const char *commitment_name_at(int index)
+{
+    return commitment_name((enum commitment)index);
 }
 
 static const char *sacrifice_name_at(int index)
@@ -75,6 +90,46 @@ const char *config_parse_memlock_mode(const char *value, void *ret)
     if (found < 0)
         return "\"off\", \"report\" or \"enforce\"";
     *(enum memlock_mode *)ret = (enum memlock_mode)found;
+    return NULL;
+}
+
+const char *config_parse_admission_mode(const char *value, void *ret)
+{
+    int found = name_find(value, ADMISSION_MODE_COUNT, admission_mode_name_at);
+
+    if (found < 0)
+        return "\"off\", \"warn\" or \"enforce\"";
+    *(enum admission_mode *)ret = (enum admission_mode)found;
+    return NULL;
+}
+
+const char *config_parse_commitment(const char *value, void *ret)
+{
+    int found = name_find(value, COMMITMENT_COUNT, commitment_name_at);
+
+    if (found < 0 || found == COMMITMENT_AUTO)
+        return "\"minimum\" or \"maximum\"";
+    *(enum commitment *)ret = (enum commitment)found;
+    return NULL;
+}
+
+const char *config_parse_unreachable(const char *value, void *ret)
+{
+    bool deny = strcmp(value, "deny") == 0;
+
+    if (!deny && strcmp(value, "allow") != 0)
+        return "\"allow\" or \"deny\"";
+    *(bool *)ret = deny;
+    return NULL;
+}
+
+const char *config_parse_timeout(const char *value, void *ret)
+{
+    uint64_t time;
+
+    if (text_parse_time(value, &time) < 0 || time < TIMEOUT_MIN || time > TIMEOUT_MAX)
+        return "a time from 100ms to 30s";
+    *(uint64_t *)ret = time;
     return NULL;
 }
 

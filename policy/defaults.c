@@ -29,6 +29,8 @@ void host_rules_default(struct host_rules *ret_rules)
         .max_destructive_window = MAX_DESTRUCTIVE_WINDOW_DEFAULT,
         .memlock = MEMLOCK_REPORT,
         .pinned_limit = {.kind = AMOUNT_AUTO},
+        .admission = ADMISSION_WARN,
+        .commitment = COMMITMENT_MINIMUM,
     };
     for (int band = 0; band < BAND_COUNT; band++)
         ret_rules->bands[band] =

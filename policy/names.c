@@ -47,6 +47,30 @@ const char *memlock_mode_name(enum memlock_mode mode)
     return LOOKUP(memlock_mode_names, mode);
 }
 
+static const char *const admission_mode_names[] = {
+    [ADMISSION_OFF] = "off",
+    [ADMISSION_WARN] = "warn",
+    [ADMISSION_ENFORCE] = "enforce",
+};
+static_assert(ELEMENTSOF(admission_mode_names) == ADMISSION_MODE_COUNT, "a mode has no name");
+
+const char *admission_mode_name(enum admission_mode mode)
+{
+    return LOOKUP(admission_mode_names, mode);
+}
+
+static const char *const commitment_names[] = {
+    [COMMITMENT_AUTO] = "auto",
+    [COMMITMENT_MINIMUM] = "minimum",
+    [COMMITMENT_MAXIMUM] = "maximum",
+};
+static_assert(ELEMENTSOF(commitment_names) == COMMITMENT_COUNT, "a commitment has no name");
+
+const char *commitment_name(enum commitment commitment)
+{
+    return LOOKUP(commitment_names, commitment);
+}
+
 static const char *const rung_names[] = {
     [RUNG_BALLOON] = "balloon",
     [RUNG_RECLAIM] = "reclaim",

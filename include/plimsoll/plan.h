@@ -170,6 +170,8 @@ static inline size_t plan_size(uint32_t vm_capacity)
 const char *band_name(enum band band);
 const char *mode_name(enum mode mode);
 const char *memlock_mode_name(enum memlock_mode mode);
+const char *admission_mode_name(enum admission_mode mode);
+const char *commitment_name(enum commitment commitment);
 const char *rung_name(enum rung rung);
 const char *sacrifice_name(enum sacrifice sacrifice);
 const char *action_kind_name(enum action_kind kind);

@@ -65,6 +65,22 @@ enum memlock_mode {
     MEMLOCK_MODE_COUNT,
 };
 
+/* What becomes of a start whose memory does not fit with what is promised already. */
+enum admission_mode {
+    ADMISSION_OFF,     /* every start is admitted, and nothing is kept for it */
+    ADMISSION_WARN,    /* it is told of */
+    ADMISSION_ENFORCE, /* it is refused; acts only with the host's `mode` */
+    ADMISSION_MODE_COUNT,
+};
+
+/* What a guest is promised whose memory the guard can take back; all others are promised all. */
+enum commitment {
+    COMMITMENT_AUTO, /* of a class: as [admission] says; there it is never this */
+    COMMITMENT_MINIMUM,
+    COMMITMENT_MAXIMUM,
+    COMMITMENT_COUNT,
+};
+
 /* A size given as bytes, as a share, or left to the guard. */
 enum amount_kind {
     AMOUNT_AUTO,
@@ -110,6 +126,8 @@ struct host_rules {
     uint64_t kills_from;       /* nobody is killed before the snapshot's time is this; 0: at once */
     enum memlock_mode memlock; /* acts only with `mode` and the class's, too */
     struct amount pinned_limit; /* of host and of each node: beyond it an alert; a share, or AUTO */
+    enum admission_mode admission;
+    enum commitment commitment;
 };
 
 /* What holds for one VM. */
@@ -122,6 +140,7 @@ struct vm_rules {
     uint32_t rungs;        /* RUNG_BIT()s allowed */
     enum sacrifice sacrifice;
     uint64_t restart_cost; /* what a shutdown or kill costs, in ns of the VM's time */
+    enum commitment commitment;
 };
 
 struct rules {

@@ -318,11 +318,28 @@ struct vm_snapshot {
     struct vm_measures measures;
 };
 
+/* ---- guests to come ---- */
+
+/* Starts admitted and not over at a time: libvirtd has 20 workers, each of which waits for one. */
+#define RESERVATIONS_MAX 64
+
+/* Room that is kept for a guest that starts. */
+struct reservation {
+    uint8_t uuid[UUID_SIZE];
+    uint64_t bytes;     /* of it still to come: nobody else is given so much */
+    uint64_t hugepages; /* likewise, of their pool */
+    uint64_t promised;  /* what the guest is promised until it can be seen, huge pages apart */
+    uint64_t promised_pinned; /* … of that, what will be locked or pinned */
+    uint32_t nodes;           /* as in admission_request */
+};
+
 struct snapshot {
     uint64_t time;     /* CLOCK_MONOTONIC: the only clock the policy knows */
     uint64_t realtime; /* CLOCK_REALTIME, for people */
     uint64_t sequence; /* tick number */
     struct host_snapshot host;
+    uint32_t reservation_count;
+    struct reservation reservations[RESERVATIONS_MAX];
     uint32_t vm_capacity; /* fixed at start: max-vms */
     uint32_t vm_count;
     struct vm_snapshot vms[]; /* in slot order */

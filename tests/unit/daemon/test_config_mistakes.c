@@ -67,7 +67,7 @@ static const struct {
     {"[class a]\nmemory-max=4G\n", "p.conf:2: memory-max= is not supported by this version\n"},
     {"[vm a]\noom-group=yes\n", "p.conf:2: oom-group= is not supported by this version\n"},
     {"[numa]\nmode=off\n", "p.conf:1: section [numa] is not known to this version; there are "
-                           "[guard], [memlock], [class NAME] and [vm NAME]\n"},
+                           "[guard], [memlock], [admission], [class NAME] and [vm NAME]\n"},
     {"[memlock]\nmode=dry-run\n",
         "p.conf:2: mode=dry-run: expected \"off\", \"report\" or \"enforce\"\n"},
     {"[guard]\nmode=report\n", "p.conf:2: mode=report: expected \"enforce\" or \"dry-run\"\n"},
