@@ -24,6 +24,7 @@
  */
 #include "balloon.h"
 
+#include "admission.h"
 #include "node.h"
 #include "plan_add.h"
 #include "pool.h"
@@ -330,27 +331,37 @@ static uint32_t least_priority(const struct decision *d, const struct fill *fill
     return least;
 }
 
+/* What is short for leaving BAND, where it holds, and for a guest that starts, in any band. Nothing
+ * is reserved for one in dry run, so whose targets do not move need not know. */
+static uint64_t fill_deficit(const struct decision *d, const struct fill *fill, enum band band)
+{
+    uint64_t short_of = fill->pool->band >= band ? pool_deficit(d, fill->pool, band) : 0;
+    return fill->enforced ? max_u64(short_of, admission_lacking(d, fill->pool)) : short_of;
+}
+
 static void fill_pool(struct decision *d, uint32_t index, bool enforced)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
-    if (!known(pool->total) || pool->band < BAND_TIGHT)
-        return;
     struct fill fill = {.pool = pool, .idle_only = true, .enforced = enforced};
-    fill.deficit = pool_deficit(d, pool, BAND_TIGHT);
+    if (!known(pool->total))
+        return;
+    fill.deficit = fill_deficit(d, &fill, BAND_TIGHT);
     if (fill.deficit > 0)
         fill_apply(d, &fill, index);
 
     /* A node alone is no reason to press guests to their minimum while what comes next can still be
      * placed elsewhere: only those for whom it cannot, while one of them grows. */
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    fill.bound_only = pool->kind == POOL_NODE && host->band < BAND_TIGHT;
-    if (pool->band < BAND_SCARCE || (fill.bound_only && !(d->confined_nodes >> pool->node & 1)))
+    bool starts = enforced && admission_lacking(d, pool) > 0;
+    fill.bound_only = pool->kind == POOL_NODE && host->band < BAND_TIGHT && !starts;
+    if (fill.bound_only && !(d->confined_nodes >> pool->node & 1))
         return;
     fill.idle_only = false;
+    fill.deficit = fill_deficit(d, &fill, BAND_SCARCE);
+    if (fill.deficit == 0)
+        return;
     fill.spared = least_priority(d, &fill);
-    fill.deficit = pool_deficit(d, pool, BAND_SCARCE);
-    if (fill.deficit > 0)
-        fill_apply(d, &fill, index);
+    fill_apply(d, &fill, index);
 }
 
 /* One step from where the guest is towards its goal; its target stays where it is if none is due.
@@ -364,11 +375,14 @@ static void step_towards_goal(struct decision *d, uint32_t position)
     target = max_u64(target, scratch->minimum);
     bool due = since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
     bool worth = sub_or_zero(scratch->current, target) >= balloon_step(vm);
-    enum reason reason =
-        scratch->traits & TRAIT_BY_SHARE ? REASON_BALLOON_SHARE : REASON_BALLOON_IDLE;
+    bool by_share = scratch->traits & TRAIT_BY_SHARE;
+    enum reason reason = by_share ? REASON_BALLOON_SHARE : REASON_BALLOON_IDLE;
     const struct pool_view *pool = &d->plan->assessment.pools[scratch->pool];
-    uint64_t deficit =
-        pool_deficit(d, pool, scratch->traits & TRAIT_BY_SHARE ? BAND_SCARCE : BAND_TIGHT);
+    uint64_t deficit = pool_deficit(d, pool, by_share ? BAND_SCARCE : BAND_TIGHT);
+    if (pool->band < (by_share ? BAND_SCARCE : BAND_TIGHT)) {
+        reason = REASON_BALLOON_START;
+        deficit = admission_lacking(d, pool);
+    }
     if (due && worth && balloon_ask(d, position, reason, scratch->pool, target, deficit))
         scratch->goal = target;
     else

@@ -9,6 +9,7 @@
  * ones; what those who wait are still lacking is had from swap. Last come the kernel's order and
  * the time of the next look.
  */
+#include "admission.h"
 #include "balloon.h"
 #include "bridge.h"
 #include "grant.h"
@@ -114,6 +115,8 @@ static void plan_wake(struct decision *d)
     }
     if (d->bridged)
         wake = min_u64(wake, WAKE_BRIDGE);
+    if (admission_lacking(d, &assessment->pools[POOL_INDEX_HOST]) > 0)
+        wake = min_u64(wake, BALLOON_LOOK);
     d->plan->next_wake = wake;
 }
 

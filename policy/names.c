@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 
+#include <plimsoll/admission.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/plan.h>
 
@@ -69,6 +70,19 @@ static_assert(ELEMENTSOF(commitment_names) == COMMITMENT_COUNT, "a commitment ha
 const char *commitment_name(enum commitment commitment)
 {
     return LOOKUP(commitment_names, commitment);
+}
+
+static const char *const admission_verdict_names[] = {
+    [ADMISSION_ALLOW] = "allow",
+    [ADMISSION_WAIT] = "wait",
+    [ADMISSION_REFUSE] = "refuse",
+};
+static_assert(
+    ELEMENTSOF(admission_verdict_names) == ADMISSION_VERDICT_COUNT, "a verdict has no name");
+
+const char *admission_verdict_name(enum admission_verdict verdict)
+{
+    return LOOKUP(admission_verdict_names, verdict);
 }
 
 static const char *const rung_names[] = {
@@ -149,6 +163,7 @@ static const char *const reason_names[] = {
     [REASON_NONE] = "none",
     [REASON_BALLOON_IDLE] = "balloon-idle",
     [REASON_BALLOON_SHARE] = "balloon-share",
+    [REASON_BALLOON_START] = "balloon-start",
     [REASON_BALLOON_RETURN] = "balloon-return",
     [REASON_BALLOON_OTHER] = "balloon-other",
     [REASON_BALLOON_DRIFT] = "balloon-drift",
@@ -193,6 +208,8 @@ static const char *const reason_texts[] = {
     [REASON_NONE] = "no reason was given",
     [REASON_BALLOON_IDLE] = "memory is tight and the guest does not use this part of its own",
     [REASON_BALLOON_SHARE] = "memory is scarce and the guest has most above its minimum by shares",
+    [REASON_BALLOON_START] =
+        "a guest is about to start, and this one has most above its minimum by shares",
     [REASON_BALLOON_RETURN] = "there is room again, so the guest gets its memory back",
     [REASON_BALLOON_OTHER] = "another program has set this balloon lower, and it is left as it is",
     [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",

@@ -13,12 +13,12 @@ static bool is_enforced(const struct decision *d, uint32_t position)
     return d->rules->host.mode == MODE_ENFORCE && decision_rules(d, position)->mode == MODE_ENFORCE;
 }
 
-static bool is_gone(const struct vm_snapshot *vm)
+bool vm_is_going(const struct vm_snapshot *vm)
 {
     return vm->process_state == VM_PROCESS_DEAD || (vm->measures.in_force & VM_MEASURE_KILLED);
 }
 
-static bool is_inflatable_kind(const struct vm_snapshot *vm)
+bool vm_is_inflatable(const struct vm_snapshot *vm)
 {
     switch (vm->kind) {
     case VM_KIND_ELASTIC:
@@ -42,7 +42,7 @@ static bool is_movable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     uint32_t held_by_us = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
-    return !is_gone(vm) && !held_by_us && vm->monitor == VM_MONITOR_READY &&
+    return !vm_is_going(vm) && !held_by_us && vm->monitor == VM_MONITOR_READY &&
            vm->run_state == VM_RUN_RUNNING && vm->migration == VM_MIGRATION_NONE &&
            vm->process_state != VM_PROCESS_STOPPED && known(vm->sampled) && known(vm->maximum) &&
            known(vm->balloon.actual) && known(vm->rss);
@@ -73,7 +73,7 @@ static bool is_pausable(const struct decision *d, uint32_t position)
     /* Without a monitor nobody knows the run state: it grows, so it runs. */
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
-    return !is_gone(vm) && !already && runs && !may_be_postcopy(vm) &&
+    return !vm_is_going(vm) && !already && runs && !may_be_postcopy(vm) &&
            vm->migration != VM_MIGRATION_INCOMING && vm->process_state != VM_PROCESS_STOPPED &&
            (rules->rungs & RUNG_BIT(RUNG_PAUSE)) && rules->sacrifice != SACRIFICE_NEVER;
 }
@@ -82,8 +82,8 @@ static bool is_killable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_rules *rules = decision_rules(d, position);
-    return !is_gone(vm) && !may_be_postcopy(vm) && !is_ungreeted(d, vm) && vm->identity.pid > 0 &&
-           known(vm->sampled) && (rules->rungs & RUNG_BIT(RUNG_KILL)) &&
+    return !vm_is_going(vm) && !may_be_postcopy(vm) && !is_ungreeted(d, vm) &&
+           vm->identity.pid > 0 && known(vm->sampled) && (rules->rungs & RUNG_BIT(RUNG_KILL)) &&
            rules->sacrifice != SACRIFICE_NEVER;
 }
 
@@ -214,7 +214,7 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     if (is_movable(d, position)) {
         result |= TRAIT_DEFLATABLE;
         bool allowed = decision_rules(d, position)->rungs & RUNG_BIT(RUNG_BALLOON);
-        if (allowed && is_inflatable_kind(vm) && !(result & TRAIT_STUCK))
+        if (allowed && vm_is_inflatable(vm) && !(result & TRAIT_STUCK))
             result |= TRAIT_INFLATABLE;
     }
     if (is_pausable(d, position)) {

@@ -9,4 +9,9 @@
  * for. ADVANCE false: the state is only read. */
 void observe_vms(struct decision *d, bool advance);
 
+/* Its kind of balloon returns memory that can be counted on. */
+bool vm_is_inflatable(const struct vm_snapshot *vm);
+/* It has ended, or has been killed and is about to. */
+bool vm_is_going(const struct vm_snapshot *vm);
+
 #endif

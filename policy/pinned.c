@@ -53,6 +53,12 @@ void pinned_assess(struct decision *d)
     assessment->pools[POOL_INDEX_BUDGET].pinned = assessment->pools[POOL_INDEX_HOST].pinned;
 }
 
+uint64_t pinned_limit(const struct decision *d, const struct pool_view *pool)
+{
+    uint64_t fallback = scale_u64(pool->total, PINNED_LIMIT_SHARE, AMOUNT_SHARE_WHOLE);
+    return amount_bytes(d->rules->host.pinned_limit, pool->total, fallback);
+}
+
 void pinned_look_pools(struct decision *d)
 {
     const struct assessment *assessment = &d->plan->assessment;
@@ -61,8 +67,7 @@ void pinned_look_pools(struct decision *d)
         struct pool_state *state = &d->state->pools[i];
         if (!known(pool->total) || pool->kind == POOL_BUDGET)
             continue;
-        uint64_t fallback = scale_u64(pool->total, PINNED_LIMIT_SHARE, AMOUNT_SHARE_WHOLE);
-        uint64_t limit = amount_bytes(d->rules->host.pinned_limit, pool->total, fallback);
+        uint64_t limit = pinned_limit(d, pool);
         if (pool->pinned <= limit) {
             state->pinned_over =
                 state->pinned_over && pool->pinned > limit - limit / PINNED_LEAVE_DIVISOR;

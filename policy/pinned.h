@@ -8,6 +8,9 @@
 /* Fills `pinned` of each pool. After pools_assess(). */
 void pinned_assess(struct decision *d);
 
+/* How much of POOL, which is measured, may be pinned. */
+uint64_t pinned_limit(const struct decision *d, const struct pool_view *pool);
+
 /* Alerts of pools beyond the limit. */
 void pinned_look_pools(struct decision *d);
 /* An alert where the guest at POSITION has pinned more since. */

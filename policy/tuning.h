@@ -118,6 +118,9 @@
 /* A grant is taken for unspent until the guest has touched it, at most this long. */
 #define GRANT_OUTSTANDING HORIZON
 
+/* What a guest's balloon is counted on to bring while a start waits for it (limits: rates). */
+#define ADMISSION_BALLOON_RATE GIB
+
 /* ---- reclaim ---- */
 
 /* Written to swap at a time: about a second (100 MiB took 0.63 s, facts 9), so that what it brought

@@ -53,18 +53,14 @@ struct admission_answer {
 };
 
 /*
- * Judges REQUEST by the SNAPSHOT and the PLAN that was made for it. OWN: the rules of the guest
- * that asks. STATE: the policy's, as after that plan. Reservations in the snapshot count but for
- * one of the same guest.
+ * Judges REQUEST, of a guest for which OWN holds, by the SNAPSHOT that was decided last with this
+ * STATE, which stays as that decision left it. Reservations in the snapshot count but for one of
+ * the same guest. Cannot fail: what it cannot know is no room.
  */
 void admission_decide(const struct snapshot *snapshot, const struct rules *rules,
-    const struct policy_state *state, const struct plan *plan,
+    struct policy_state *state, struct policy_scratch *scratch,
     const struct admission_request *request, const struct vm_rules *own,
     struct admission_answer *ret_answer);
-
-/* What the VM is promised of the host's memory, in bytes, huge pages apart. */
-uint64_t admission_promise(
-    const struct vm_snapshot *vm, const struct rules *rules, const struct vm_rules *own);
 
 const char *admission_verdict_name(enum admission_verdict verdict);
 

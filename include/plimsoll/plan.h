@@ -33,6 +33,7 @@ enum reason {
     REASON_NONE,
     REASON_BALLOON_IDLE,       /* tight: takes memory the guest does not use */
     REASON_BALLOON_SHARE,      /* scarce: down towards the minimum, by shares */
+    REASON_BALLOON_START,      /* down towards the minimum: room for a guest that starts */
     REASON_BALLOON_RETURN,     /* room again: given back */
     REASON_BALLOON_OTHER,      /* another program has set it lower: ours no more, and not touched */
     REASON_BALLOON_DRIFT,      /* `actual` left the target by itself: asked again */

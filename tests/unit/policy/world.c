@@ -210,6 +210,23 @@ static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
     draw_measures(vm, maximum);
 }
 
+/* Mostly none, sometimes some, of guests that are there or not. */
+static void draw_reservations(struct snapshot *snapshot, uint64_t total)
+{
+    snapshot->reservation_count = draw_below(3) ? 0 : (uint32_t)draw_below(4);
+    for (uint32_t i = 0; i < snapshot->reservation_count; i++) {
+        struct reservation *reservation = &snapshot->reservations[i];
+        *reservation = (struct reservation){
+            .bytes = draw_size(total / 8),
+            .hugepages = draw_size(total / 8),
+            .promised = draw_size(total / 4),
+            .promised_pinned = draw_size(total / 4),
+            .nodes = draw_below(2) ? 0 : (uint32_t)draw(),
+        };
+        reservation->uuid[0] = (uint8_t)draw_below(8);
+    }
+}
+
 void draw_snapshot(struct snapshot *snapshot, uint64_t total, bool anew)
 {
     struct host_snapshot *host = &snapshot->host;
@@ -230,6 +247,7 @@ void draw_snapshot(struct snapshot *snapshot, uint64_t total, bool anew)
         host->nodes[i].total = draw_size(total / 2);
         host->nodes[i].available = draw_size(draw_below(2) ? total / 2 : total / 50);
     }
+    draw_reservations(snapshot, total);
     if (anew)
         snapshot->vm_count = (uint32_t)draw_below((uint64_t)snapshot->vm_capacity + 1);
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
