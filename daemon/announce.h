@@ -3,7 +3,7 @@
  * The guard's alerts: one line for each thing a person or a script must know, with stable keys.
  *
  *   event=start|stop|reload|vm-appeared|vm-ended|band|action|alert|resumed|resumed-by-other|
- *         kernel-kill|kernel-log-lost
+ *         kernel-kill|kernel-log-lost|admission
  *   vm= uuid= band= action= reason= bytes= …
  */
 #ifndef PLIMSOLL_DAEMON_ANNOUNCE_H
@@ -12,6 +12,7 @@
 #include "kernel_kill.h"
 #include "vm.h"
 
+#include <plimsoll/admission.h>
 #include <plimsoll/plan.h>
 
 /* Room for "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" and its NUL. */
@@ -27,6 +28,17 @@ void announce_band(
 void announce_vm(const char *event, const struct vm *vm);
 /* CAUSE: who ended it, where that is known; NULL: it is not. */
 void announce_vm_ended(const char *name, const struct vm_identity *identity, const char *cause);
+
+/* ---- announce_admission.c ---- */
+
+/* Room for admission_words(). */
+#define ADMISSION_WORDS_MAX 384
+/* The answer as one line for whoever starts the guest: what it needs, what there is, and of a
+ * refusal what would make it fit. */
+void admission_words(const struct admission_answer *answer, char ret_words[ADMISSION_WORDS_MAX]);
+/* ACTS: it is followed, and not only told. */
+void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
+    const struct admission_answer *answer, bool acts, const char *words);
 
 /* ---- announce_kernel.c ---- */
 

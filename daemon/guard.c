@@ -120,6 +120,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
         vm_classify(&vm->figures, &vm->figures.kind, &vm->figures.kind_reason);
         snapshot->vms[snapshot->vm_count++] = vm->figures;
     }
+    admission_show(&guard->admission, snapshot, now);
 }
 
 /* ---- plan → act → ledger, log ---- */
@@ -269,6 +270,15 @@ static uint64_t guard_deadline(const struct guard *guard)
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
+/* A guest that has been admitted is looked for, and those that may make room for one are heard, as
+ * in tight. */
+static enum band guard_attention(const struct guard *guard)
+{
+    enum band band = guard_band(guard);
+
+    return band < BAND_TIGHT && guard->admission.count > 0 ? BAND_TIGHT : band;
+}
+
 int guard_run(struct guard *guard)
 {
     (void)notify_ready(guard->notify);
@@ -279,7 +289,7 @@ int guard_run(struct guard *guard)
         /* The tick first: nothing that others ask for comes before it. */
         if (now >= guard->next_tick)
             guard_tick(guard, now);
-        inventory_advance(guard->inventory, guard_band(guard), now);
+        inventory_advance(guard->inventory, guard_attention(guard), now);
         /* The list of mounts can be held by somebody who waits for memory. */
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);

@@ -223,6 +223,10 @@ static int method_reload(struct json_object *parameters, struct json_object **re
 static const struct control_method methods[] = {
     {.name = CONTROL_METHOD_STATUS, .privileged = false, .call = method_status},
     {.name = CONTROL_METHOD_RELOAD, .privileged = true, .call = method_reload},
+    {.name = CONTROL_METHOD_ADMIT,
+        .privileged = true,
+        .call = guard_admit,
+        .parameters = guard_admit_parameters},
 };
 
 /* ---- the beginning ---- */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
- * and reloads, guard_leave.c hands over, guard_virt.c joins what libvirt says, guard_calls.c has it
- * looked at, guard_kernel.c what the kernel does. Nobody else includes this.
+ * and reloads, guard_leave.c hands over, guard_admission.c answers the hook, guard_virt.c joins
+ * what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the kernel does. Nobody
+ * else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 
+#include "admission.h"
 #include "config.h"
 #include "control_server.h"
 #include "ended.h"
@@ -51,6 +53,9 @@ struct guard {
     struct virt_link *virt; /* NULL: libvirt is not asked */
     uint32_t next_served;   /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;
+    struct admission admission;
+    uint8_t refused[UUID_SIZE]; /* whose start was refused last … */
+    struct log_limit refused_said;
 
     uint32_t vm_capacity;
     struct snapshot *snapshot;
@@ -83,6 +88,13 @@ void guard_advance_calls(struct guard *guard, uint64_t now);
 int guard_reload(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */
 void guard_reckon(struct guard *guard, uint64_t now);
+
+/* ---- guard_admission.c ---- */
+
+/* The control method of that name. */
+int guard_admit(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+extern const char *const guard_admit_parameters[];
 
 /* ---- guard_kernel.c ---- */
 

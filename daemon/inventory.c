@@ -363,6 +363,8 @@ static void remove_ended(struct inventory *inventory)
 void inventory_advance(struct inventory *inventory, enum band band, uint64_t now)
 {
     remove_ended(inventory);
+    if (inventory->band == BAND_CALM && band > BAND_CALM)
+        inventory->next_round = min_u64(inventory->next_round, now + SCAN_INTERVAL_TIGHT);
     if (!inventory->scanning && now >= inventory->next_round)
         round_begin(inventory, band, now);
     if (inventory->sockets_due)

@@ -10,6 +10,7 @@
 
 #include "kernel_file.h"
 #include "scan_name.h"
+#include "text.h"
 
 #include <json-c/json.h>
 #include <plimsoll/cleanup.h>
@@ -75,34 +76,9 @@ static void parse_name(const char *list, struct cmdline_facts *facts)
             name_clean(item.value, strlen(item.value), facts->name, sizeof(facts->name));
 }
 
-static int hexadecimal(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
-/* 8-4-4-4-12 digits, as QEMU wants them. */
 static void parse_uuid(const char *text, struct cmdline_facts *facts)
 {
-    uint8_t uuid[UUID_SIZE];
-
-    for (unsigned i = 0; i < UUID_SIZE; i++) {
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
-            return;
-        int high = hexadecimal(text[0]);
-        int low = high < 0 ? -1 : hexadecimal(text[1]);
-        if (low < 0)
-            return;
-        uuid[i] = (uint8_t)(high << 4 | low);
-        text += 2;
-    }
-    if (*text == '\0')
-        memcpy(facts->uuid, uuid, sizeof(uuid));
+    (void)text_parse_uuid(text, facts->uuid);
 }
 
 static unsigned unit_shift(char unit)

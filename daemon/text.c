@@ -261,6 +261,37 @@ int text_parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint
     return 0;
 }
 
+static int hexadecimal(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
+int text_parse_uuid(const char *text, uint8_t ret_uuid[UUID_SIZE])
+{
+    uint8_t uuid[UUID_SIZE];
+
+    for (unsigned i = 0; i < UUID_SIZE; i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+            return -EINVAL;
+        int high = hexadecimal(text[0]);
+        int low = high < 0 ? -1 : hexadecimal(text[1]);
+        if (low < 0)
+            return -EINVAL;
+        uuid[i] = (uint8_t)(high << 4 | low);
+        text += 2;
+    }
+    if (*text != '\0')
+        return -EINVAL;
+    memcpy(ret_uuid, uuid, sizeof(uuid));
+    return 0;
+}
+
 const char *text_format_bytes(uint64_t bytes, char *buffer, size_t size)
 {
     static const char letters[] = "KMGTPE";

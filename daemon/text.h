@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <plimsoll/snapshot.h>
+
 /* Ends a text that was cut. */
 #define TEXT_ELLIPSIS "\xe2\x80\xa6"
 
@@ -53,6 +55,9 @@ int text_parse_time(const char *text, uint64_t *ret_nanoseconds);
 
 /* A whole number of decimal digits only, MINIMUM..MAXIMUM. -EINVAL, -ERANGE. */
 int text_parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_number);
+
+/* 8-4-4-4-12 hexadecimal digits, as QEMU and libvirt write a uuid. -EINVAL. */
+int text_parse_uuid(const char *text, uint8_t ret_uuid[UUID_SIZE]);
 
 /* "1.5G", "512M", "0"; "-" for UNKNOWN. At most one digit after the point, rounded down. Returns
  * BUFFER. */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the table of starts. What is kept for one shrinks by what its guest has taken, so that the
+ * same memory is never counted as used and as reserved. It ends when the guest can be judged by
+ * itself: it has all it was to take, or its balloon has answered and what it is promised is known.
+ */
+#include "admission.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+
+struct admission_start *admission_find(struct admission *admission, const uint8_t uuid[UUID_SIZE])
+{
+    for (uint32_t i = 0; i < admission->count; i++)
+        if (memcmp(admission->starts[i].reservation.uuid, uuid, UUID_SIZE) == 0)
+            return &admission->starts[i];
+    return NULL;
+}
+
+bool admission_keep(struct admission *admission, const struct admission_answer *answer,
+    const char *name, uint64_t now)
+{
+    struct admission_start *start = admission_find(admission, answer->reservation.uuid);
+
+    if (!start && admission->count == RESERVATIONS_MAX)
+        return false;
+    if (!start)
+        start = &admission->starts[admission->count++];
+    *start = (struct admission_start){
+        .reservation = answer->reservation,
+        .verdict = answer->verdict,
+        .told = now,
+    };
+    (void)snprintf(start->name, sizeof start->name, "%s", name);
+    return true;
+}
+
+static void start_remove(struct admission *admission, struct admission_start *start)
+{
+    *start = admission->starts[--admission->count];
+}
+
+void admission_drop(struct admission *admission, const uint8_t uuid[UUID_SIZE])
+{
+    struct admission_start *start = admission_find(admission, uuid);
+
+    if (start)
+        start_remove(admission, start);
+}
+
+static const struct vm_snapshot *guest_find(
+    const struct snapshot *snapshot, const uint8_t uuid[UUID_SIZE])
+{
+    for (uint32_t i = 0; i < snapshot->vm_count; i++)
+        if (memcmp(snapshot->vms[i].identity.uuid, uuid, UUID_SIZE) == 0)
+            return &snapshot->vms[i];
+    return NULL;
+}
+
+/* Nobody comes any more. */
+static bool is_lost(const struct admission_start *start, uint64_t now)
+{
+    uint64_t limit = start->verdict == ADMISSION_WAIT ? ADMISSION_ASKS : ADMISSION_APPEAR;
+
+    return start->seen != 0 || now - start->told >= limit;
+}
+
+/* What is still to be kept of it; false: nothing, it is over. */
+static bool start_advance(struct admission_start *start, const struct snapshot *snapshot,
+    uint64_t now, struct reservation *ret_left)
+{
+    const struct vm_snapshot *vm = guest_find(snapshot, start->reservation.uuid);
+    struct reservation left = start->reservation;
+
+    if (!vm && is_lost(start, now)) {
+        if (start->verdict == ADMISSION_ALLOW)
+            log_message(LOG_NOTICE, "%s was admitted, but %s; nothing is kept for it any more",
+                start->name,
+                start->seen ? "its QEMU has ended while it started" : "no QEMU of it has appeared");
+        return false;
+    }
+    if (vm && start->seen == 0)
+        start->seen = now;
+    if (vm) {
+        left.bytes = sub_or_zero(left.bytes, known_or(vm->rss, 0));
+        left.hugepages = sub_or_zero(left.hugepages, known_or(vm->hugetlb, 0));
+        bool judged = vm->kind != VM_KIND_UNKNOWN && vm->kind != VM_KIND_RIGID;
+        if (judged || (left.bytes == 0 && left.hugepages == 0) ||
+            now - start->seen >= ADMISSION_BOOT)
+            return false;
+    }
+    *ret_left = left;
+    return true;
+}
+
+void admission_show(struct admission *admission, struct snapshot *snapshot, uint64_t now)
+{
+    snapshot->reservation_count = 0;
+    for (uint32_t i = 0; i < admission->count;) {
+        struct reservation *left = &snapshot->reservations[snapshot->reservation_count];
+
+        if (start_advance(&admission->starts[i], snapshot, now, left)) {
+            snapshot->reservation_count++;
+            i++;
+        } else {
+            start_remove(admission, &admission->starts[i]);
+        }
+    }
+}
