@@ -64,7 +64,7 @@ static bool is_lost(const struct admission_start *start, uint64_t now)
 {
     uint64_t limit = start->verdict == ADMISSION_WAIT ? ADMISSION_ASKS : ADMISSION_APPEAR;
 
-    return start->seen != 0 || now - start->told >= limit;
+    return start->seen != 0 || sub_or_zero(now, start->told) >= limit;
 }
 
 /* What is still to be kept of it; false: nothing, it is over. */
@@ -88,7 +88,7 @@ static bool start_advance(struct admission_start *start, const struct snapshot *
         left.hugepages = sub_or_zero(left.hugepages, known_or(vm->hugetlb, 0));
         bool judged = vm->kind != VM_KIND_UNKNOWN && vm->kind != VM_KIND_RIGID;
         if (judged || (left.bytes == 0 && left.hugepages == 0) ||
-            now - start->seen >= ADMISSION_BOOT)
+            sub_or_zero(now, start->seen) >= ADMISSION_BOOT)
             return false;
     }
     *ret_left = left;

@@ -71,7 +71,8 @@ static int refusal_words(const struct admission_answer *answer, char buffer[ADMI
             "without a device of the host's",
             needed, pool, left, lacking);
     }
-    return snprintf(buffer, ADMISSION_WORDS_MAX, "is refused");
+    return snprintf(buffer, ADMISSION_WORDS_MAX,
+        "comes while more guests start than the guard can keep room for; try again in a minute");
 }
 
 void admission_words(const struct admission_answer *answer, char ret_words[ADMISSION_WORDS_MAX])

@@ -33,7 +33,7 @@ enum admission_verdict {
 
 /* What the start is short of. */
 enum admission_lack {
-    ADMISSION_LACK_NONE,
+    ADMISSION_LACK_NONE,      /* of nothing, or of a place among those that start */
     ADMISSION_LACK_FIGURES,   /* the host cannot be measured */
     ADMISSION_LACK_PROMISE,   /* of a pool, less is left than was promised with this one */
     ADMISSION_LACK_ROOM,      /* … less is free now, or can be made in time */

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of starts, and the words about them. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admission.h"
+#include "announce.h"
+#include "suite.h"
+
+#define CAPACITY 4
+#define SEC NSEC_PER_SEC
+
+static struct admission admission;
+static struct snapshot *snapshot;
+
+static void begin(void)
+{
+    admission = (struct admission){0};
+    snapshot = calloc(1, snapshot_size(CAPACITY));
+    ck_assert_ptr_nonnull(snapshot);
+    snapshot->vm_capacity = CAPACITY;
+}
+
+static void end(void)
+{
+    free(snapshot);
+}
+
+static struct admission_answer granted(uint8_t who, uint64_t bytes)
+{
+    return (struct admission_answer){
+        .verdict = ADMISSION_ALLOW,
+        .reservation = {.uuid = {who}, .bytes = bytes, .promised = bytes, .hugepages = GIB},
+    };
+}
+
+static void keep(uint8_t who, uint64_t bytes, uint64_t now)
+{
+    struct admission_answer answer = granted(who, bytes);
+
+    ck_assert(admission_keep(&admission, &answer, "web", now));
+    admission_show(&admission, snapshot, now);
+}
+
+static struct vm_snapshot *appear(uint8_t who, uint64_t rss)
+{
+    struct vm_snapshot *vm = &snapshot->vms[snapshot->vm_count++];
+
+    *vm = (struct vm_snapshot){
+        .identity = {.pid = 77, .uuid = {who}}, .rss = rss, .kind = VM_KIND_UNKNOWN};
+    return vm;
+}
+
+START_TEST(what_is_kept_is_shown)
+{
+    begin();
+    keep(1, 4 * GIB, SEC);
+    keep(2, 2 * GIB, SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 2);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 4 * GIB);
+    ck_assert_uint_eq(snapshot->reservations[1].bytes, 2 * GIB);
+    /* Asked again, it is still one guest. */
+    keep(1, 3 * GIB, 2 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 2);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 3 * GIB);
+    end();
+}
+END_TEST
+
+START_TEST(what_the_guest_has_taken_is_not_kept_twice)
+{
+    begin();
+    keep(1, 4 * GIB, SEC);
+    struct vm_snapshot *vm = appear(1, GIB);
+    vm->hugetlb = 256 * MIB;
+    admission_show(&admission, snapshot, 2 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 3 * GIB);
+    ck_assert_uint_eq(snapshot->reservations[0].hugepages, 768 * MIB);
+    ck_assert_uint_eq(snapshot->reservations[0].promised, 4 * GIB);
+    vm->rss = 5 * GIB;
+    vm->hugetlb = GIB;
+    admission_show(&admission, snapshot, 3 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
+    ck_assert_uint_eq(admission.count, 0);
+    end();
+}
+END_TEST
+
+/* From then on it is known what it is promised. One that nobody can balloon goes on taking. */
+START_TEST(a_balloon_that_answers_ends_it)
+{
+    static const enum vm_kind kinds[] = {VM_KIND_ELASTIC, VM_KIND_RIGID, VM_KIND_SELF_DEFLATING};
+
+    begin();
+    keep(1, 4 * GIB, SEC);
+    appear(1, GIB)->kind = kinds[_i];
+    admission_show(&admission, snapshot, 2 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, kinds[_i] == VM_KIND_RIGID);
+    end();
+}
+END_TEST
+
+START_TEST(nobody_keeps_room_for_ever)
+{
+    begin();
+    keep(1, 4 * GIB, SEC);
+    (void)appear(1, GIB);
+    admission_show(&admission, snapshot, 20 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    admission_show(&admission, snapshot, 20 * SEC + ADMISSION_BOOT - 1);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    admission_show(&admission, snapshot, 20 * SEC + ADMISSION_BOOT);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_start_that_comes_to_nothing_ends_it)
+{
+    begin();
+    keep(1, 4 * GIB, SEC);
+    admission_show(&admission, snapshot, SEC + ADMISSION_APPEAR - 1);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    admission_show(&admission, snapshot, SEC + ADMISSION_APPEAR);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_guest_that_ends_while_it_starts_ends_it)
+{
+    begin();
+    keep(1, 4 * GIB, SEC);
+    keep(2, GIB, SEC);
+    (void)appear(1, GIB);
+    admission_show(&admission, snapshot, 2 * SEC);
+    snapshot->vm_count = 0;
+    admission_show(&admission, snapshot, 3 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].uuid[0], 2);
+    end();
+}
+END_TEST
+
+/* Whoever waits asks again; a hook that was killed does not. */
+START_TEST(who_waits_has_to_go_on_asking)
+{
+    begin();
+    struct admission_answer answer = granted(1, GIB);
+    answer.verdict = ADMISSION_WAIT;
+    ck_assert(admission_keep(&admission, &answer, "web", SEC));
+    admission_show(&admission, snapshot, SEC + ADMISSION_ASKS - 1);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert(admission_keep(&admission, &answer, "web", SEC + ADMISSION_ASKS - 1));
+    admission_show(&admission, snapshot, SEC + ADMISSION_ASKS);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    admission_show(&admission, snapshot, SEC + 2 * ADMISSION_ASKS);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
+    end();
+}
+END_TEST
+
+START_TEST(the_table_has_an_end)
+{
+    begin();
+    for (unsigned i = 0; i < RESERVATIONS_MAX; i++)
+        keep((uint8_t)(i + 1), GIB, SEC);
+    struct admission_answer answer = granted(200, GIB);
+    ck_assert(!admission_keep(&admission, &answer, "web", SEC));
+    ck_assert_uint_eq(snapshot->reservation_count, RESERVATIONS_MAX);
+    answer = granted(7, 2 * GIB);
+    ck_assert(admission_keep(&admission, &answer, "web", SEC));
+    const uint8_t seven[UUID_SIZE] = {7}, nobody[UUID_SIZE] = {250};
+    admission_drop(&admission, seven);
+    admission_drop(&admission, nobody);
+    ck_assert_ptr_null(admission_find(&admission, seven));
+    ck_assert_uint_eq(admission.count, RESERVATIONS_MAX - 1);
+    end();
+}
+END_TEST
+
+/* ---- words ---- */
+
+static const struct {
+    struct admission_answer answer;
+    const char *words;
+} told[] = {
+    {{.verdict = ADMISSION_ALLOW, .needed = 2 * GIB, .left = 3 * GIB},
+        "has to be promised 2.1G of the host, of which 3G is promised to nobody"},
+    {{.verdict = ADMISSION_WAIT,
+         .lack = ADMISSION_LACK_ROOM,
+         .pool = POOL_NODE,
+         .needed = 2 * GIB,
+         .left = 512 * MIB},
+        "takes 2.1G of the NUMA nodes it is bound to at once, of which 512M is free; balloons make "
+        "room"},
+    {{.verdict = ADMISSION_REFUSE,
+         .lack = ADMISSION_LACK_PROMISE,
+         .needed = 4 * GIB,
+         .left = 4 * GIB - 1},
+        "has to be promised 4.1G of the host, of which 3.9G is promised to nobody; it would fit "
+        "with 103 less, or after guests that are promised so much have ended"},
+    {{.verdict = ADMISSION_REFUSE,
+         .lack = ADMISSION_LACK_ROOM,
+         .pool = POOL_BUDGET,
+         .needed = GIB,
+         .left = 0},
+        "takes 1.1G of what guests may hold together (vm-budget) at once, of which 0 is free, and "
+        "balloons do not bring 1.1G in time; it would fit as soon as that is free"},
+    {{.verdict = ADMISSION_REFUSE,
+         .lack = ADMISSION_LACK_HUGEPAGES,
+         .needed = 4 * GIB,
+         .left = GIB},
+        "needs 4.1G of huge pages of the host, of which 1G is promised to nobody; it would fit "
+        "with 3.1G more in their pool"},
+    {{.verdict = ADMISSION_REFUSE, .lack = ADMISSION_LACK_PINNED, .needed = 4 * GIB, .left = GIB},
+        "pins 4.1G of the host, and pinned-limit leaves 1G for that; it would fit with 3.1G less, "
+        "or without a device of the host's"},
+    {{.verdict = ADMISSION_REFUSE, .lack = ADMISSION_LACK_FIGURES, .needed = GIB},
+        "needs 1.1G of the host, which cannot be measured"},
+    {{.verdict = ADMISSION_REFUSE},
+        "comes while more guests start than the guard can keep room for; try again in a minute"},
+};
+
+START_TEST(a_refusal_says_what_would_make_it_fit)
+{
+    char words[ADMISSION_WORDS_MAX];
+
+    admission_words(&told[_i].answer, words);
+    ck_assert_str_eq(words, told[_i].words);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("admission");
+    TCase *table = tcase_create("table"), *words = tcase_create("words");
+
+    tcase_add_test(table, what_is_kept_is_shown);
+    tcase_add_test(table, what_the_guest_has_taken_is_not_kept_twice);
+    tcase_add_loop_test(table, a_balloon_that_answers_ends_it, 0, 3);
+    tcase_add_test(table, nobody_keeps_room_for_ever);
+    tcase_add_test(table, a_start_that_comes_to_nothing_ends_it);
+    tcase_add_test(table, a_guest_that_ends_while_it_starts_ends_it);
+    tcase_add_test(table, who_waits_has_to_go_on_asking);
+    tcase_add_test(table, the_table_has_an_end);
+    tcase_add_loop_test(
+        words, a_refusal_says_what_would_make_it_fit, 0, (int)(sizeof told / sizeof *told));
+    suite_add_tcase(suite, table);
+    suite_add_tcase(suite, words);
+    return suite_run(suite);
+}
