@@ -25,14 +25,15 @@ static const char *pool_what(enum pool_kind pool)
     return "the host";
 }
 
-/* BYTES as text_format_bytes() has them, but up to the next tenth. */
+/* BYTES as text_format_bytes() has them, but up to the next tenth, and in whole MiB. */
 static const char *bytes_up(uint64_t bytes, char buffer[TEXT_NUMBER_MAX])
 {
-    uint64_t unit = KIB;
+    uint64_t unit = MIB, whole = add_held(bytes, MIB - 1) / MIB * MIB;
 
-    while (unit < TIB && bytes / KIB >= unit)
+    while (unit < TIB && whole / KIB >= unit)
         unit *= KIB;
-    return text_format_bytes(add_held(bytes, unit / 10), buffer, TEXT_NUMBER_MAX);
+    return text_format_bytes(
+        unit == MIB ? whole : add_held(whole, unit / 10), buffer, TEXT_NUMBER_MAX);
 }
 
 static int refusal_words(const struct admission_answer *answer, char buffer[ADMISSION_WORDS_MAX])

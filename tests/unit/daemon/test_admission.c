@@ -188,38 +188,44 @@ static const struct {
     const char *words;
 } told[] = {
     {{.verdict = ADMISSION_ALLOW, .needed = 2 * GIB, .left = 3 * GIB},
-        "has to be promised 2.1G of the host, of which 3G is promised to nobody"},
+        "has to be promised 2G of the host, of which 3G is promised to nobody"},
     {{.verdict = ADMISSION_WAIT,
          .lack = ADMISSION_LACK_ROOM,
          .pool = POOL_NODE,
          .needed = 2 * GIB,
          .left = 512 * MIB},
-        "takes 2.1G of the NUMA nodes it is bound to at once, of which 512M is free; balloons make "
+        "takes 2G of the NUMA nodes it is bound to at once, of which 512M is free; balloons make "
         "room"},
     {{.verdict = ADMISSION_REFUSE,
          .lack = ADMISSION_LACK_PROMISE,
          .needed = 4 * GIB,
          .left = 4 * GIB - 1},
-        "has to be promised 4.1G of the host, of which 3.9G is promised to nobody; it would fit "
-        "with 103 less, or after guests that are promised so much have ended"},
+        "has to be promised 4G of the host, of which 3.9G is promised to nobody; it would fit "
+        "with 1M less, or after guests that are promised so much have ended"},
     {{.verdict = ADMISSION_REFUSE,
          .lack = ADMISSION_LACK_ROOM,
          .pool = POOL_BUDGET,
          .needed = GIB,
          .left = 0},
-        "takes 1.1G of what guests may hold together (vm-budget) at once, of which 0 is free, and "
-        "balloons do not bring 1.1G in time; it would fit as soon as that is free"},
+        "takes 1G of what guests may hold together (vm-budget) at once, of which 0 is free, and "
+        "balloons do not bring 1G in time; it would fit as soon as that is free"},
     {{.verdict = ADMISSION_REFUSE,
          .lack = ADMISSION_LACK_HUGEPAGES,
          .needed = 4 * GIB,
          .left = GIB},
-        "needs 4.1G of huge pages of the host, of which 1G is promised to nobody; it would fit "
-        "with 3.1G more in their pool"},
+        "needs 4G of huge pages of the host, of which 1G is promised to nobody; it would fit "
+        "with 3G more in their pool"},
     {{.verdict = ADMISSION_REFUSE, .lack = ADMISSION_LACK_PINNED, .needed = 4 * GIB, .left = GIB},
-        "pins 4.1G of the host, and pinned-limit leaves 1G for that; it would fit with 3.1G less, "
+        "pins 4G of the host, and pinned-limit leaves 1G for that; it would fit with 3G less, "
         "or without a device of the host's"},
+    {{.verdict = ADMISSION_REFUSE,
+         .lack = ADMISSION_LACK_ROOM,
+         .needed = 2 * GIB + 128 * MIB,
+         .left = 2 * GIB},
+        "takes 2.2G of the host at once, of which 2G is free, and balloons do not bring 128M in "
+        "time; it would fit as soon as that is free"},
     {{.verdict = ADMISSION_REFUSE, .lack = ADMISSION_LACK_FIGURES, .needed = GIB},
-        "needs 1.1G of the host, which cannot be measured"},
+        "needs 1G of the host, which cannot be measured"},
     {{.verdict = ADMISSION_REFUSE},
         "comes while more guests start than the guard can keep room for; try again in a minute"},
 };
