@@ -195,6 +195,8 @@ class Scenario:
         count = int(section.get("count", "0"))
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise LabError(f"a guest's name is of a-z, 0-9 and -: {name!r}")
+        if section.get("start", "yes") == "no" and "schedule" in section:
+            raise LabError(f"nobody is there to hear the schedule of [guest {name}]")
         names = [f"{name}-{i + 1}" for i in range(count)] if count else [name]
         self.guests += [Guest(it, section) for it in names]
 
