@@ -32,6 +32,8 @@ SWAP_SPAN = 5
 LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP")
 KILLED = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (\d+) \(([^)]*)\)")
 SYSLOG = re.compile(r"^(\S+) \S+ ([^:\[\s]+)(?:\[\d+\])?: ?(.*)$")
+# Who speaks for it; the hook does where the guard itself does not answer.
+GUARD = ("plimsolld", "plimsoll-hook")
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
@@ -66,6 +68,7 @@ class Observation:
     def __init__(self, folder, guests, clock):
         self.by_name = {guest.name: guest for guest in guests}
         self.guests = frozenset(self.by_name)
+        self.absent = {guest.name for guest in guests if not guest.start}  # until a step starts them
         self.clock = clock
         self.record = Tail(os.path.join(folder, "record.jsonl"))
         self.syslog = Tail(os.path.join(folder, "syslog"))
@@ -120,6 +123,7 @@ class Observation:
         self.samples.append(entry)
         for vm in entry["vms"]:
             self.pids[vm["pid"]] = vm["name"]
+            self.absent.discard(vm["name"])
             self.move(vm["name"], entry["time"], vm["rss"] + vm["swap"], STILL)
         self.move(None, entry["time"], entry["memory"]["available"], HOST_STILL)
 
@@ -135,7 +139,7 @@ class Observation:
         stamp, who, text = match.groups()
         time = seconds_of(stamp) - self.clock
         self.log.append((time, who, text))
-        if who == "plimsolld" and text.startswith("event="):
+        if who in GUARD and text.startswith("event="):
             self.events.append({**fields_of(text), "time": time})
 
     def add_order(self, name, line):
@@ -194,7 +198,7 @@ class Observation:
     @property
     def lost(self):
         """Those whose QEMU is gone, though they did not power off."""
-        return self.guests - self.alive - self.left
+        return self.guests - self.absent - self.alive - self.left
 
     @property
     def kernel_kills(self):

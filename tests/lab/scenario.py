@@ -7,14 +7,14 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
                     (without the guard SETTLE is enough), no step is to come and nobody waits, and has to
                     before `limit`;
                     guard-dies=yes: it is meant to, else it has to live through it; guests-die=yes: one is
-                    meant to end by itself without the guard
+                    meant to end by itself without the guard; hook=yes: libvirt's hook is installed, too
     [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
     [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
                     boot: its schedule from boot on; type: kvm or qemu; backing: anonymous, memfd or
                     hugetlb; node: the one NUMA node it may use; vfio: yes; reboot: yes: it may,
                     else that is its end; balloon: options of the device; qmp: no: no monitor but libvirt's;
-                    count: so many of them, NAME-1 to NAME-N
+                    count: so many of them, NAME-1 to NAME-N; start: no: it is defined, and a step starts it
     [step NAME]     script: run in the host, once; when: an expression on what is seen (observation.py);
                     guard: only with this one
     [holds]         lines: one for each thing that must hold with plimsoll: an expression
@@ -38,7 +38,7 @@ GUEST_LINE = (
 )
 
 KEYS = {
-    "scenario": {"title", "guards", "limit", "settle", "guard-dies", "guests-die"},
+    "scenario": {"title", "guards", "limit", "settle", "guard-dies", "guests-die", "hook"},
     "before": {"script", "guests"},
     "configuration": {"text"},
     "guest": {
@@ -53,6 +53,7 @@ KEYS = {
         "balloon",
         "qmp",
         "count",
+        "start",
     },
     "step": {"script", "when", "guard"},
     "holds": {"lines"},
@@ -74,6 +75,7 @@ class Guest:
         self.reboot = "restart" if section.get("reboot", "no") == "yes" else "destroy"
         self.balloon = section.get("balloon", "")
         self.qmp = section.get("qmp", "yes") == "yes"
+        self.start = section.get("start", "yes") == "yes"
 
     @property
     def kind(self):
@@ -88,7 +90,7 @@ class Guest:
         return ""
 
     def xml(self):
-        """The domain, as `virsh create` takes it."""
+        """The domain, as `virsh create` and `virsh define` take it."""
         line = GUEST_LINE + (f" plimsoll={self.boot}" if self.boot else "")
         numa = f'<numatune><memory mode="strict" nodeset="{self.node}"/></numatune>' if self.node else ""
         pin = GUEST_PROCESSORS[int(self.node)] if self.node else ",".join(GUEST_PROCESSORS)
@@ -161,6 +163,7 @@ class Scenario:
         self.limit = int(head.get("limit", "300"))
         self.guard_dies = head.get("guard-dies", "no") == "yes"
         self.guests_die = head.get("guests-die", "no") == "yes"
+        self.hook = head.get("hook", "no") == "yes"
         self.settle = int(head.get("settle", SETTLE))
         self.before_guests = parser.get("before", "guests", fallback="")
         self.before = parser.get("before", "script", fallback="")
@@ -192,6 +195,8 @@ class Scenario:
         count = int(section.get("count", "0"))
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
             raise LabError(f"a guest's name is of a-z, 0-9 and -: {name!r}")
+        if section.get("start", "yes") == "no" and "schedule" in section:
+            raise LabError(f"nobody is there to hear the schedule of [guest {name}]")
         names = [f"{name}-{i + 1}" for i in range(count)] if count else [name]
         self.guests += [Guest(it, section) for it in names]
 

@@ -103,10 +103,20 @@ systemd-run --quiet --unit=lab-recorder --slice=-.slice -p OOMScoreAdjust=-1000 
 echo $(date +%s.%N) $(cut -d ' ' -f 1 /proc/uptime)
 """
 
+# Those that a step starts.
+DEFINE = r"""
+set -e
+shopt -s nullglob
+for file in /lab/defined/*.xml; do virsh --quiet define "$file"; done
+"""
+
+# libvirtd looks for hooks when it starts and when it is told to, and not between.
+HOOK_SETUP = "systemctl reload libvirtd\n"
+
 # The share itself would block QEMU's main loop on each line.
 FOLLOW = r"""
 shopt -s nullglob
-for file in /lab/domains/*.xml; do
+for file in /lab/domains/*.xml /lab/defined/*.xml; do
     name=$(basename "$file" .xml)
     tail -q -n +1 -F "/run/lab/$name.log" >"/lab/serial/$name" 2>/dev/null &
 done
@@ -129,7 +139,7 @@ UNITS = {"earlyoom": "earlyoom", "systemd-oomd": "systemd-oomd"}
 
 AT_THE_END = r"""
 plimsoll --json status >/lab/status.json 2>/lab/status.err
-for name in $(ls /lab/domains | sed 's/\.xml$//'); do
+for name in $(ls /lab/domains /lab/defined | sed -n 's/\.xml$//p'); do
     echo "$name $(timeout 5 virsh domstate "$name" 2>/dev/null | head -n 1)"
 done
 journalctl -o short-monotonic >/lab/journal 2>&1
@@ -178,7 +188,7 @@ class Trial:
 
     def prepare(self):
         shutil.rmtree(self.folder, ignore_errors=True)
-        for name in ("guest", "domains", "serial", "told"):
+        for name in ("guest", "domains", "defined", "serial", "told"):
             os.makedirs(os.path.join(self.share, name))
         kernel, initramfs = self.guest_files = run_tool(os.path.join(TOP, "tests", "guest", "build"))
         shutil.copy(kernel, os.path.join(self.share, "guest", "vmlinuz"))
@@ -189,11 +199,14 @@ class Trial:
             stdout=subprocess.DEVNULL,
             check=True,
         )
+        if not self.scenario.hook:
+            # A libvirtd that is restarted would find it.
+            shutil.rmtree(os.path.join(install, "etc", "libvirt"), ignore_errors=True)
         libexec = os.path.join(install, "usr", "libexec")
         os.makedirs(libexec, exist_ok=True)
         shutil.copy(os.path.join(self.build, "tests", "lab", "recorder"), libexec)
         for guest in self.scenario.guests:
-            self.write(f"domains/{guest.name}.xml", guest.xml())
+            self.write(f"{'domains' if guest.start else 'defined'}/{guest.name}.xml", guest.xml())
         self.write("plimsoll.conf", self.scenario.configuration)
 
     def write(self, name, text):
@@ -204,18 +217,23 @@ class Trial:
     def guests_key(self):
         """All that decides what a saved host with these guests is; None where it cannot be saved: a
         passed-through device's state is lost, and what ran before them is part of the run."""
-        guests = self.scenario.guests
+        guests = self.started
         if not guests or self.scenario.before_guests or any(it.vfio for it in guests):
             return None
         scripts = [GUESTS_SETUP, GUESTS_START, GUESTS_SUSPEND, *self.grown]
         return "\n".join([*self.guest_files, *scripts, *(it.xml() for it in guests)])
 
     @property
+    def started(self):
+        """Those that are there before the guard is."""
+        return [it for it in self.scenario.guests if it.start]
+
+    @property
     def grown(self):
         """Scripts that wait until the guests have done what they were told to do from boot on."""
         return [
             GUEST_GROWN.format(name=it.name, steps=len(it.boot.split(",")))
-            for it in self.scenario.guests
+            for it in self.started
             if it.boot
         ]
 
@@ -242,6 +260,7 @@ class Trial:
             self.folder, self.scenario.guests, float(clock[-2]) - float(clock[-1])
         )
         self.script(FOLLOW)
+        self.script(DEFINE + (HOOK_SETUP if self.scenario.hook else ""), SETUP_LIMIT)
         if self.scenario.before:
             self.script("set -e\n" + self.scenario.before, SETUP_LIMIT)
         self.guard_began = True
@@ -250,9 +269,10 @@ class Trial:
 
     def await_ready(self):
         end = time.monotonic() + READY_LIMIT
-        while self.seen.ready < self.seen.guests:
+        guests = {it.name for it in self.started}
+        while not guests <= self.seen.ready:
             if time.monotonic() > end:
-                late = ", ".join(sorted(self.seen.guests - self.seen.ready))
+                late = ", ".join(sorted(guests - self.seen.ready))
                 raise LabError(f"not ready within {READY_LIMIT} s: {late}")
             time.sleep(0.2)
             self.seen.look()
