@@ -88,6 +88,7 @@ static void pool_write(
     json_writer_u64(writer, "total", pool ? pool->total : total);
     json_writer_u64(writer, "available", pool ? pool->available : available);
     json_writer_u64(writer, "pinned", pool ? pool->pinned : UNKNOWN);
+    json_writer_u64(writer, "reserved", pool ? pool->reserved : UNKNOWN);
     if (!pool) {
         json_writer_null(writer, "headroom");
         json_writer_null(writer, "floor");

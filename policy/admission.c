@@ -73,11 +73,10 @@ uint64_t admission_reserved(const struct decision *d, const struct pool_view *po
 
 uint64_t admission_lacking(const struct decision *d, const struct pool_view *pool)
 {
-    uint64_t reserved = admission_reserved(d, pool);
-    if (reserved == 0 || !known(pool->total))
+    if (pool->reserved == 0 || !known(pool->total))
         return 0;
     uint64_t headroom = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
-    return sub_or_zero(add_held(reserved, pool_enter(d, pool, BAND_CRITICAL)), headroom);
+    return sub_or_zero(add_held(pool->reserved, pool_enter(d, pool, BAND_CRITICAL)), headroom);
 }
 
 /* ---- what is promised ---- */

@@ -7,7 +7,8 @@
 
 #include "state.h"
 
-/* Bytes of POOL that nobody else is given: what guests that start will still take of it. */
+/* Bytes of POOL that nobody else is given, for its `reserved`: what guests that start will still
+ * take of it. */
 uint64_t admission_reserved(const struct decision *d, const struct pool_view *pool);
 
 /* What POOL has too little for them to take that and critical not to begin; 0: nothing. */

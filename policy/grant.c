@@ -16,7 +16,6 @@
  */
 #include "grant.h"
 
-#include "admission.h"
 #include "balloon.h"
 #include "node.h"
 #include "order.h"
@@ -60,11 +59,10 @@ void grant_reckon_room(struct decision *d)
         d->resume_room = min_u64(d->resume_room, pool_room(d, budget, BAND_CRITICAL));
     }
     d->room = sub_or_zero(d->room, growth_ahead(d));
-    uint64_t reserved = admission_reserved(d, host);
-    d->room = sub_or_zero(d->room, reserved);
-    d->starved_room = sub_or_zero(d->starved_room, reserved);
-    d->resume_room = sub_or_zero(d->resume_room, reserved);
-    d->last_room = sub_or_zero(d->last_room, reserved);
+    d->room = sub_or_zero(d->room, host->reserved);
+    d->starved_room = sub_or_zero(d->starved_room, host->reserved);
+    d->resume_room = sub_or_zero(d->resume_room, host->reserved);
+    d->last_room = sub_or_zero(d->last_room, host->reserved);
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_ENFORCED))
             continue;

@@ -15,6 +15,7 @@
  */
 #include "pool.h"
 
+#include "admission.h"
 #include "band.h"
 #include "node.h"
 
@@ -174,6 +175,7 @@ static void derive(struct decision *d, uint32_t index)
 {
     struct pool_view *pool = &d->plan->assessment.pools[index];
     struct pool_state *state = &d->state->pools[index];
+    pool->reserved = admission_reserved(d, pool);
     if (!known(pool->total)) {
         /* Unmeasured is no emergency, and no room either: pool_room() is 0, so nothing is given
          * back. The remembered band waits for the next figure. */

@@ -84,6 +84,7 @@ struct pool_view {
     uint64_t total; /* UNKNOWN: this pool could not be measured, or is not set */
     uint64_t available, floor;
     uint64_t pinned;   /* by guests, so that no balloon returns it; of a node at least so much */
+    uint64_t reserved; /* for guests that start, of what is available; counts in no band */
     int64_t headroom;  /* available - floor, net; negative below the floor */
     int64_t fill_rate; /* bytes/s by which headroom shrinks; negative: it grows */
     uint64_t time_to_exhaustion; /* ns; 0 at or below the floor; NEVER when not filling */

@@ -114,8 +114,8 @@ START_TEST(test_unknown)
         "worst", "vms.0.uuid", "vms.0.rss", "vms.0.pinned", "vms.0.swap", "vms.0.minimum",
         "vms.0.maximum", "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
         "vms.0.memlock_unlimited", "vms.0.memlock_formula", "vms.0.memlock_formula_unlimited",
-        "vms.0.memlock_safe_cap", "vms.0.definition_age", "host.pinned", "vms.0.migrating",
-        "vms.0.oom_score_adj", "realtime"};
+        "vms.0.memlock_safe_cap", "vms.0.definition_age", "host.pinned", "host.reserved",
+        "vms.0.migrating", "vms.0.oom_score_adj", "realtime"};
 
     snapshot->vm_count = 1;
     make();
@@ -144,6 +144,7 @@ static void fill(void)
                       .total = 64 * GIB,
                       .available = 10 * GIB,
                       .pinned = 3,
+                      .reserved = 4,
                       .floor = 3 * GIB,
                       .headroom = (int64_t)(7 * GIB),
                       .fill_rate = -5,
@@ -232,6 +233,7 @@ START_TEST(test_known)
     assert_json("vms.2.memlock_formula_unlimited", "false");
     assert_json("vms.2.memlock_safe_cap", "9663676416");
     assert_json("host.pinned", "3");
+    assert_json("host.reserved", "4");
     assert_json("host.nodes.0.pinned", "null");
     assert_json("host.nodes.1.pinned", "2");
     assert_json("vms.2.balloon", "{\"actual\":6442450944,\"target\":5368709120,"
