@@ -2,8 +2,8 @@
 /*
  * The client's side of the control socket: one call, one reply, a bound on time and size.
  */
-#ifndef PLIMSOLL_CLI_CLIENT_H
-#define PLIMSOLL_CLI_CLIENT_H
+#ifndef PLIMSOLL_DAEMON_CLIENT_H
+#define PLIMSOLL_DAEMON_CLIENT_H
 
 #include <json-c/json.h>
 #include <plimsoll/error.h>
