@@ -13,11 +13,12 @@
 #define CLIENT_TIMEOUT UINT64_C(5000000000)
 
 /*
- * Calls METHOD of the guard at PATH without parameters. On 0 the reply's parameters, an object,
- * belong to the caller. -EREMOTEIO: the guard answered with an error; any other negative errno: it
- * was not reached or did not answer as it should. The error's text is for a person.
+ * Calls METHOD of the guard at PATH with PARAMETERS, an object that stays the caller's, or NULL. On
+ * 0 the reply's parameters, an object, belong to the caller. -EREMOTEIO: the guard answered with an
+ * error; -E2BIG: it takes no request as long as that; any other negative errno: it was not reached
+ * or did not answer as it should. The error's text is for a person.
  */
-int client_call(const char *path, const char *method, uint64_t timeout,
-    struct json_object **ret_parameters, struct error *ret_error);
+int client_call(const char *path, const char *method, struct json_object *parameters,
+    uint64_t timeout, struct json_object **ret_parameters, struct error *ret_error);
 
 #endif
