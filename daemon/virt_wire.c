@@ -169,6 +169,8 @@ static void domain_walk(struct walk *walk, struct virt_domain *domain)
     u64_walk(walk, &domain->soft_limit);
     bool_walk(walk, &domain->hugepages);
     bool_walk(walk, &domain->locked);
+    bool_walk(walk, &domain->allocated);
+    bool_walk(walk, &domain->encrypted);
     domain->source = choice_walk(walk, domain->source, VIRT_MEMORY_SOURCE_COUNT);
     domain->access = choice_walk(walk, domain->access, VIRT_ACCESS_COUNT);
     u32_walk(walk, &domain->vfio, 0, VIRT_DEVICES_MAX);
@@ -177,6 +179,7 @@ static void domain_walk(struct walk *walk, struct virt_domain *domain)
     bool_walk(walk, &domain->viommu);
     bool_walk(walk, &domain->can_save);
     domain->balloon = choice_walk(walk, domain->balloon, VIRT_BALLOON_MODEL_COUNT);
+    bool_walk(walk, &domain->deflates);
     u32_walk(walk, &domain->resizable_count, 0, VIRT_DEVICES_MAX);
     u64_walk(walk, &domain->resizable_maximum);
     u64_walk(walk, &domain->resizable_requested);

@@ -43,7 +43,8 @@ int command_status(const struct command_context *context, int argc, char **argv)
     (void)argv;
     if (argc != 1)
         return command_usage_error("status takes no arguments");
-    result = client_call(context->socket, CONTROL_METHOD_STATUS, CLIENT_TIMEOUT, &status, &error);
+    result =
+        client_call(context->socket, CONTROL_METHOD_STATUS, NULL, CLIENT_TIMEOUT, &status, &error);
     if (result < 0) {
         fprintf(stderr, "plimsoll: %s\n", error.text);
         return result == -EREMOTEIO ? COMMAND_FAILED : COMMAND_UNREACHABLE;

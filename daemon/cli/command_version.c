@@ -20,7 +20,8 @@ int command_version(const struct command_context *context, int argc, char **argv
     (void)argv;
     if (argc != 1)
         return command_usage_error("version takes no arguments");
-    if (client_call(context->socket, VARLINK_METHOD_INFO, VERSION_TIMEOUT, &info, NULL) == 0 &&
+    if (client_call(context->socket, VARLINK_METHOD_INFO, NULL, VERSION_TIMEOUT, &info, NULL) ==
+            0 &&
         json_object_object_get_ex(info, "version", &version) &&
         json_object_is_type(version, json_type_string))
         guard = json_object_get_string(version);

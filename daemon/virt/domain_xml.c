@@ -247,6 +247,8 @@ static void memory_read(const struct reading *reading, struct virt_domain *domai
     domain->soft_limit = limit_at(reading, "/domain/memtune/soft_limit");
     domain->hugepages = is_at(reading, "/domain/memoryBacking/hugepages");
     domain->locked = is_at(reading, "/domain/memoryBacking/locked");
+    domain->allocated = is_at(reading, "/domain/memoryBacking/allocation[@mode='immediate']");
+    domain->encrypted = is_at(reading, "/domain/launchSecurity");
     domain->source = word_at(
         reading, "string(/domain/memoryBacking/source/@type)", sources, ELEMENTSOF(sources));
     domain->access = word_at(
@@ -256,6 +258,7 @@ static void memory_read(const struct reading *reading, struct virt_domain *domai
                           ? VIRT_BALLOON_VIRTIO
                           : word_at(reading, "string(/domain/devices/memballoon/@model)", balloons,
                                 ELEMENTSOF(balloons));
+    domain->deflates = is_at(reading, "/domain/devices/memballoon[@autodeflate='on']");
     domain->resizable_count = count_at(reading, "/domain/devices/memory[@model='virtio-mem']");
     if (domain->resizable_count == 0)
         return;

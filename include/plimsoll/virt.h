@@ -29,7 +29,7 @@
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
 
-#define VIRT_VERSION 3
+#define VIRT_VERSION 4
 /* Where plimsoll-virt finds its end of the socket. */
 #define VIRT_FD 3
 
@@ -167,6 +167,8 @@ struct virt_domain {
     uint64_t hard_limit, soft_limit;
 
     bool hugepages, locked;
+    bool allocated; /* all of it at the start */
+    bool encrypted; /* by <launchSecurity>: what a balloon gives stays with the guest */
     enum virt_memory_source source;
     enum virt_memory_access access;
     uint32_t vfio; /* PCI and mediated devices */
@@ -175,6 +177,7 @@ struct virt_domain {
     bool viommu;
     bool can_save; /* no host device but USB: with any other libvirt refuses */
     enum virt_balloon_model balloon;
+    bool deflates; /* the guest takes back from it by itself when it is short */
     /* virtio-mem, all devices together, bytes. */
     uint32_t resizable_count;
     uint64_t resizable_maximum, resizable_requested;

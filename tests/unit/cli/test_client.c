@@ -81,7 +81,7 @@ static int call(struct script *script, uint64_t timeout, struct json_object **re
     int result;
 
     ck_assert_int_eq(pthread_create(&thread, NULL, script_run, script), 0);
-    result = client_call(path, METHOD, timeout, ret_parameters, ret_error);
+    result = client_call(path, METHOD, NULL, timeout, ret_parameters, ret_error);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     return result;
 }
@@ -101,6 +101,40 @@ START_TEST(test_honest)
 }
 END_TEST
 
+START_TEST(test_parameters)
+{
+    static const char answer[] = "{\"parameters\":{}}";
+    struct script script = {.answer = answer, .length = sizeof(answer), .stays = true};
+    struct json_object *given = json_tokener_parse("{\"name\":\"a\\\"b\",\"nodes\":[0,3]}");
+    struct json_object *parameters = NULL;
+    struct error error = {0};
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, script_run, &script), 0);
+    ck_assert_int_eq(client_call(path, METHOD, given, CLIENT_TIMEOUT, &parameters, &error), 0);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_str_eq(script.request,
+        "{\"method\":\"" METHOD "\",\"parameters\":{\"name\":\"a\\\"b\",\"nodes\":[0,3]}}");
+    json_object_put(parameters);
+    ck_assert_int_eq(json_object_put(given), 1); /* nobody else holds them */
+}
+END_TEST
+
+/* No request is sent that the guard would not take. */
+START_TEST(test_parameters_too_long)
+{
+    char text[CONTROL_REQUEST_MAX];
+    struct json_object *given = json_object_new_object(), *parameters = NULL;
+    struct error error = {0};
+
+    memset(text, 'x', sizeof(text));
+    json_object_object_add(given, "name", json_object_new_string_len(text, sizeof(text)));
+    ck_assert_int_eq(client_call(path, METHOD, given, CLIENT_TIMEOUT, &parameters, &error), -E2BIG);
+    ck_assert_ptr_nonnull(strstr(error.text, path));
+    ck_assert_int_eq(json_object_put(given), 1);
+}
+END_TEST
+
 START_TEST(test_absent)
 {
     struct json_object *parameters = NULL;
@@ -108,11 +142,12 @@ START_TEST(test_absent)
 
     close(listener);
     listener = -1;
-    ck_assert_int_eq(client_call(path, METHOD, CLIENT_TIMEOUT, &parameters, &error), -ECONNREFUSED);
+    ck_assert_int_eq(
+        client_call(path, METHOD, NULL, CLIENT_TIMEOUT, &parameters, &error), -ECONNREFUSED);
     ck_assert_ptr_nonnull(strstr(error.text, path));
     ck_assert_ptr_nonnull(strstr(error.text, "systemctl status plimsolld"));
     unlink(path);
-    ck_assert_int_eq(client_call(path, METHOD, CLIENT_TIMEOUT, &parameters, &error), -ENOENT);
+    ck_assert_int_eq(client_call(path, METHOD, NULL, CLIENT_TIMEOUT, &parameters, &error), -ENOENT);
     ck_assert_ptr_null(parameters);
 }
 END_TEST
@@ -146,7 +181,7 @@ START_TEST(test_backlog_full)
         ck_assert_int_lt(i, 63);
     }
     ck_assert_int_eq(
-        client_call(path, METHOD, 100 * NSEC_PER_MSEC, &parameters, &error), -ETIMEDOUT);
+        client_call(path, METHOD, NULL, 100 * NSEC_PER_MSEC, &parameters, &error), -ETIMEDOUT);
 }
 END_TEST
 
@@ -221,6 +256,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_honest);
+    tcase_add_test(tcase, test_parameters);
+    tcase_add_test(tcase, test_parameters_too_long);
     tcase_add_test(tcase, test_absent);
     tcase_add_test(tcase, test_silent);
     tcase_add_test(tcase, test_backlog_full);

@@ -75,6 +75,7 @@ static const char valuable[] =
     "  <memoryBacking>\n"
     "    <hugepages><page size='2048' unit='KiB'/></hugepages>\n"
     "    <locked/>\n"
+    "    <allocation mode='immediate'/>\n"
     "    <source type='memfd'/>\n"
     "    <access mode='shared'/>\n"
     "  </memoryBacking>\n"
@@ -102,6 +103,7 @@ static const char valuable[] =
     "    <memory model='dimm'><target><size unit='KiB'>524288</size></target></memory>\n"
     "    <iommu model='intel'><driver caching_mode='on'/></iommu>\n"
     "  </devices>\n"
+    "  <launchSecurity type='sev'><cbitpos>47</cbitpos></launchSecurity>\n"
     "</domain>\n";
 
 START_TEST(everything_of_a_valuable_domain)
@@ -123,6 +125,7 @@ START_TEST(everything_of_a_valuable_domain)
     ck_assert_uint_eq(domain->hard_limit, 20 * GIB);
     ck_assert_uint_eq(domain->soft_limit, 18 * GIB);
     ck_assert(domain->hugepages && domain->locked && domain->viommu && !domain->can_save);
+    ck_assert(domain->allocated && domain->encrypted && domain->deflates);
     ck_assert_int_eq((int)domain->source, VIRT_MEMORY_MEMFD);
     ck_assert_int_eq((int)domain->access, VIRT_ACCESS_SHARED);
     ck_assert_uint_eq(domain->vfio, 2);
@@ -168,6 +171,7 @@ START_TEST(nothing_said_is_nothing_known)
     ck_assert_uint_eq(domain.hard_limit, MEMLOCK_UNLIMITED);
     ck_assert_uint_eq(domain.soft_limit, MEMLOCK_UNLIMITED);
     ck_assert(!domain.hugepages && !domain.locked && !domain.viommu && domain.can_save);
+    ck_assert(!domain.allocated && !domain.encrypted && !domain.deflates);
     ck_assert_int_eq((int)domain.balloon, VIRT_BALLOON_NONE);
     ck_assert_int_eq((int)domain.numa_mode, VIRT_NUMA_NONE);
     ck_assert_uint_eq(domain.metadata.set, 0);
@@ -218,6 +222,25 @@ START_TEST(balloons)
             inside, sizeof(inside), "<devices><memballoon model='%s'/></devices>", cases[i].model);
         ck_assert_int_eq((int)read_web(inside).balloon, (int)cases[i].balloon);
     }
+}
+END_TEST
+
+/* Each alone, and said to be otherwise. */
+START_TEST(what_keeps_memory)
+{
+    struct virt_domain domain =
+        read_web("<memoryBacking><allocation mode='immediate' threads='8'/></memoryBacking>");
+
+    ck_assert(domain.allocated && !domain.encrypted && !domain.deflates);
+    domain = read_web("<memoryBacking><allocation mode='ondemand'/></memoryBacking>");
+    ck_assert(!domain.allocated);
+    domain = read_web("<launchSecurity type='sev-snp'/>");
+    ck_assert(!domain.allocated && domain.encrypted && !domain.deflates);
+    domain = read_web("<devices><memballoon model='virtio' autodeflate='on'/></devices>");
+    ck_assert(!domain.allocated && !domain.encrypted && domain.deflates);
+    domain = read_web("<devices><memballoon model='virtio' autodeflate='off' "
+                      "freePageReporting='on'/></devices>");
+    ck_assert(!domain.deflates);
 }
 END_TEST
 
@@ -465,6 +488,7 @@ int main(void)
     tcase_add_test(tests, nothing_said_is_nothing_known);
     tcase_add_test(tests, what_cannot_be_saved);
     tcase_add_test(tests, balloons);
+    tcase_add_test(tests, what_keeps_memory);
     tcase_add_test(tests, nodes);
     tcase_add_test(tests, hostile_nodes);
     tcase_add_test(tests, hostile_sizes);

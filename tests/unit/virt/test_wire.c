@@ -26,6 +26,8 @@ static const struct virt_record full_domain = {
             .soft_limit = MEMLOCK_UNLIMITED,
             .hugepages = true,
             .locked = true,
+            .allocated = true,
+            .encrypted = true,
             .source = VIRT_MEMORY_MEMFD,
             .access = VIRT_ACCESS_SHARED,
             .vfio = 2,
@@ -34,6 +36,7 @@ static const struct virt_record full_domain = {
             .viommu = true,
             .can_save = false,
             .balloon = VIRT_BALLOON_VIRTIO,
+            .deflates = true,
             .resizable_count = 1,
             .resizable_maximum = 4 * GIB,
             .resizable_requested = GIB,
@@ -120,6 +123,7 @@ START_TEST(a_domain_comes_back_whole)
     ck_assert_uint_eq(got->hard_limit, 9 * GIB);
     ck_assert_uint_eq(got->soft_limit, MEMLOCK_UNLIMITED);
     ck_assert(got->hugepages && got->locked && got->viommu && !got->can_save);
+    ck_assert(got->allocated && got->encrypted && got->deflates);
     ck_assert_int_eq((int)got->source, VIRT_MEMORY_MEMFD);
     ck_assert_int_eq((int)got->access, VIRT_ACCESS_SHARED);
     ck_assert_uint_eq(got->vfio, 2);

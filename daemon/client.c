@@ -165,6 +165,10 @@ static int reach_failure(const char *path, int result, struct error *ret_error)
             "the guard at %s closed the connection. It takes a bounded number of clients; try "
             "again, then look at: journalctl -u plimsolld",
             path);
+    case E2BIG:
+    case ENOMEM:
+        return error_set(
+            ret_error, result, "cannot ask the guard at %s: %s", path, strerror(-result));
     case EMSGSIZE:
     case EBADMSG:
         return error_set(
@@ -226,22 +230,50 @@ static int reply_read(const struct client *client, const char *method,
     return result;
 }
 
-int client_call(const char *path, const char *method, uint64_t timeout,
-    struct json_object **ret_parameters, struct error *ret_error)
+/* NULL: no memory. PARAMETERS stay the caller's, and are NULL where there are none. */
+static struct json_object *request_new(const char *method, struct json_object *parameters)
+{
+    struct json_object *request = json_object_new_object();
+    struct json_object *name = json_object_new_string(method);
+
+    if (request && name && json_object_object_add(request, "method", name) == 0) {
+        if (!parameters)
+            return request;
+        if (json_object_object_add(request, "parameters", json_object_get(parameters)) == 0)
+            return request;
+        json_object_put(parameters);
+    } else {
+        json_object_put(name);
+    }
+    json_object_put(request);
+    return NULL;
+}
+
+static int client_converse(struct client *client, const char *path, struct json_object *request)
+{
+    size_t length;
+    const char *text = json_object_to_json_string_length(request, JSON_C_TO_STRING_PLAIN, &length);
+    int result;
+
+    if (!text)
+        return -ENOMEM;
+    if (length >= CONTROL_REQUEST_MAX)
+        return -E2BIG;
+    result = client_connect(client, path);
+    if (result == 0)
+        result = client_send(client, text, length + 1);
+    return result == 0 ? client_receive(client) : result;
+}
+
+int client_call(const char *path, const char *method, struct json_object *parameters,
+    uint64_t timeout, struct json_object **ret_parameters, struct error *ret_error)
 {
     CLEANUP(client_clear)
     struct client client = {.fd = -1, .deadline = clock_now() + timeout};
-    char request[CONTROL_REQUEST_MAX];
-    int length, result;
+    struct json_object *request = request_new(method, parameters);
+    int result = request ? client_converse(&client, path, request) : -ENOMEM;
 
-    length = snprintf(request, sizeof(request), "{\"method\":\"%s\"}", method);
-    if (length < 0 || (size_t)length >= sizeof(request))
-        return error_set(ret_error, -EINVAL, "the method's name is too long");
-    result = client_connect(&client, path);
-    if (result == 0)
-        result = client_send(&client, request, (size_t)length + 1);
-    if (result == 0)
-        result = client_receive(&client);
+    json_object_put(request);
     if (result == 0)
         result = reply_read(&client, method, ret_parameters, ret_error);
     if (result < 0 && result != -EREMOTEIO)
