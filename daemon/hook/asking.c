@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <plimsoll/admission.h>
-#include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
 #include <poll.h>
 #include <string.h>
@@ -41,18 +40,14 @@ static struct json_object *member_at(
 static int answer_read(
     struct json_object *reply, struct answer *ret_answer, struct error *ret_error)
 {
-    static const char *const words[] = {
-        [ADMISSION_ALLOW] = "allow",
-        [ADMISSION_WAIT] = "wait",
-        [ADMISSION_REFUSE] = "refuse",
-    };
-    _Static_assert(ELEMENTSOF(words) == ADMISSION_VERDICT_COUNT, "a word for each");
     struct json_object *verdict = member_at(reply, "verdict", json_type_string);
     struct json_object *text = member_at(reply, "text", json_type_string);
     struct json_object *acts = member_at(reply, "acts", json_type_boolean);
 
-    for (unsigned i = 0; verdict && text && acts && i < ELEMENTSOF(words); i++) {
-        if (strcmp(words[i], json_object_get_string(verdict)) != 0)
+    for (unsigned i = 0; verdict && text && acts && i < ADMISSION_VERDICT_COUNT; i++) {
+        const char *name = admission_verdict_name((enum admission_verdict)i);
+
+        if (strcmp(name, json_object_get_string(verdict)) != 0)
             continue;
         *ret_answer = (struct answer){(enum admission_verdict)i, json_object_get_boolean(acts)};
         (void)error_set(ret_error, -EPERM, "%s", json_object_get_string(text));

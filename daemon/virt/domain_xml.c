@@ -175,28 +175,11 @@ static uint64_t limit_at(const struct reading *reading, const char *path)
 
 /* ---- the parts of a domain ---- */
 
-static bool uuid_parse(const char *text, uint8_t ret_uuid[UUID_SIZE])
+static bool is_nobody(const uint8_t uuid[UUID_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t uuid[UUID_SIZE] = {0}, any = 0;
+    static const uint8_t nobody[UUID_SIZE];
 
-    for (size_t i = 0; i < UUID_SIZE; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            if (*text++ != '-')
-                return false;
-        }
-        for (int half = 0; half < 2; half++, text++) {
-            const char *digit = *text ? strchr(digits, *text) : NULL;
-            if (!digit)
-                return false;
-            uuid[i] = (uint8_t)(uuid[i] << 4 | (digit - digits));
-        }
-        any |= uuid[i];
-    }
-    if (*text != '\0' || !any)
-        return false;
-    memcpy(ret_uuid, uuid, UUID_SIZE);
-    return true;
+    return memcmp(uuid, nobody, UUID_SIZE) == 0;
 }
 
 static int identity_read(struct reading *reading, struct virt_domain *domain)
@@ -214,7 +197,7 @@ static int identity_read(struct reading *reading, struct virt_domain *domain)
     }
     reading->name = domain->name;
     if (!text_at(reading, "string(/domain/uuid)", text, sizeof(text)) ||
-        !uuid_parse(text, domain->uuid)) {
+        text_parse_uuid(text, domain->uuid) < 0 || is_nobody(domain->uuid)) {
         complain(reading, "\"%s\" is no uuid; this domain is passed over", text);
         return -EINVAL;
     }
