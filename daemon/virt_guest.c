@@ -329,4 +329,7 @@ void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_do
             .requested = domain->resizable_requested,
             .maximum = domain->resizable_maximum};
     figures->balloon.device = domain->balloon == VIRT_BALLOON_VIRTIO ? TRISTATE_YES : TRISTATE_NO;
+    figures->balloon.deflate_on_oom = domain->deflates ? TRISTATE_YES : TRISTATE_NO;
+    if (domain->encrypted) /* what the command line says stands, too */
+        figures->wiring.encrypted = TRISTATE_YES;
 }

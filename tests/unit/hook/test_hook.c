@@ -365,9 +365,7 @@ START_TEST(what_nobody_judged_is_told_of)
     static const char *const failed[] = {
         "{\"error\":\"io.plimsoll.Failed\",\"parameters\":{\"message\":\"no \\\"luck\\\"\"}}",
         NULL};
-    const char *const hostile[] = {"w\n\x1b"
-                                   "eb",
-        "prepare", "begin", "-", NULL};
+    const char *const hostile[] = {"w\n\033eb", "prepare", "begin", "-", NULL};
 
     hook_program(told_program);
     ck_assert_str_eq(hook_ask(PATIENT, failed, WEB(""), 0),

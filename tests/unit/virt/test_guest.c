@@ -106,6 +106,38 @@ START_TEST(it_is_looked_at)
 }
 END_TEST
 
+/* What libvirt's definition says of it, no look does. */
+START_TEST(its_definition_counts)
+{
+    static const struct {
+        bool deflates, encrypted;
+        enum vm_kind_reason reason;
+    } said[] = {
+        {false, false, VM_KIND_REASON_NONE},
+        {true, false, VM_KIND_REASON_DEFLATES_ON_OOM},
+        {false, true, VM_KIND_REASON_ENCRYPTED},
+    };
+    enum vm_kind_reason reason;
+    enum vm_kind kind;
+
+    start_and_look("serves");
+    await(figures().balloon.driver == TRISTATE_YES);
+    const struct virt_domain *known_domain =
+        virt_link_domain(host.guard->virt, figures().identity.uuid, guest);
+    ck_assert_ptr_nonnull(known_domain);
+    struct virt_domain domain = *known_domain;
+    domain.deflates = said[_i].deflates;
+    domain.encrypted = said[_i].encrypted;
+    virt_guest_join(web(), host.guard->virt, &domain);
+    fake_host_tick(&host, NSEC_PER_SEC);
+    struct vm_snapshot seen = host.guard->snapshot->vms[0];
+    seen.hugetlb = 0; /* which every guest of the fake host has */
+    vm_classify(&seen, &kind, &reason);
+    ck_assert_str_eq(vm_kind_reason_name(reason), vm_kind_reason_name(said[_i].reason));
+    fake_host_end(&host);
+}
+END_TEST
+
 /* In dry run nothing is changed in a guest, not even whether it reports. */
 START_TEST(dry_run_only_looks)
 {
@@ -369,6 +401,7 @@ int main(int argc, char *argv[])
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_is_looked_at);
+    tcase_add_loop_test(tests, its_definition_counts, 0, 3);
     tcase_add_test(tests, dry_run_only_looks);
     tcase_add_test(tests, its_balloon_moves);
     tcase_add_test(tests, paused_and_resumed);
