@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guard's side of plimsoll-virt: starts it, hears it, and starts it again when it has died,
- * hung or talked nonsense. Whatever it does, the guard waits for none of it: what it says is taken
- * in in bounded pieces, and what it said last holds while there is none.
+ * The guard's side of plimsoll-virt: starts it and a spare, hears it, and has the spare take over
+ * when it has died, hung or talked nonsense. Whatever it does, the guard waits for none of it: what
+ * it says is taken in in bounded pieces, and what it said last holds while there is none.
  */
 #ifndef PLIMSOLL_DAEMON_VIRT_LINK_H
 #define PLIMSOLL_DAEMON_VIRT_LINK_H
@@ -33,18 +33,22 @@ struct virt_link_options {
 /* It says something each VIRT_HEARTBEAT and ends itself after VIRT_CALL_LIMIT: silent for longer,
  * it is stopped, or starved. */
 #define VIRT_LINK_SILENCE (VIRT_CALL_LIMIT + 3 * VIRT_HEARTBEAT)
+/* All its workers have outlived their calls' deadlines, and for so long none has returned: they are
+ * not late, they hang. Meanwhile nobody can be acted on through libvirt, so it is short. */
+#define VIRT_LINK_STUCK (3 * NSEC_PER_SEC)
 
 /* OPTIONS' strings must outlive the link. Nothing is started yet. */
 int virt_link_new(
     struct loop *loop, const struct virt_link_options *options, struct virt_link **ret_link);
-/* Hangs up, by which the process ends. */
+/* Ends the processes; what is open is answered so. */
 struct virt_link *virt_link_free(struct virt_link *link);
 
 /* LIBVIRT as in the configuration: "auto", "off" or a URI. Another than before ends what there is;
  * with "off" what it said is forgotten. */
 void virt_link_set(struct virt_link *link, const char *libvirt);
 
-/* Starts the process if it is due, never at the edge; ends one that is silent. */
+/* Ends a process that is silent or stuck, and has its spare take over, whatever the band; starts
+ * what is missing: the spare in good times only, one that acts never at the edge. */
 void virt_link_advance(struct virt_link *link, enum band band, uint64_t now);
 uint64_t virt_link_deadline(const struct virt_link *link);
 

@@ -134,6 +134,7 @@ int virt_table_take(struct virt_table *table, const struct virt_record *record)
     case VIRT_RECORD_CALL:
     case VIRT_RECORD_RESULT:
     case VIRT_RECORD_WORKERS:
+    case VIRT_RECORD_BEGIN:
     case VIRT_RECORD_KIND_COUNT:
         break;
     }

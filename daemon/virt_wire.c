@@ -101,7 +101,12 @@ static void text_walk(struct walk *walk, char *text, size_t size)
 static void hello_walk(struct walk *walk, struct virt_hello *hello)
 {
     u32_walk(walk, &hello->libvirt_version, 0, UINT32_MAX);
-    text_walk(walk, hello->uri, sizeof(hello->uri));
+}
+
+static void begin_walk(struct walk *walk, struct virt_begin *begin)
+{
+    text_walk(walk, begin->uri, sizeof(begin->uri));
+    expect(walk, begin->uri[0] != '\0');
 }
 
 static void connection_walk(struct walk *walk, struct virt_connection *connection)
@@ -254,6 +259,9 @@ static void record_walk(struct walk *walk, struct virt_record *record)
         break;
     case VIRT_RECORD_WORKERS:
         u32_walk(walk, &record->workers.hung, 0, VIRT_WORKERS);
+        break;
+    case VIRT_RECORD_BEGIN:
+        begin_walk(walk, &record->begin);
         break;
     case VIRT_RECORD_RESYNC_BEGIN:
     case VIRT_RECORD_RESYNC_END:

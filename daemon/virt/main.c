@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * plimsoll-virt: options in, libvirt's loop turned until the guard's end of the socket closes.
+ * plimsoll-virt: options in, the wait for the guard's BEGIN, then libvirt's loop turned until the
+ * guard's end of the socket closes.
  *
  * A call into libvirt may never return. The loop turns at least once a heartbeat, and each turn
- * winds up an alarm: when that rings, this process ends, and the guard starts another.
+ * winds up an alarm: when that rings, this process ends, and another takes over from it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "begin.h"
 #include "log.h"
 #include "rights.h"
 #include "service.h"
@@ -37,11 +39,10 @@ _Static_assert(VIRT_CALL_LIMIT > 2 * VIRT_HEARTBEAT, "a turn without a call is n
 static void print_help(FILE *stream)
 {
     (void)fprintf(stream,
-        "Usage: plimsoll-virt --uri URI [--pid-folder DIR]\n"
+        "Usage: plimsoll-virt [--pid-folder DIR]\n"
         "\n"
         "Tells plimsolld, which starts it, of libvirt's domains. Descriptor %d is their socket.\n"
         "\n"
-        "  --uri URI         libvirt's, such as qemu:///system\n"
         "  --pid-folder DIR  where libvirt writes NAME.pid (default %s)\n"
         "  --version         print the version\n"
         "  --help            print this\n"
@@ -55,13 +56,11 @@ static void print_help(FILE *stream)
 static int parse_options(int argc, char *argv[], struct service_options *options)
 {
     enum {
-        OPTION_URI,
         OPTION_PID_FOLDER,
         OPTION_VERSION,
         OPTION_HELP
     };
     static const struct option table[] = {
-        {"uri", required_argument, NULL, OPTION_URI},
         {"pid-folder", required_argument, NULL, OPTION_PID_FOLDER},
         {"version", no_argument, NULL, OPTION_VERSION},
         {"help", no_argument, NULL, OPTION_HELP},
@@ -71,9 +70,6 @@ static int parse_options(int argc, char *argv[], struct service_options *options
 
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         switch (option) {
-        case OPTION_URI:
-            options->uri = optarg;
-            break;
         case OPTION_PID_FOLDER:
             options->pid_folder = optarg;
             break;
@@ -88,7 +84,7 @@ static int parse_options(int argc, char *argv[], struct service_options *options
             return EXIT_USAGE;
         }
     }
-    if (optind == argc && options->uri)
+    if (optind == argc)
         return -1;
     print_help(stderr);
     return EXIT_USAGE;
@@ -135,17 +131,11 @@ static void on_libvirt_error(void *userdata, virErrorPtr error)
     (void)error;
 }
 
-static int run(const struct service_options *options)
+static int serve(const struct service_options *options)
 {
     struct service *service = NULL;
-
-    xmlInitParser();
-    virSetErrorFunc(NULL, on_libvirt_error);
-    if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
-        log_message(LOG_ERR, "libvirt cannot be set up: %s", virGetLastErrorMessage());
-        return EXIT_FAILURE;
-    }
     int result = service_new(options, &service);
+
     if (result < 0) {
         log_message(LOG_ERR, "plimsoll-virt cannot begin: %s", strerror(-result));
         return EXIT_FAILURE;
@@ -159,6 +149,27 @@ static int run(const struct service_options *options)
     }
     /* Nothing is taken apart: closing a connection is a call that may hang, and all ends here. */
     return EXIT_SUCCESS;
+}
+
+static int run(struct service_options *options)
+{
+    struct virt_begin begin;
+
+    xmlInitParser();
+    virSetErrorFunc(NULL, on_libvirt_error);
+    if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0) {
+        log_message(LOG_ERR, "libvirt cannot be set up: %s", virGetLastErrorMessage());
+        return EXIT_FAILURE;
+    }
+    int result = begin_await(options->fd, &begin);
+    if (result == -EPIPE || result == -ECONNRESET)
+        return EXIT_SUCCESS; /* the guard has gone, and never needed this one */
+    if (result < 0) {
+        log_message(LOG_ERR, "plimsoll-virt is not told to begin: %s", strerror(-result));
+        return EXIT_FAILURE;
+    }
+    options->uri = begin.uri;
+    return serve(options);
 }
 
 int main(int argc, char *argv[])

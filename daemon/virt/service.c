@@ -380,19 +380,6 @@ bool service_ended(const struct service *service)
 
 /* ---- life ---- */
 
-static int hello_send(struct service *service)
-{
-    struct virt_record record = {.kind = VIRT_RECORD_HELLO};
-    unsigned long version = 0;
-
-    if (strlen(service->options.uri) >= sizeof(record.hello.uri))
-        return -ENAMETOOLONG;
-    memcpy(record.hello.uri, service->options.uri, strlen(service->options.uri) + 1);
-    if (virGetVersion(&version, NULL, NULL) == 0)
-        record.hello.libvirt_version = (uint32_t)version;
-    return record_send(service, &record) ? 0 : -EPIPE;
-}
-
 static int service_open(struct service *service)
 {
     const struct connection_owner owner = {on_moved, on_changed, on_balloon, service};
@@ -407,9 +394,7 @@ static int service_open(struct service *service)
     if (service->watch < 0 || service->work < 0 || service->heartbeat < 0 || service->again < 0 ||
         service->round < 0)
         return -ENOMEM;
-    int result = hello_send(service);
-    if (result == 0)
-        result = calls_new(service->options.uri, &calls_owner, &service->calls);
+    int result = calls_new(service->options.uri, &calls_owner, &service->calls);
     return result < 0 ? result : connection_new(service->options.uri, &owner, &service->connection);
 }
 

@@ -19,7 +19,8 @@ struct service_options {
     int round_msec;         /* how long a round takes; 0: VIRT_ROUND */
 };
 
-/* Says hello; connects with the loop's next turn. OPTIONS' strings must outlive the service. */
+/* The guard has said BEGIN. Connects with the loop's next turn. OPTIONS' strings must outlive the
+ * service. */
 int service_new(const struct service_options *options, struct service **ret_service);
 struct service *service_free(struct service *service);
 

@@ -4,15 +4,20 @@
  * record a datagram on a SOCK_SEQPACKET pair. Both sides are built from this header; it is no
  * public interface, and the version exists so that a half-finished upgrade is refused, not misread.
  *
- * From plimsoll-virt: HELLO first, and never again. CONNECTION whenever that changes, and at least
- * each VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
- * whenever a change may have been missed: a domain not named in between is no more. A BEGIN within
- * a resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change, within a
- * resync as well, and DOMAIN of each that runs within VIRT_ROUND though nothing has changed.
+ * From plimsoll-virt: HELLO first, as soon as it is ready, and never again. Then nothing, and
+ * nothing is asked of libvirt, until the guard has said BEGIN: so one that is started in good times
+ * can wait for as long as it takes, costs libvirt nothing, and needs neither a fork nor the disk
+ * when it is to take over. From then on CONNECTION whenever that changes, and at least each
+ * VIRT_HEARTBEAT. All domains between RESYNC_BEGIN and RESYNC_END, at each new connection and
+ * whenever a change may have been missed: a domain not named in between is no more. RESYNC_BEGIN
+ * within a resync starts it anew. DOMAIN and DOMAIN_GONE also come on their own as things change,
+ * within a resync as well, and DOMAIN of each that runs within VIRT_ROUND though nothing has
+ * changed.
  * A record that does not fit (EAGAIN) is not waited for: its domain stays due and is asked about
  * anew once there is room; too many of those, and all is resynced. So nothing stands in any queue
  * but the socket's own, and what is said is never older than the room to say it.
- * To plimsoll-virt: CALL, what it shall do; the end of the guard's side ends it.
+ * To plimsoll-virt: BEGIN once, then CALL, what it shall do; the end of the guard's side ends it,
+ * whether it has begun or waits.
  *
  * Each CALL gets one RESULT, when it is done or when its deadline has passed, which need not be the
  * end of it: libvirt takes no call back. -EAGAIN from the socket is a refusal. Kinds are only
@@ -67,15 +72,19 @@ enum virt_record_kind {
     VIRT_RECORD_DOMAIN_GONE, /* undefined, or transient and ended */
     VIRT_RECORD_DOMAIN_KEPT, /* it is there, but could not be asked: what was known of it holds */
     VIRT_RECORD_BALLOON,     /* `current` of a domain has moved; the rest is as it was */
-    VIRT_RECORD_CALL,        /* the only one to plimsoll-virt */
+    VIRT_RECORD_CALL,        /* to plimsoll-virt, after BEGIN */
     VIRT_RECORD_RESULT,
     VIRT_RECORD_WORKERS, /* whenever it changes */
+    VIRT_RECORD_BEGIN,   /* to plimsoll-virt, first and once */
     VIRT_RECORD_KIND_COUNT,
 };
 
 struct virt_hello {
     uint32_t libvirt_version; /* of the client library: major * 1000000 + minor * 1000 + release */
-    char uri[VIRT_TEXT_MAX];
+};
+
+struct virt_begin {
+    char uri[VIRT_TEXT_MAX]; /* libvirt's; never empty */
 };
 
 enum virt_connection_state {
@@ -265,6 +274,7 @@ struct virt_record {
         struct virt_call call;
         struct virt_result result;
         struct virt_workers workers;
+        struct virt_begin begin;
     };
 };
 

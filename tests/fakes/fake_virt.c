@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns its end of the guard's socket. It blocks where the real one would wait for room. */
+/*
+ * Owns its end of the guard's socket. It blocks where the real one would wait for room.
+ *
+ * The folder of fake_virt_follow() has a list of those that were started and one of those that have
+ * begun, of a pid each in lines of equal length: where its own ends tells a process which it is.
+ */
 #include "fake_virt.h"
 
 #include "loop.h"
@@ -11,10 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STATUS_FAILED 99 /* the fake's own failure: none of what it plays */
+#define URI_MAX 256
+
+#define FOLDER_VARIABLE "FAKE_VIRT_FOLDER"
+#define SPARE_VARIABLE "FAKE_VIRT_SPARE"
+#define LINE_SIZE 11 /* ten digits and the end */
+#define PATH_SIZE 256
 
 static bool datagram_send(const void *datagram, size_t length)
 {
@@ -40,11 +52,16 @@ static bool kind_send(enum virt_record_kind kind)
 
 static void greet(void)
 {
-    struct virt_record hello = {.kind = VIRT_RECORD_HELLO, .hello = {9000000, "fake:///"}};
+    struct virt_record hello = {.kind = VIRT_RECORD_HELLO, .hello = {9000000}};
+
+    (void)record_send(&hello);
+}
+
+static void connect_libvirt(void)
+{
     struct virt_record connection = {
         .kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 9000000, ""}};
 
-    (void)record_send(&hello);
     (void)record_send(&connection);
 }
 
@@ -177,16 +194,19 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
     struct virt_record record = {.kind = VIRT_RECORD_RESULT, .result.number = asked->call.number};
     static bool refused[VIRT_OPERATION_COUNT];
     struct virt_record stuck = {.kind = VIRT_RECORD_WORKERS, .workers.hung = VIRT_WORKERS};
+    bool destroys = asked->call.operation == VIRT_OPERATION_DESTROY;
 
     if (strcmp(behaviour, "drops") == 0)
         return false;
-    if (strcmp(behaviour, "stuck") == 0)
+    if (strcmp(behaviour, "stuck") == 0 || (strcmp(behaviour, "sick") == 0 && !destroys))
         return record_send(&stuck);
     if (strcmp(behaviour, "answers-itself") == 0)
         return record_send(asked);
     if (strcmp(behaviour, "blank") == 0)
         return record_send(&record);
-    if (strcmp(behaviour, "refuses") == 0 && asked->call.operation != VIRT_OPERATION_MEMORY_STATS) {
+    if (strcmp(behaviour, "sick") == 0 ||
+        (strcmp(behaviour, "refuses") == 0 &&
+            asked->call.operation != VIRT_OPERATION_MEMORY_STATS)) {
         record.result.result = -EREMOTEIO;
         (void)snprintf(record.result.text, sizeof(record.result.text), "no");
         return record_send(&record);
@@ -207,7 +227,7 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
         record.result.result = -EAGAIN;
         return record_send(&record);
     }
-    if (strcmp(behaviour, "spares") == 0 && asked->call.operation == VIRT_OPERATION_DESTROY)
+    if (strcmp(behaviour, "spares") == 0 && destroys)
         return true;
     if (strcmp(behaviour, "serves") == 0 || strcmp(behaviour, "spares") == 0 ||
         strcmp(behaviour, "reluctant") == 0 || strcmp(behaviour, "refuses") == 0) {
@@ -236,8 +256,8 @@ static int calls_hear(const char *behaviour)
 static bool tells(const char *behaviour)
 {
     static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "spares",
-        "reluctant", "refuses", "wrong", "blank", "drops", "stuck", "answers-itself", "loses",
-        "early"};
+        "reluctant", "refuses", "wrong", "blank", "drops", "stuck", "sick", "answers-itself",
+        "loses", "early"};
 
     for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
         if (strcmp(behaviour, telling[i]) == 0)
@@ -256,10 +276,11 @@ static int behave(const char *behaviour, struct virt_record *domain)
         return listen_on();
     }
     if (strcmp(behaviour, "rude") == 0) {
+        greet();
         resync(domain);
         return listen_on();
     }
-    greet();
+    connect_libvirt();
     if (strcmp(behaviour, "nonsense") == 0) {
         struct {
             uint16_t version;
@@ -284,21 +305,122 @@ static int behave(const char *behaviour, struct virt_record *domain)
     return calls_hear(behaviour);
 }
 
+/* ---- before it begins ---- */
+
+static void list_path(const char *folder, const char *list, char path[PATH_SIZE])
+{
+    (void)snprintf(path, PATH_SIZE, "%s/%s", folder, list);
+}
+
+/* Which this process is of those on LIST, from 0; 0 where nobody follows. */
+static unsigned list_join(const char *list)
+{
+    const char *folder = getenv(FOLDER_VARIABLE);
+    char path[PATH_SIZE], line[LINE_SIZE + 1];
+
+    if (!folder)
+        return 0;
+    list_path(folder, list, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    (void)snprintf(line, sizeof(line), "%010d\n", (int)getpid());
+    if (fd < 0 || write(fd, line, LINE_SIZE) != LINE_SIZE)
+        _exit(STATUS_FAILED);
+    off_t end = lseek(fd, 0, SEEK_CUR);
+    (void)close(fd);
+    return (unsigned)(end / LINE_SIZE) - 1;
+}
+
+/* As the last one or, where there is another way for spares, as that says. */
+static void greet_as(unsigned started)
+{
+    const char *way = started > 0 ? getenv(SPARE_VARIABLE) : NULL;
+
+    if (way && strcmp(way, "silent") == 0)
+        return;
+    if (way && strcmp(way, "version") == 0) {
+        greet_in_another_version();
+        return;
+    }
+    greet();
+    if (way && strcmp(way, "eager") == 0)
+        connect_libvirt();
+}
+
+static bool begin_await(char uri[URI_MAX])
+{
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    struct virt_record record;
+    ssize_t length = recv(VIRT_FD, datagram, sizeof(datagram), 0);
+
+    if (length <= 0)
+        return false;
+    if (virt_decode(datagram, (size_t)length, &record) < 0 || record.kind != VIRT_RECORD_BEGIN)
+        _exit(STATUS_FAILED);
+    memcpy(uri, record.begin.uri, sizeof(record.begin.uri));
+    return true;
+}
+
+/* Of BEHAVIOURS, parted by commas, the one for the process that has BEGUN as such. */
+static const char *behaviour_of(char *behaviours, unsigned begun)
+{
+    char *rest = NULL, *behaviour = strtok_r(behaviours, ",", &rest), *next;
+
+    for (unsigned i = 0; i < begun && (next = strtok_r(NULL, ",", &rest)); i++)
+        behaviour = next;
+    return behaviour;
+}
+
 bool fake_virt_main(int argc, char *argv[], int *ret_status)
 {
-    char uri[256], *rest = NULL;
+    char uri[URI_MAX], *rest = NULL;
 
-    if (argc != 3 || strcmp(argv[1], "--uri") != 0)
+    if (argc != 1 || strcmp(argv[0], FAKE_VIRT_PROGRAM) != 0)
         return false;
     int flags = fcntl(VIRT_FD, F_GETFL);
     (void)fcntl(VIRT_FD, F_SETFL, flags & ~O_NONBLOCK);
-    (void)snprintf(uri, sizeof(uri), "%s", argv[2]);
-    const char *scheme = strtok_r(uri, "/", &rest), *behaviour = strtok_r(NULL, "/", &rest);
+    greet_as(list_join("started"));
+    *ret_status = EXIT_SUCCESS;
+    if (!begin_await(uri))
+        return true;
+    char *scheme = strtok_r(uri, "/", &rest), *behaviours = strtok_r(NULL, "/", &rest);
     const char *pid = strtok_r(NULL, "/", &rest), *class_name = strtok_r(NULL, "/", &rest);
     bool told = scheme && strcmp(scheme, "fake:") == 0 && class_name;
     struct virt_record domain =
         domain_make(told ? (int)strtol(pid, NULL, 10) : 0, told ? class_name : "default");
     guest.pid = domain.domain.pid;
-    *ret_status = behave(told ? behaviour : "empty", &domain);
+    unsigned begun = list_join("begun");
+    *ret_status = behave(told ? behaviour_of(behaviours, begun) : "empty", &domain);
     return true;
+}
+
+/* ---- for those who follow ---- */
+
+void fake_virt_follow(const char *folder, const char *spares)
+{
+    (void)setenv(FOLDER_VARIABLE, folder, 1);
+    if (spares)
+        (void)setenv(SPARE_VARIABLE, spares, 1);
+    else
+        (void)unsetenv(SPARE_VARIABLE);
+}
+
+unsigned fake_virt_count(const char *folder, const char *list)
+{
+    char path[PATH_SIZE];
+    struct stat status;
+
+    list_path(folder, list, path);
+    return stat(path, &status) < 0 ? 0 : (unsigned)(status.st_size / LINE_SIZE);
+}
+
+pid_t fake_virt_pid(const char *folder, const char *list, unsigned place)
+{
+    char path[PATH_SIZE], line[LINE_SIZE + 1] = "";
+
+    list_path(folder, list, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || pread(fd, line, LINE_SIZE, (off_t)place * LINE_SIZE) != LINE_SIZE)
+        return -1;
+    (void)close(fd);
+    return (pid_t)strtol(line, NULL, 10);
 }

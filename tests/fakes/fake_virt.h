@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A plimsoll-virt of the tests: the test program itself, started anew as its own child with
- * "--uri URI", where the URI says how it shall behave.
+ * A plimsoll-virt of the tests: the test program itself, started anew as its own child by the name
+ * of FAKE_VIRT_PROGRAM. It greets and waits; the URI with which it is to begin says how it shall
+ * behave.
  */
 #ifndef PLIMSOLL_TESTS_FAKE_VIRT_H
 #define PLIMSOLL_TESTS_FAKE_VIRT_H
@@ -10,7 +11,9 @@
 #include <stdbool.h>
 
 /*
- * fake://BEHAVIOUR/PID/CLASS: what it says is that one domain, "web" with FAKE_VIRT_UUID, is the
+ * fake://BEHAVIOUR[,BEHAVIOUR…]/PID/CLASS: the first to begin has the first behaviour, its
+ * successor the next, and all later ones the last (where fake_virt_follow() was called;
+ * else all have the first). What it says is that one domain, "web" with FAKE_VIRT_UUID, is the
  * running process PID, has FAKE_VIRT_MEMORY and one VFIO device, and carries CLASS. Behaviours:
  *   good       says so, and listens until the guard hangs up
  *   hangs      says so, and stops like a process under SIGSTOP
@@ -20,9 +23,9 @@
  *   floods     says so for ever, as fast as it is taken
  *   empty      says that there is no domain
  *   broken     begins a resync, names nothing and exits with status 3
- *   version    greets in another version
- *   nonsense   greets, and says what is no record
- *   rude       does not greet
+ *   version    speaks in another version
+ *   nonsense   says what is no record
+ *   rude       greets again
  *   mute       says nothing at all
  *
  * and for its calls, after it has said so:
@@ -34,6 +37,7 @@
  *   blank      answers looks without figures
  *   drops      exits with status 3 when it is called
  *   stuck      says that all its workers hang when it is called, and answers nothing
+ *   sick       likewise, but refuses to destroy, and says so
  *   answers-itself  sends the call back
  * All others hear calls and answer none.
  * Any other URI is as empty.
@@ -51,5 +55,17 @@
 
 /* To be asked first in main(): true, with the program's status, when this is such a child. */
 bool fake_virt_main(int argc, char *argv[], int *ret_status);
+
+/*
+ * From now on those that are "started" and those that have "begun" are listed in FOLDER. SPARES
+ * says how all but the first greet; NULL: as they should.
+ *   version    in another version
+ *   eager      and say that libvirt is connected
+ *   silent     not at all
+ */
+void fake_virt_follow(const char *folder, const char *spares);
+/* How many are on LIST, and the process that was the one after PLACE others; -1: there is none. */
+unsigned fake_virt_count(const char *folder, const char *list);
+pid_t fake_virt_pid(const char *folder, const char *list, unsigned place);
 
 #endif

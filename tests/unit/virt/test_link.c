@@ -171,7 +171,7 @@ START_TEST(what_was_said_outlives_who_said_it)
 {
     virt_link_set(scene.link, "fake://dies/4711/gold");
     await_said("libvirt is connected");
-    await_said("has ended by status 3; it is started anew");
+    await_said("has ended by status 3; ");
     ck_assert_ptr_nonnull(known_web());
     /* Not before its time … */
     ck_assert_uint_gt(virt_link_deadline(scene.link), loop_now());
@@ -213,8 +213,12 @@ START_TEST(one_that_hangs_is_replaced)
     scene.ahead = VIRT_LINK_SILENCE + NSEC_PER_SEC;
     await_said("has said nothing for too long; ended");
     ck_assert_ptr_nonnull(known_web());
-    scene.ahead = 2 * NSEC_PER_SEC;
-    await_said("libvirt is connected");
+    scene.ahead += 2 * NSEC_PER_SEC;
+    turn(BAND_CALM);
+    scene.ahead = 0; /* what it says, it says now */
+    do {
+        await(said_within(0));
+    } while (!strstr(said_line(), "libvirt is connected"));
 }
 END_TEST
 

@@ -53,12 +53,41 @@ static void start(char *const arguments[])
     (void)close(pair[1]);
 }
 
-static void start_on(char *uri)
+static void say(const struct virt_record *record)
 {
-    char option[] = "--uri";
-    char *const arguments[] = {program, option, uri, NULL};
+    uint8_t datagram[VIRT_DATAGRAM_MAX];
+    int length = virt_encode(record, datagram);
+
+    ck_assert_int_gt(length, 0);
+    ck_assert_int_eq(send(process.socket, datagram, (size_t)length, 0), length);
+}
+
+static void begin_on(const char *uri)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_BEGIN};
+
+    (void)snprintf(record.begin.uri, sizeof(record.begin.uri), "%s", uri);
+    say(&record);
+}
+
+static void call(const struct virt_call *asked)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_CALL, .call = *asked};
+
+    say(&record);
+}
+
+static void start_waiting(void)
+{
+    char *const arguments[] = {program, NULL};
 
     start(arguments);
+}
+
+static void start_on(const char *uri)
+{
+    start_waiting();
+    begin_on(uri);
 }
 
 static struct virt_record await(enum virt_record_kind kind)
@@ -107,7 +136,7 @@ START_TEST(it_serves_until_the_guard_is_gone)
     char uri[] = "test:///default";
 
     start_on(uri);
-    ck_assert_str_eq(await(VIRT_RECORD_HELLO).hello.uri, uri);
+    ck_assert_uint_ge(await(VIRT_RECORD_HELLO).hello.libvirt_version, 8000000);
     ck_assert_str_eq(await(VIRT_RECORD_DOMAIN).domain.name, "test");
     (void)await(VIRT_RECORD_RESYNC_END);
     (void)close(process.socket);
@@ -173,29 +202,82 @@ START_TEST(it_says_what_it_cannot_reach)
 }
 END_TEST
 
-/* ---- calls ---- */
+/* ---- a spare ---- */
 
-static void say(const struct virt_call *call)
+/* It sleeps, with one thread, and no socket but the guard's: nobody is asked for anything. */
+static void await_idle(void)
 {
-    struct virt_record record = {.kind = VIRT_RECORD_CALL, .call = *call};
-    uint8_t datagram[VIRT_DATAGRAM_MAX];
-    int length = virt_encode(&record, datagram);
+    uint64_t limit = loop_now() + PATIENCE_MSEC * NSEC_PER_MSEC;
+    char path[64], target[64];
+    unsigned sockets = 0;
 
-    ck_assert_int_gt(length, 0);
-    ck_assert_int_eq(send(process.socket, datagram, (size_t)length, 0), length);
+    while (!strstr(status_line("State:"), "sleeping"))
+        ck_assert(loop_now() < limit);
+    ck_assert_str_eq(status_line("Threads:"), "\t1\n");
+    for (int fd = 0; fd < 64; fd++) {
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)process.pid, fd);
+        ssize_t length = readlink(path, target, sizeof(target) - 1);
+        sockets += length > 0 && fd > STDERR_FILENO && strncmp(target, "socket:", 7) == 0;
+    }
+    ck_assert_uint_eq(sockets, 1);
 }
+
+START_TEST(it_begins_when_it_is_told)
+{
+    uint8_t nothing[1];
+
+    start_waiting();
+    (void)await(VIRT_RECORD_HELLO);
+    await_idle();
+    ck_assert_int_eq((int)recv(process.socket, nothing, sizeof(nothing), MSG_DONTWAIT), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    begin_on("test:///default");
+    ck_assert_str_eq(await(VIRT_RECORD_DOMAIN).domain.name, "test");
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
+START_TEST(it_ends_with_a_guard_that_never_needed_it)
+{
+    start_waiting();
+    if (_i == 0)
+        (void)await(VIRT_RECORD_HELLO);
+    (void)close(process.socket);
+    ck_assert_int_eq(end_status(), 0);
+}
+END_TEST
+
+/* A call before it has begun, or to begin twice. */
+START_TEST(it_hears_nothing_else_before_and_after)
+{
+    struct virt_call asked = {.uuid = {1}, .operation = VIRT_OPERATION_SUSPEND};
+
+    start_waiting();
+    if (_i == 0) {
+        call(&asked);
+    } else {
+        begin_on("test:///default");
+        (void)await(VIRT_RECORD_RESYNC_END);
+        begin_on("test:///default");
+    }
+    int status = end_status();
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == (_i == 0 ? 1 : 0));
+    (void)close(process.socket);
+}
+END_TEST
 
 static struct virt_result have_done(
     const uint8_t uuid[UUID_SIZE], unsigned operation, uint64_t argument)
 {
     static uint64_t number;
-    struct virt_call call = {.number = ++number,
+    struct virt_call asked = {.number = ++number,
         .operation = (uint8_t)operation,
         .argument = argument,
         .deadline = loop_now() + PATIENCE_MSEC * NSEC_PER_MSEC};
 
-    memcpy(call.uuid, uuid, UUID_SIZE);
-    say(&call);
+    memcpy(asked.uuid, uuid, UUID_SIZE);
+    call(&asked);
     struct virt_result result = await(VIRT_RECORD_RESULT).result;
     ck_assert_uint_eq(result.number, number);
     return result;
@@ -240,12 +322,12 @@ START_TEST(a_guard_that_asks_too_much)
     };
     bool answered[CALLS] = {false};
     char uri[] = "test:///default";
-    struct virt_call call = {.operation = VIRT_OPERATION_MEMORY_STATS, .deadline = NEVER};
+    struct virt_call asked = {.operation = VIRT_OPERATION_MEMORY_STATS, .deadline = NEVER};
 
     start_on(uri);
-    memcpy(call.uuid, await(VIRT_RECORD_DOMAIN).domain.uuid, UUID_SIZE);
-    for (call.number = 0; call.number < CALLS; call.number++)
-        say(&call);
+    memcpy(asked.uuid, await(VIRT_RECORD_DOMAIN).domain.uuid, UUID_SIZE);
+    for (asked.number = 0; asked.number < CALLS; asked.number++)
+        call(&asked);
     for (unsigned i = 0; i < CALLS; i++) {
         struct virt_result result = await(VIRT_RECORD_RESULT).result;
         ck_assert(result.result == 0 || result.result == -EAGAIN);
@@ -317,7 +399,8 @@ END_TEST
 
 START_TEST(wrong_options)
 {
-    char *const arguments[] = {program, NULL};
+    char option[] = "--nonsense";
+    char *const arguments[] = {program, option, NULL};
 
     start(arguments);
     int status = end_status();
@@ -344,6 +427,9 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, it_ends_by_a_signal);
     tcase_add_test(tests, it_ends_when_a_call_hangs);
     tcase_add_test(tests, it_says_what_it_cannot_reach);
+    tcase_add_test(tests, it_begins_when_it_is_told);
+    tcase_add_loop_test(tests, it_ends_with_a_guard_that_never_needed_it, 0, 2);
+    tcase_add_loop_test(tests, it_hears_nothing_else_before_and_after, 0, 2);
     tcase_add_test(tests, it_does_what_it_is_called_for);
     tcase_add_test(tests, a_guard_that_asks_too_much);
     tcase_add_test(tests, the_guard_understands_it);

@@ -187,9 +187,6 @@ START_TEST(it_says_all_there_is)
     struct virt_record record;
 
     start(URI_DEFAULT);
-    record = expect(VIRT_RECORD_HELLO);
-    ck_assert_str_eq(record.hello.uri, URI_DEFAULT);
-    ck_assert_uint_ge(record.hello.libvirt_version, 8000000);
     expect_connection(VIRT_CONNECTION_CONNECTING);
     record = expect(VIRT_RECORD_CONNECTION);
     ck_assert_int_eq((int)record.connection.state, VIRT_CONNECTION_CONNECTED);
@@ -464,7 +461,6 @@ START_TEST(it_connects_when_it_can)
     (void)snprintf(path, sizeof(path), "%s/node.xml", scene.folder);
     (void)snprintf(uri, sizeof(uri), "test://%s", path);
     start(uri);
-    (void)expect(VIRT_RECORD_HELLO);
     expect_connection(VIRT_CONNECTION_CONNECTING);
     struct virt_record lost = expect(VIRT_RECORD_CONNECTION);
     ck_assert_int_eq((int)lost.connection.state, VIRT_CONNECTION_LOST);

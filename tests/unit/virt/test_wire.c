@@ -59,7 +59,7 @@ static const struct virt_record full_domain = {
 };
 
 static const struct virt_record samples[] = {
-    {.kind = VIRT_RECORD_HELLO, .hello = {.libvirt_version = 9000000, .uri = "qemu:///system"}},
+    {.kind = VIRT_RECORD_HELLO, .hello = {.libvirt_version = 9000000}},
     {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 9000000, ""}},
     {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_CONNECTED, 0, ""}},
     {.kind = VIRT_RECORD_CONNECTION, .connection = {VIRT_CONNECTION_LOST, 0, "end of file"}},
@@ -78,6 +78,7 @@ static const struct virt_record samples[] = {
             .looked = true,
             .look = {.run_state = VM_RUN_PAUSED, .actual = GIB, .total = UNKNOWN}}},
     {.kind = VIRT_RECORD_WORKERS, .workers = {VIRT_WORKERS}},
+    {.kind = VIRT_RECORD_BEGIN, .begin = {"qemu:///system"}},
 };
 
 static void expect_round_trip(const struct virt_record *record)
@@ -214,6 +215,8 @@ START_TEST(a_wrong_call_or_answer_is_not_sent)
             .result = {.looked = true, .look.migration = VM_MIGRATION_COUNT}},
         {.kind = VIRT_RECORD_RESULT, .result = {.text = "\x1b[2J"}},
         {.kind = VIRT_RECORD_WORKERS, .workers = {VIRT_WORKERS + 1}},
+        {.kind = VIRT_RECORD_BEGIN}, /* nowhere */
+        {.kind = VIRT_RECORD_BEGIN, .begin = {"qemu:///\n"}},
     };
     uint8_t datagram[VIRT_DATAGRAM_MAX];
 
