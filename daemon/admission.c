@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#include "announce.h"
 
 struct admission_start *admission_find(struct admission *admission, const uint8_t uuid[UUID_SIZE])
 {
@@ -59,6 +59,12 @@ static const struct vm_snapshot *guest_find(
     return NULL;
 }
 
+/* Its balloon has answered. */
+static bool is_judged(const struct vm_snapshot *vm)
+{
+    return vm->kind == VM_KIND_ELASTIC || vm->kind == VM_KIND_SELF_DEFLATING;
+}
+
 /* Nobody comes any more. */
 static bool is_lost(const struct admission_start *start, uint64_t now)
 {
@@ -75,10 +81,10 @@ static bool start_advance(struct admission_start *start, const struct snapshot *
     struct reservation left = start->reservation;
 
     if (!vm && is_lost(start, now)) {
-        if (start->verdict == ADMISSION_ALLOW)
-            log_message(LOG_NOTICE, "%s was admitted, but %s; nothing is kept for it any more",
-                start->name,
-                start->seen ? "its QEMU has ended while it started" : "no QEMU of it has appeared");
+        announce_admission_ended(start->name, start->reservation.uuid,
+            start->verdict == ADMISSION_WAIT ? "it has given up waiting for room"
+            : start->seen                    ? "its QEMU has ended while it started"
+                                             : "no QEMU of it has appeared");
         return false;
     }
     if (vm && start->seen == 0)
@@ -86,9 +92,9 @@ static bool start_advance(struct admission_start *start, const struct snapshot *
     if (vm) {
         left.bytes = sub_or_zero(left.bytes, known_or(vm->rss, 0));
         left.hugepages = sub_or_zero(left.hugepages, known_or(vm->hugetlb, 0));
-        bool judged = vm->kind != VM_KIND_UNKNOWN && vm->kind != VM_KIND_RIGID;
-        if (judged || (left.bytes == 0 && left.hugepages == 0) ||
-            sub_or_zero(now, start->seen) >= ADMISSION_BOOT)
+        if (is_judged(vm) || (left.bytes == 0 && left.hugepages == 0) ||
+            (sub_or_zero(now, start->seen) >= ADMISSION_BOOT &&
+                vm->migration != VM_MIGRATION_INCOMING))
             return false;
     }
     *ret_left = left;

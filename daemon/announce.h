@@ -40,6 +40,9 @@ void admission_words(const struct admission_answer *answer, char ret_words[ADMIS
 void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
     const struct admission_answer *answer, bool acts, const char *words);
 
+/* Nothing is kept for it any more, for the reason that WORDS give. */
+void announce_admission_ended(const char *name, const uint8_t uuid[UUID_SIZE], const char *words);
+
 /* ---- announce_kernel.c ---- */
 
 /* IDENTITY NULL: the process was no guest, and NAME is not used. */

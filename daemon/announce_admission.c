@@ -112,3 +112,11 @@ void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
         log_quote(name, quoted, sizeof quoted), uuid_text(uuid, id), would ? "would-" : "",
         admission_verdict_name(answer->verdict), words);
 }
+
+void announce_admission_ended(const char *name, const uint8_t uuid[UUID_SIZE], const char *words)
+{
+    char quoted[2 * VM_NAME_MAX + 8], id[UUID_TEXT_SIZE];
+
+    log_alert(LOG_NOTICE, "event=admission vm=%s uuid=%s result=ended text=\"%s\"",
+        log_quote(name, quoted, sizeof quoted), uuid_text(uuid, id), words);
+}

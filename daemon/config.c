@@ -36,9 +36,6 @@
 
 #define CLASS_DEFAULT "default"
 
-/* In so long a balloon gives about 2 GiB (limits: rates); libvirtd stands still meanwhile. */
-#define ADMISSION_TIMEOUT_DEFAULT (2 * NSEC_PER_SEC)
-
 struct rule_sections {
     struct rule_section *items;
     uint32_t count, allocated;
@@ -152,34 +149,13 @@ static const char *word_skip(const char *text, const char *word)
     return blanks > 0 || text[length] == '\0' ? text + length + blanks : NULL;
 }
 
-/* The sections that are there once. */
-static bool host_section_find(const char *head, enum config_section *ret_section)
-{
-    static const struct {
-        const char *name;
-        enum config_section section;
-    } sections[] = {
-        {"guard", CONFIG_SECTION_GUARD},
-        {"memlock", CONFIG_SECTION_MEMLOCK},
-        {"admission", CONFIG_SECTION_ADMISSION},
-    };
-
-    for (size_t i = 0; i < ELEMENTSOF(sections); i++) {
-        if (strcmp(head, sections[i].name) == 0) {
-            *ret_section = sections[i].section;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Enters the section whose head stands at LINE. False: its keys are passed over. */
 static bool section_enter(struct loader *loader, uint32_t line, const char *head)
 {
     char unused[CLASS_NAME_MAX];
     const char *class_name = word_skip(head, "class"), *vm_name = word_skip(head, "vm");
 
-    if (host_section_find(head, &loader->section)) {
+    if (config_section_find(head, &loader->section)) {
         loader->rule = NULL;
         return true;
     }

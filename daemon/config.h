@@ -36,6 +36,8 @@ struct guard_config {
 const struct guard_config *config_guard(const struct config *config);
 
 /* What stands in [admission] and concerns whoever asks the guard. */
+/* In so long a balloon gives about 2 GiB (limits: rates); libvirtd stands still meanwhile. */
+#define ADMISSION_TIMEOUT_DEFAULT (2 * NSEC_PER_SEC)
 struct admission_config {
     bool deny_unreachable; /* a start is refused while no guard answers */
     uint64_t timeout;      /* ns until it counts as not answering */

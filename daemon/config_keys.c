@@ -80,6 +80,26 @@ _Static_assert(sizeof(((struct guard_config *)NULL)->qmp_directory) == CONFIG_TE
                    sizeof(((struct guard_config *)NULL)->libvirt) == CONFIG_TEXT_MAX,
     "the parsers store so much");
 
+bool config_section_find(const char *head, enum config_section *ret_section)
+{
+    static const struct {
+        const char *name;
+        enum config_section section;
+    } sections[] = {
+        {"guard", CONFIG_SECTION_GUARD},
+        {"memlock", CONFIG_SECTION_MEMLOCK},
+        {"admission", CONFIG_SECTION_ADMISSION},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(sections); i++) {
+        if (strcmp(head, sections[i].name) == 0) {
+            *ret_section = sections[i].section;
+            return true;
+        }
+    }
+    return false;
+}
+
 int config_key_find(enum config_section section, const char *name)
 {
     for (int i = 0; i < CONFIG_KEY_COUNT; i++)

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "config_parse.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum config_section {
@@ -46,6 +47,9 @@ struct config_key {
 
 #define CONFIG_KEY_COUNT 32
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
+
+/* The section that is there once and has this HEAD; false: none is. */
+bool config_section_find(const char *head, enum config_section *ret_section);
 
 /* The index of the key NAME of SECTION, or -1. */
 int config_key_find(enum config_section section, const char *name);

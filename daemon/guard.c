@@ -61,6 +61,13 @@ static enum band guard_band(const struct guard *guard)
     return guard->plan->assessment.band;
 }
 
+enum band guard_attention(const struct guard *guard)
+{
+    enum band band = guard_band(guard);
+
+    return band < BAND_TIGHT && guard->admission.count > 0 ? BAND_TIGHT : band;
+}
+
 /* ---- sample → snapshot ---- */
 
 static void sample_vm(struct guard *guard, struct vm *vm, uint64_t now)
@@ -268,15 +275,6 @@ static uint64_t guard_deadline(const struct guard *guard)
         deadline = min_u64(deadline, virt_link_deadline(guard->virt));
     deadline = min_u64(deadline, reclaimer_deadline(guard->reclaimer));
     return min_u64(deadline, control_server_deadline(guard->control));
-}
-
-/* A guest that has been admitted is looked for, and those that may make room for one are heard, as
- * in tight. */
-static enum band guard_attention(const struct guard *guard)
-{
-    enum band band = guard_band(guard);
-
-    return band < BAND_TIGHT && guard->admission.count > 0 ? BAND_TIGHT : band;
 }
 
 int guard_run(struct guard *guard)

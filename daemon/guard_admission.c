@@ -97,7 +97,7 @@ static const char *uuid_read(struct json_object *parameters, struct question *qu
 }
 
 /* Kernel's ids made bits of the host's nodes. One that is not there cannot be allocated on; if none
- * is, the guest cannot start. */
+ * is, the guest cannot start; a kernel without NUMA shows none. */
 static const char *nodes_read(struct json_object *parameters, const struct host_snapshot *host,
     struct admission_request *request)
 {
@@ -116,7 +116,8 @@ static const char *nodes_read(struct json_object *parameters, const struct host_
             if (host->nodes[node].id == id)
                 request->nodes |= UINT32_C(1) << node;
     }
-    return json_object_array_length(array) > 0 && request->nodes == 0 ? "nodes" : NULL;
+    bool nowhere = json_object_array_length(array) > 0 && request->nodes == 0;
+    return nowhere && host->node_count > 0 ? "nodes" : NULL;
 }
 
 /* What the domain's own metadata says; each may be missing, or null. */
@@ -177,26 +178,49 @@ static bool guard_admits(const struct guard *guard)
            guard->rules->host.admission == ADMISSION_ENFORCE;
 }
 
-/* Someone who tries again and again is told each time; the log, once a minute. */
+void guard_resolve_admission(struct guard *guard)
+{
+    if (!guard_admits(guard))
+        guard->admission.count = 0;
+}
+
+/* Someone who tries again and again is told each time; the log, once a minute. Of some it is
+ * remembered; beyond them it is told again. */
+static bool refusal_is_news(struct guard *guard, const uint8_t uuid[UUID_SIZE])
+{
+    struct refused *oldest = &guard->refused[0];
+
+    for (size_t i = 0; i < ELEMENTSOF(guard->refused); i++) {
+        struct refused *refused = &guard->refused[i];
+
+        if (memcmp(refused->uuid, uuid, UUID_SIZE) == 0)
+            return log_permit(&refused->said, loop_now());
+        if (refused->said.last < oldest->said.last)
+            oldest = refused;
+    }
+    *oldest = (struct refused){0};
+    memcpy(oldest->uuid, uuid, UUID_SIZE);
+    return log_permit(&oldest->said, loop_now());
+}
+
 static bool is_news(struct guard *guard, const struct question *question,
     const struct admission_answer *answer, enum admission_verdict before)
 {
-    const uint8_t *uuid = question->request.uuid;
-
-    if (answer->verdict == ADMISSION_WAIT)
+    switch (answer->verdict) {
+    case ADMISSION_WAIT:
         return before != ADMISSION_WAIT;
-    if (answer->verdict == ADMISSION_ALLOW)
-        return true;
-    if (memcmp(guard->refused, uuid, UUID_SIZE) != 0) {
-        memcpy(guard->refused, uuid, UUID_SIZE);
-        guard->refused_said = (struct log_limit){0};
+    case ADMISSION_REFUSE:
+        return refusal_is_news(guard, question->request.uuid);
+    case ADMISSION_ALLOW:
+    case ADMISSION_VERDICT_COUNT:
+        break;
     }
-    return log_permit(&guard->refused_said, loop_now());
+    return true;
 }
 
 /* Keeps what was granted, or nothing. */
-static void answer_keep(
-    struct guard *guard, const struct question *question, struct admission_answer *answer)
+static void answer_keep(struct guard *guard, const struct question *question,
+    struct admission_answer *answer, enum admission_verdict before)
 {
     uint64_t now = loop_now();
 
@@ -207,7 +231,8 @@ static void answer_keep(
         answer->lack = ADMISSION_LACK_NONE;
     }
     admission_show(&guard->admission, guard->snapshot, now);
-    guard->next_tick = 0; /* what is lacking is asked of balloons now */
+    if (answer->verdict == ADMISSION_WAIT && before != ADMISSION_WAIT)
+        guard->next_tick = 0; /* what is lacking is asked of balloons now */
 }
 
 static struct json_object *answer_json(
@@ -250,7 +275,7 @@ int guard_admit(struct json_object *parameters, struct json_object **ret_paramet
         admission_decide(guard->snapshot, guard->rules, guard->state, guard->scratch,
             &question.request, &own, &answer);
         if (acts)
-            answer_keep(guard, &question, &answer);
+            answer_keep(guard, &question, &answer, before);
         admission_words(&answer, words);
         if (is_news(guard, &question, &answer, before))
             announce_admission(question.name, question.request.uuid, &answer, acts, words);

@@ -9,7 +9,7 @@
 void guard_advance_calls(struct guard *guard, uint64_t now)
 {
     bool may_touch = guard->rules->host.mode == MODE_ENFORCE;
-    enum band band = guard->plan->assessment.band;
+    enum band band = guard_attention(guard);
     uint32_t first = guard->next_served;
 
     if (!guard->virt)

@@ -45,6 +45,7 @@ static void rules_take(struct guard *guard)
     guard->rules->host.kills_from = kills_from;
     if (guard->options.dry_run)
         guard->rules->host.mode = MODE_DRY_RUN;
+    guard_resolve_admission(guard);
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         struct vm *vm = guard->inventory ? inventory_vm(guard->inventory, slot) : NULL;
 

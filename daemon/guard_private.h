@@ -37,6 +37,14 @@ struct guard_kernel {
     struct log_limit lost_said;
 };
 
+/* A guest whose start was refused, and when that was logged. */
+struct refused {
+    uint8_t uuid[UUID_SIZE];
+    struct log_limit said;
+};
+/* libvirtd has 20 workers, each of which can try another guest again and again. */
+#define REFUSED_MAX 32
+
 struct guard {
     struct guard_options options;
     struct roots roots;
@@ -54,8 +62,7 @@ struct guard {
     uint32_t next_served;   /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;
     struct admission admission;
-    uint8_t refused[UUID_SIZE]; /* whose start was refused last … */
-    struct log_limit refused_said;
+    struct refused refused[REFUSED_MAX];
 
     uint32_t vm_capacity;
     struct snapshot *snapshot;
@@ -72,6 +79,9 @@ struct guard {
     bool reload;  /* SIGHUP came */
 };
 
+/* The band by which guests are looked for and asked: while one starts at least tight, so that it is
+ * found, and those that may make room for it are heard. */
+enum band guard_attention(const struct guard *guard);
 /* One way through: observes the host as of NOW, decides, acts. */
 void guard_tick(struct guard *guard, uint64_t now);
 /* Rules of one VM anew: from the configuration, its name, and what libvirt says of it. */
@@ -95,6 +105,8 @@ void guard_reckon(struct guard *guard, uint64_t now);
 int guard_admit(struct json_object *parameters, struct json_object **ret_parameters,
     struct error *ret_error, void *userdata);
 extern const char *const guard_admit_parameters[];
+/* After a change of the rules: who no longer acts keeps nothing. */
+void guard_resolve_admission(struct guard *guard);
 
 /* ---- guard_kernel.c ---- */
 

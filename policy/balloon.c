@@ -211,6 +211,7 @@ struct fill {
     bool idle_only;  /* down to what is idle, else to the minimum */
     bool bound_only; /* who could be elsewhere, too, is not pressed for a node */
     bool enforced;   /* whose targets move: enforced guests, else those in dry run */
+    bool for_start;  /* for a guest that starts */
     uint32_t spared; /* who is busy, and of more than this priority, keeps what it uses */
     uint64_t deficit;
 };
@@ -223,13 +224,22 @@ static uint64_t fill_floor(const struct decision *d, const struct fill *fill, ui
     return min_u64(floor, vm->goal); /* UNKNOWN: stays where it is */
 }
 
+/* Whether it uses what it has is known, or never will be. In calm guests are seldom asked, and are
+ * first heard once a start needs room: nobody is pressed for it by old figures. */
+static bool is_heard(const struct decision *d, uint32_t position)
+{
+    uint64_t updated = decision_vm(d, position)->statistics.updated;
+    return !known(updated) || since(d->now, updated) <= STATISTICS_STALE;
+}
+
 static bool fill_moves(const struct decision *d, const struct fill *fill, uint32_t position)
 {
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_INFLATABLE) && !!(traits & TRAIT_ENFORCED) == fill->enforced &&
            known(d->vms[position].minimum) &&
            (fill->pool->kind != POOL_NODE || node_held(d, position, fill->pool->node) > 0) &&
-           (!fill->bound_only || node_confines(d, fill->pool, position));
+           (!fill->bound_only || node_confines(d, fill->pool, position)) &&
+           (!fill->for_start || is_heard(d, position));
 }
 
 static uint64_t fill_target(
@@ -307,7 +317,9 @@ static void fill_apply(struct decision *d, const struct fill *fill, uint32_t poo
             covered = add_held(covered, gain);
             vm->goal = target;
             vm->pool = pool;
-            if (!fill->idle_only)
+            if (fill->for_start)
+                vm->traits |= TRAIT_FOR_START;
+            else if (!fill->idle_only)
                 vm->traits |= TRAIT_BY_SHARE;
         }
     }
@@ -331,36 +343,43 @@ static uint32_t least_priority(const struct decision *d, const struct fill *fill
     return least;
 }
 
-/* What is short for leaving BAND, where it holds, and for a guest that starts, in any band. Nothing
- * is reserved for one in dry run, so whose targets do not move need not know. */
-static uint64_t fill_deficit(const struct decision *d, const struct fill *fill, enum band band)
-{
-    uint64_t short_of = fill->pool->band >= band ? pool_deficit(d, fill->pool, band) : 0;
-    return fill->enforced ? max_u64(short_of, admission_lacking(d, fill->pool)) : short_of;
-}
-
 static void fill_pool(struct decision *d, uint32_t index, bool enforced)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
-    struct fill fill = {.pool = pool, .idle_only = true, .enforced = enforced};
-    if (!known(pool->total))
+    if (!known(pool->total) || pool->band < BAND_TIGHT)
         return;
-    fill.deficit = fill_deficit(d, &fill, BAND_TIGHT);
+    struct fill fill = {.pool = pool, .idle_only = true, .enforced = enforced};
+    fill.deficit = pool_deficit(d, pool, BAND_TIGHT);
     if (fill.deficit > 0)
         fill_apply(d, &fill, index);
 
     /* A node alone is no reason to press guests to their minimum while what comes next can still be
      * placed elsewhere: only those for whom it cannot, while one of them grows. */
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    bool starts = enforced && admission_lacking(d, pool) > 0;
-    fill.bound_only = pool->kind == POOL_NODE && host->band < BAND_TIGHT && !starts;
-    if (fill.bound_only && !(d->confined_nodes >> pool->node & 1))
+    fill.bound_only = pool->kind == POOL_NODE && host->band < BAND_TIGHT;
+    if (pool->band < BAND_SCARCE || (fill.bound_only && !(d->confined_nodes >> pool->node & 1)))
         return;
     fill.idle_only = false;
-    fill.deficit = fill_deficit(d, &fill, BAND_SCARCE);
+    fill.spared = least_priority(d, &fill);
+    fill.deficit = pool_deficit(d, pool, BAND_SCARCE);
+    if (fill.deficit > 0)
+        fill_apply(d, &fill, index);
+}
+
+/* Room for guests that start, in any band: what is idle first, then by shares. Nothing is kept for
+ * anybody in dry run. */
+static void fill_for_starts(struct decision *d, uint32_t index)
+{
+    const struct pool_view *pool = &d->plan->assessment.pools[index];
+    struct fill fill = {.pool = pool, .idle_only = true, .enforced = true, .for_start = true};
+    fill.deficit = admission_lacking(d, pool);
     if (fill.deficit == 0)
         return;
+    fill_apply(d, &fill, index);
+    fill.idle_only = false;
     fill.spared = least_priority(d, &fill);
+    if (admission_priority(d) < fill.spared)
+        fill.spared = admission_priority(d);
     fill_apply(d, &fill, index);
 }
 
@@ -379,7 +398,7 @@ static void step_towards_goal(struct decision *d, uint32_t position)
     enum reason reason = by_share ? REASON_BALLOON_SHARE : REASON_BALLOON_IDLE;
     const struct pool_view *pool = &d->plan->assessment.pools[scratch->pool];
     uint64_t deficit = pool_deficit(d, pool, by_share ? BAND_SCARCE : BAND_TIGHT);
-    if (pool->band < (by_share ? BAND_SCARCE : BAND_TIGHT)) {
+    if (scratch->traits & TRAIT_FOR_START) {
         reason = REASON_BALLOON_START;
         deficit = admission_lacking(d, pool);
     }
@@ -398,6 +417,8 @@ void balloon_inflate(struct decision *d)
     d->state->inflated_band = band;
     for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
         fill_pool(d, i, true);
+    for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
+        fill_for_starts(d, i);
     for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++)
         fill_pool(d, i, false);
     for (uint32_t i = 0; i < d->vm_count; i++)

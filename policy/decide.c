@@ -105,6 +105,8 @@ static void plan_wake(struct decision *d)
     for (uint32_t i = 0; i < assessment->pool_count; i++) {
         const struct pool_view *pool = &assessment->pools[i];
         uint64_t least;
+        if (admission_lacking(d, pool) > 0)
+            wake = min_u64(wake, BALLOON_LOOK);
         if (!known(pool->total) || !is_watched(d, pool, &least))
             continue;
         uint64_t threshold = pool->band == BAND_CRITICAL ? 0 : pool_enter(d, pool, BAND_CRITICAL);
@@ -115,8 +117,6 @@ static void plan_wake(struct decision *d)
     }
     if (d->bridged)
         wake = min_u64(wake, WAKE_BRIDGE);
-    if (admission_lacking(d, &assessment->pools[POOL_INDEX_HOST]) > 0)
-        wake = min_u64(wake, BALLOON_LOOK);
     d->plan->next_wake = wake;
 }
 

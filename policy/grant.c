@@ -100,12 +100,16 @@ static uint64_t upper_end(const struct decision *d, uint32_t position)
     return min_u64(max_u64(before, d->vms[position].minimum), vm->maximum);
 }
 
+/* It has memory on a node that is short, or has no more than is kept there for guests that start.
+ */
 static bool is_on_short_node(const struct decision *d, uint32_t position)
 {
-    for (uint32_t i = POOL_INDEX_NODES; i < d->plan->assessment.pool_count; i++)
-        if (d->plan->assessment.pools[i].band > BAND_CALM &&
-            node_held(d, position, i - POOL_INDEX_NODES) > 0)
+    for (uint32_t i = POOL_INDEX_NODES; i < d->plan->assessment.pool_count; i++) {
+        const struct pool_view *pool = &d->plan->assessment.pools[i];
+        bool kept = pool->reserved > 0 && pool_room(d, pool, BAND_TIGHT) <= pool->reserved;
+        if ((pool->band > BAND_CALM || kept) && node_held(d, position, pool->node) > 0)
             return true;
+    }
     return false;
 }
 

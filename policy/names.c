@@ -208,8 +208,7 @@ static const char *const reason_texts[] = {
     [REASON_NONE] = "no reason was given",
     [REASON_BALLOON_IDLE] = "memory is tight and the guest does not use this part of its own",
     [REASON_BALLOON_SHARE] = "memory is scarce and the guest has most above its minimum by shares",
-    [REASON_BALLOON_START] =
-        "a guest is about to start, and this one has most above its minimum by shares",
+    [REASON_BALLOON_START] = "a guest is about to start, and this one can give it room",
     [REASON_BALLOON_RETURN] = "there is room again, so the guest gets its memory back",
     [REASON_BALLOON_OTHER] = "another program has set this balloon lower, and it is left as it is",
     [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",

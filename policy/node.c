@@ -101,7 +101,7 @@ bool node_confines(const struct decision *d, const struct pool_view *pool, uint3
     return (binding & NODE_BIT(pool->node)) && (binding & ~full) == 0;
 }
 
-/* Sums ROOM over the nodes the guest is bound to. */
+/* Sums ROOM over the nodes the guest is bound to, less what is kept there for guests that start. */
 static uint64_t room_sum(const struct decision *d, uint32_t position,
     uint64_t (*room)(const struct decision *, const struct pool_view *))
 {
@@ -113,7 +113,7 @@ static uint64_t room_sum(const struct decision *d, uint32_t position,
         if (!(binding & NODE_BIT(node)) || !known(pool->total))
             continue;
         measured = true;
-        sum = add_held(sum, room(d, pool));
+        sum = add_held(sum, sub_or_zero(room(d, pool), pool->reserved));
     }
     return measured ? sum : NEVER;
 }

@@ -186,6 +186,7 @@ enum vm_trait {
     TRAIT_STARVED = 1 << 13,   /* by its own fresh word it lacks what a balloon of ours holds */
     TRAIT_BUSY = 1 << 14,      /* what it does not call idle is in use, by RSS too */
     TRAIT_REFUSED = 1 << 15,   /* stuck, though it had something to give */
+    TRAIT_FOR_START = 1 << 16, /* `goal` makes room for a guest that starts */
     TRAIT_UNGREETED = 1 << 12, /* whether it is in post-copy will be known in seconds */
 };
 

@@ -72,11 +72,16 @@ static int ask(const char *socket, struct json_object *question, uint64_t patien
     return result;
 }
 
-/* What is met while a guard is restarted. */
-static bool is_absence(int result)
+/* It is there and has no place for one more client, or is about to be restarted. */
+static bool is_turned_away(int result)
 {
-    return result == -ENOENT || result == -ECONNREFUSED || result == -ECONNRESET ||
-           result == -EPIPE;
+    return result == -ECONNRESET || result == -EPIPE;
+}
+
+/* It may come back: it is being restarted. */
+static bool is_absent(int result)
+{
+    return result == -ENOENT || result == -ECONNREFUSED;
 }
 
 enum asking_end asking_run(const char *socket, struct json_object *question, uint64_t deadline,
@@ -89,7 +94,7 @@ enum asking_end asking_run(const char *socket, struct json_object *question, uin
         struct answer answer = {0};
 
         result = ask(socket, question, left, &answer, ret_error);
-        if (result < 0 && !(insist && is_absence(result)))
+        if (result < 0 && !is_turned_away(result) && !(insist && is_absent(result)))
             return ASKING_UNREACHABLE;
         if (result == 0 && (answer.verdict == ADMISSION_ALLOW || !answer.acts))
             return ASKING_ADMITTED;
@@ -99,5 +104,9 @@ enum asking_end asking_run(const char *socket, struct json_object *question, uin
         (void)poll(NULL, 0, (int)(left / NSEC_PER_MSEC) + 1);
         left = sub_or_zero(deadline, loop_now());
     } while (left > 0);
-    return result < 0 ? ASKING_UNREACHABLE : ASKING_REFUSED;
+    if (result < 0)
+        return ASKING_UNREACHABLE;
+    struct error last = *ret_error;
+    (void)error_set(ret_error, -EPERM, "there was no room in time: it %s", last.text);
+    return ASKING_REFUSED;
 }

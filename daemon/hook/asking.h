@@ -16,7 +16,8 @@ enum asking_end {
 
 /*
  * Puts QUESTION to the guard at SOCKET, again while it is told to wait, until DEADLINE (loop_now())
- * and ASKING_ANSWER_MIN at the latest. INSIST: a guard that is not there may come back until then.
+ * and ASKING_ANSWER_MIN at the latest. One that turns clients away is tried again as long; INSIST:
+ * so is one that is not there.
  */
 #define ASKING_ANSWER_MIN UINT64_C(100000000) /* ns: the last to be asked has as long to answer */
 enum asking_end asking_run(const char *socket, struct json_object *question, uint64_t deadline,

@@ -48,6 +48,7 @@ struct start {
     const char *name;
     uint8_t uuid[UUID_SIZE]; /* zero until its XML was read */
     struct admission_config admission;
+    struct error mistake; /* in the configuration; empty: there is none */
     uint64_t deadline;
 };
 
@@ -163,20 +164,35 @@ static int start_ask(struct start *start, const struct virt_domain *domain)
     case ASKING_UNREACHABLE:
         break;
     }
-    return start_pass_over(start, &error);
+    return start_pass_over(start, start->mistake.text[0] != '\0' ? &start->mistake : &error);
+}
+
+/* False: nobody is asked. A guard goes on by the configuration it read last, so one with a mistake
+ * is no reason not to ask it; but without an answer nothing says that the start is to be refused.
+ * Nor is it where the guard would refuse nothing. */
+static bool start_configure(struct start *start)
+{
+    struct config *config CLEANUP(config_free_at) = NULL;
+
+    start->admission = (struct admission_config){.timeout = ADMISSION_TIMEOUT_DEFAULT};
+    if (config_load(start->config, first_keep, &start->mistake, &config) < 0)
+        return true;
+    const struct host_rules *rules = config_host_rules(config);
+    start->admission = *config_admission(config);
+    if (rules->mode != MODE_ENFORCE || rules->admission != ADMISSION_ENFORCE)
+        start->admission.deny_unreachable = false;
+    return rules->admission != ADMISSION_OFF;
 }
 
 static int start_judge(struct start *start)
 {
-    struct config *config CLEANUP(config_free_at) = NULL;
     struct virt_domain domain;
     struct error error = {0};
 
-    if (config_load(start->config, first_keep, &error, &config) < 0) {
+    if (!start_configure(start)) {
         input_drain(STDIN_FILENO, loop_now() + DRAIN_LIMIT);
-        return start_pass_over(start, &error);
+        return EXIT_SUCCESS;
     }
-    start->admission = *config_admission(config);
     alarm_set(start->admission.deny_unreachable, start->admission.timeout + ALARM_GRACE);
     start->deadline = loop_now() + start->admission.timeout;
     if (domain_read(start, &domain, &error) < 0)

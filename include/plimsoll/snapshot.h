@@ -330,7 +330,8 @@ struct reservation {
     uint64_t hugepages; /* likewise, of their pool */
     uint64_t promised;  /* what the guest is promised until it can be seen, huge pages apart */
     uint64_t promised_pinned; /* … of that, what will be locked or pinned */
-    uint32_t nodes;           /* as in admission_request */
+    uint32_t nodes;           /* that it is bound to, by index into host.nodes; 0: to none */
+    uint32_t priority;        /* of the guest: who is worth more keeps what it uses */
 };
 
 struct snapshot {

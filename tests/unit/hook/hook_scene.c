@@ -79,7 +79,8 @@ void hook_configure(const char *lines)
     (void)unlink(scene.config);
     if (!lines)
         return;
-    (void)snprintf(text, sizeof(text), "[admission]\n%s", lines);
+    (void)snprintf(text, sizeof(text), "%s%s",
+        lines[0] == '[' ? "" : "[guard]\nmode=enforce\n[admission]\nmode=enforce\n", lines);
     scratch_write(scene.config, text);
 }
 

@@ -115,10 +115,11 @@ END_TEST
 
 START_TEST(room_may_not_come)
 {
-    static const char *const answers[] = {WAITS, ANSWER("wait", "only 20M came", "true"), NULL};
+    static const char *const answers[] = {WAITS, ANSWER("wait", "takes 20M more", "true"), NULL};
     static const char *const late[] = {WAITS, REFUSED, NULL};
 
-    ck_assert_str_eq(hook_ask("timeout=2s\n", answers, WEB(""), 1), "plimsoll: only 20M came\n");
+    ck_assert_str_eq(hook_ask("timeout=2s\n", answers, WEB(""), 1),
+        "plimsoll: there was no room in time: it takes 20M more\n");
     ck_assert_uint_gt(hook_asked(), 1);
     ck_assert_str_eq(hook_ask(PATIENT, late, WEB(""), 1), "plimsoll: web needs 2G, 1G is left?\n");
 }
@@ -157,7 +158,7 @@ START_TEST(it_comes_back)
     static const char *const answers[] = {GUARD_CLOSES, GUARD_CLOSES, ADMITTED, NULL};
 
     ck_assert_str_eq(hook_ask(ALLOW PATIENT, answers, WEB(""), 0), "");
-    ck_assert_uint_eq(hook_asked(), 1);
+    ck_assert_uint_eq(hook_asked(), 3);
     ck_assert_str_eq(hook_ask(DENY PATIENT, answers, WEB(""), 0), "");
     ck_assert_uint_eq(hook_asked(), 3);
 }
@@ -325,11 +326,29 @@ END_TEST
 START_TEST(a_bad_configuration)
 {
     static const char *const cases[] = {NULL, DENY "timeout=never\n", DENY "nonsense\n"};
+    static const char *const answers[] = {REFUSED, NULL};
 
     for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        ck_assert_str_eq(hook_ask(cases[i], nobody, WEB(""), 0), "");
-        ck_assert_uint_eq(hook_asked(), 0);
+        ck_assert_str_eq(hook_ask(cases[i], NULL, WEB(""), 0), "");
+        ck_assert_str_eq(
+            hook_ask(cases[i], answers, WEB(""), 1), "plimsoll: web needs 2G, 1G is left?\n");
     }
+}
+END_TEST
+
+/* Where the guard would refuse nothing, nor does its absence; switched off, nobody is asked. */
+START_TEST(a_configuration_that_refuses_nothing)
+{
+    static const char *const cases[] = {
+        "[guard]\nmode=enforce\n[admission]\nmode=off\n" DENY,
+        "[guard]\nmode=enforce\n[admission]\nmode=warn\n" DENY,
+        "[guard]\nmode=dry-run\n[admission]\nmode=enforce\n" DENY,
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        ck_assert_str_eq(hook_ask(cases[i], NULL, WEB(""), 0), "");
+    ck_assert_str_eq(hook_ask(cases[0], nobody, WEB(""), 0), "");
+    ck_assert_uint_eq(hook_asked(), 0);
 }
 END_TEST
 
@@ -462,6 +481,7 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, too_few_words);
     tcase_add_test(tests, a_name_like_an_option);
     tcase_add_test(tests, a_bad_configuration);
+    tcase_add_test(tests, a_configuration_that_refuses_nothing);
     tcase_add_test(tests, an_alarm_ends_it);
     tcase_add_test(tests, what_nobody_judged_is_told_of);
     tcase_add_test(tests, what_the_guard_judged_is_not);
