@@ -81,6 +81,7 @@ bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint
 
     state->asked = target;
     state->asked_time = d->now;
+    state->asked_actual = vm->balloon.actual;
     state->marks &= (uint16_t) ~(MARK_SETTLED | MARK_REACHED | MARK_ASKED_DRY);
     if (!(scratch->traits & TRAIT_ENFORCED)) {
         state->marks |= MARK_ASKED_DRY;
@@ -168,11 +169,14 @@ static bool yield_to_other(struct decision *d, uint32_t position)
             state->marks |= MARK_REACHED;
         return false;
     }
+    /* On its way up it has turned round. */
+    bool fallen = known(state->asked_actual) && state->asked_actual <= target &&
+                  sub_or_zero(state->asked_actual, actual) > balloon_step(vm);
     uint64_t given = add_held(
         actual, add_held(balloon_step(vm),
                     max_u64(QEMU_OVERHEAD, known_or(vm->maximum, 0) / QEMU_OVERHEAD_DIVISOR)));
-    if (!(state->marks & MARK_REACHED) || since(d->now, state->asked_time) < OTHER_AFTER ||
-        !known(vm->rss) || vm->rss > given)
+    if (!(fallen || (state->marks & MARK_REACHED)) ||
+        since(d->now, state->asked_time) < OTHER_AFTER || !known(vm->rss) || vm->rss > given)
         return false; /* it was asked lately and is on its way, or only says so */
     struct action *action =
         plan_add(d, ACTION_BALLOON, REASON_BALLOON_OTHER, position, POOL_INDEX_HOST);

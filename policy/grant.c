@@ -157,7 +157,10 @@ static void grant_step(struct decision *d, uint32_t position, uint64_t target, u
     target = min_u64(target, add_held(current, BALLOON_STEP_MAX));
     /* A minimum that was raised is owed at once: no target is ever below it. */
     target = max_u64(target, d->vms[position].minimum);
-    bool due = since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
+    /* Who has not taken what it was given is on its way, or another program has set it lower, which
+     * shows in a moment (balloon.c) and is not to be overruled meanwhile. */
+    bool taken = sub_or_zero(current, vm->balloon.actual) <= balloon_step(vm);
+    bool due = taken && since(d->now, decision_state(d, position)->asked_time) >= BALLOON_INTERVAL;
     bool complete = target == upper_end(d, position) && target > current;
     uint64_t gain = target - current;
     if (!due || gain > room || (gain < balloon_step(vm) && !complete))

@@ -30,7 +30,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->identity = *identity;
     rate_reset(&vm->growth);
     vm->held = vm->grew_at = vm->grown_from = UNKNOWN;
-    vm->asked = vm->asked_time = vm->before = UNKNOWN;
+    vm->asked = vm->asked_time = vm->asked_actual = vm->before = UNKNOWN;
     vm->round_since = vm->stuck_until = UNKNOWN;
     vm->idle_floor = vm->idle_floor_at = UNKNOWN;
     vm->stuck_cooldown = STUCK_COOLDOWN;

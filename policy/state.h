@@ -25,6 +25,7 @@ struct vm_state {
 
     /* Balloon. */
     uint64_t asked, asked_time;         /* last target we decided */
+    uint64_t asked_actual;              /* `actual` then */
     uint64_t before;                    /* `actual` before our first target, in dry run */
     uint64_t round_since;               /* a round of inflation is under verification since */
     uint64_t round_rss, round_resident; /* figures and growth when it began */
@@ -67,7 +68,7 @@ struct vm_state {
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 448, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 456, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,    /* `asked` was decided in dry run: nobody carried it out */

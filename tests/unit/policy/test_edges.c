@@ -284,6 +284,25 @@ START_TEST(another_program_keeps_its_balloon)
 }
 END_TEST
 
+/* Nor while it is being given back: then it has just been given more, or is about to. */
+START_TEST(another_program_keeps_it_on_its_way_back)
+{
+    for (unsigned moment = 1; moment <= 12; moment++) {
+        struct story *story = story_of_a_balloon(4 * GIB);
+        story_run(story, 2 * SEC + moment * 100 * MS, 100 * MS);
+        unsigned grants = story->guests[0].grants;
+        ck_assert_uint_gt(grants, 0);
+        story->guests[0].balloon_speed = 0;
+        story_vm(story, 0)->balloon.actual = 12 * GIB;
+        story_run(story, 20 * SEC, 100 * MS);
+        ck_assert_uint_eq(story->guests[0].yields, 1);
+        ck_assert_uint_eq(story->guests[0].grants, grants);
+        ck_assert_uint_eq(story_vm(story, 0)->measures.in_force & VM_MEASURE_BALLOON, 0);
+        story_free(story);
+    }
+}
+END_TEST
+
 START_TEST(a_guest_on_its_way_back_is_no_other_program)
 {
     struct story *story = story_of_a_balloon(4 * GIB);
@@ -314,6 +333,7 @@ int main(void)
     tcase_add_loop_test(tests, a_victim_of_an_earlier_guard_is_awaited, 0, 2);
     tcase_add_test(tests, who_starves_is_given_to_in_tight);
     tcase_add_test(tests, another_program_keeps_its_balloon);
+    tcase_add_test(tests, another_program_keeps_it_on_its_way_back);
     tcase_add_test(tests, a_guest_on_its_way_back_is_no_other_program);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("edges");
