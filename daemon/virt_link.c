@@ -304,7 +304,7 @@ void virt_link_advance(struct virt_link *link, enum band band, uint64_t now)
     ended_reap(link);
     if (link->acting && sub_or_zero(now, link->acting->heard) > VIRT_LINK_SILENCE)
         virt_link_end_acting(link, "has said nothing for too long", now);
-    if (now >= stuck_end(link))
+    if (link->acting && now >= stuck_end(link))
         virt_link_end_acting(link, "hangs in all its calls to libvirt", now);
     if (now >= unready_end(link))
         virt_link_end_spare(link, "does not get ready", now);

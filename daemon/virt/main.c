@@ -151,8 +151,9 @@ static int serve(const struct service_options *options)
     return EXIT_SUCCESS;
 }
 
-static int run(struct service_options *options)
+static int run(const struct service_options *given)
 {
+    struct service_options options = *given;
     struct virt_begin begin;
 
     xmlInitParser();
@@ -161,15 +162,15 @@ static int run(struct service_options *options)
         log_message(LOG_ERR, "libvirt cannot be set up: %s", virGetLastErrorMessage());
         return EXIT_FAILURE;
     }
-    int result = begin_await(options->fd, &begin);
+    int result = begin_await(options.fd, &begin);
     if (result == -EPIPE || result == -ECONNRESET)
         return EXIT_SUCCESS; /* the guard has gone, and never needed this one */
     if (result < 0) {
         log_message(LOG_ERR, "plimsoll-virt is not told to begin: %s", strerror(-result));
         return EXIT_FAILURE;
     }
-    options->uri = begin.uri;
-    return serve(options);
+    options.uri = begin.uri;
+    return serve(&options);
 }
 
 int main(int argc, char *argv[])
