@@ -287,7 +287,7 @@ END_TEST
 /* Nor while it is being given back: then it has just been given more, or is about to. */
 START_TEST(another_program_keeps_it_on_its_way_back)
 {
-    for (unsigned moment = 1; moment <= 12; moment++) {
+    for (uint64_t moment = 1; moment <= 12; moment++) {
         struct story *story = story_of_a_balloon(4 * GIB);
         story_run(story, 2 * SEC + moment * 100 * MS, 100 * MS);
         unsigned grants = story->guests[0].grants;
