@@ -197,6 +197,8 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip("%s", SUITE_NO_PIDFD);
     Suite *suite = suite_create("guard_admission");
     TCase *tests = tcase_create("admission");
 
