@@ -74,7 +74,7 @@ static void start(const char *behaviour, pid_t stranger)
     };
     ck_assert_msg(guard_new(&options, &host.guard, &error) == 0, "%s", error.text);
     host.guard->snapshot->host.scores_raise_only = false;
-    host.now = loop_now() - 10 * NSEC_PER_MINUTE;
+    host.now = loop_now();
     fake_host_tick(&host, 0);
     ck_assert_uint_eq(vm_here()->figures.memlock_hard, MEMLOCK_UNLIMITED);
     limits.sets = 0; /* the rehearsal's */
@@ -102,15 +102,18 @@ static const char *words(rlim_t limit, char buffer[32])
     return buffer;
 }
 
-/* Half a minute from now on, as if a look had said that nobody is migrated, /proc following the
- * limit. A score is a regular file here, of which a shorter one leaves the rest. */
+/* A minute and a half from now on, in which the limit has stood for long enough, libvirt has
+ * confirmed what it said, if it is there, and a look has said that nobody is migrated; /proc
+ * follows the limit. A score is a regular file here, of which a shorter one leaves the rest. */
 static void live(void)
 {
     char soft[32], hard[32];
 
     host.now = max_u64(host.now, loop_now());
     vm_here()->figures.migration = VM_MIGRATION_NONE;
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 90; i++) {
+        if (known(vm_here()->figures.definition.confirmed))
+            vm_here()->figures.definition.confirmed = host.now;
         fake_tree_write(host.tree, file_of("limits"),
             "Limit\nMax locked memory         %s   %s   bytes\n",
             words(limits.limit.rlim_cur, soft), words(limits.limit.rlim_max, hard));
