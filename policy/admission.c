@@ -154,20 +154,18 @@ void admission_decide(const struct snapshot *snapshot, const struct rules *rules
     pools_assess(&d, false);
     pinned_assess(&d);
     struct asking asking = asking_of(&d, request, own);
-    *ret_answer = (struct admission_answer){
-        .verdict = ADMISSION_ALLOW,
-        .needed = asking.needed,
-        .reservation =
-            {
-                .bytes = asking.taken,
-                .hugepages = asking.hugepages,
-                .promised =
-                    request->hugepages ? asking.needed : place_with_overhead(request->maximum),
-                .promised_pinned = request->pinned && !request->hugepages ? request->maximum : 0,
-                .nodes = asking.nodes,
-                .priority = own->priority,
-            },
-    };
-    __builtin_memcpy(ret_answer->reservation.uuid, request->uuid, UUID_SIZE);
+    /* Equal questions have equal answers, byte by byte. */
+    __builtin_memset(ret_answer, 0, sizeof(*ret_answer));
+    ret_answer->verdict = ADMISSION_ALLOW;
+    ret_answer->needed = asking.needed;
+    struct reservation *reservation = &ret_answer->reservation;
+    reservation->bytes = asking.taken;
+    reservation->hugepages = asking.hugepages;
+    reservation->promised =
+        request->hugepages ? asking.needed : place_with_overhead(request->maximum);
+    reservation->promised_pinned = request->pinned && !request->hugepages ? request->maximum : 0;
+    reservation->nodes = asking.nodes;
+    reservation->priority = own->priority;
+    __builtin_memcpy(reservation->uuid, request->uuid, UUID_SIZE);
     judge(&asking, ret_answer);
 }
