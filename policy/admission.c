@@ -112,7 +112,7 @@ static void judge(const struct asking *asking, struct admission_answer *answer)
 static struct asking asking_of(
     const struct decision *d, const struct admission_request *request, const struct vm_rules *own)
 {
-    uint64_t maximum = place_with_overhead(request->maximum);
+    uint64_t maximum = memory_with_overhead(request->maximum);
     uint64_t share = scale_u64(request->maximum, MINIMUM_DEFAULT_SHARE, AMOUNT_SHARE_WHOLE);
     uint64_t minimum =
         min_u64(amount_bytes(own->minimum, request->maximum, share), request->maximum);
@@ -122,7 +122,7 @@ static struct asking asking_of(
         .request = request,
         .own = own,
         .nodes = request->nodes == d->all_nodes ? 0 : request->nodes,
-        .needed = returns ? place_with_overhead(minimum) : maximum,
+        .needed = returns ? memory_with_overhead(minimum) : maximum,
     };
     asking.taken = request->pinned || request->allocated ? maximum : asking.needed;
     if (request->hugepages) {
@@ -162,7 +162,7 @@ void admission_decide(const struct snapshot *snapshot, const struct rules *rules
     reservation->bytes = asking.taken;
     reservation->hugepages = asking.hugepages;
     reservation->promised =
-        request->hugepages ? asking.needed : place_with_overhead(request->maximum);
+        request->hugepages ? asking.needed : memory_with_overhead(request->maximum);
     reservation->promised_pinned = request->pinned && !request->hugepages ? request->maximum : 0;
     reservation->nodes = asking.nodes;
     reservation->priority = own->priority;

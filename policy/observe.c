@@ -18,6 +18,11 @@ bool vm_is_going(const struct vm_snapshot *vm)
     return vm->process_state == VM_PROCESS_DEAD || (vm->measures.in_force & VM_MEASURE_KILLED);
 }
 
+uint64_t memory_with_overhead(uint64_t memory)
+{
+    return add_held(memory, add_held(QEMU_OVERHEAD, memory / QEMU_OVERHEAD_DIVISOR));
+}
+
 bool vm_is_inflatable(const struct vm_snapshot *vm)
 {
     switch (vm->kind) {

@@ -9,6 +9,8 @@
  * for. ADVANCE false: the state is only read. */
 void observe_vms(struct decision *d, bool advance);
 
+/* MEMORY of a guest's, and QEMU's own part beside it. */
+uint64_t memory_with_overhead(uint64_t memory);
 /* Its kind of balloon returns memory that can be counted on. */
 bool vm_is_inflatable(const struct vm_snapshot *vm);
 /* It has ended, or has been killed and is about to. */

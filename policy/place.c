@@ -24,11 +24,6 @@ static uint64_t left_of(struct account account)
     return sub_or_zero(account.have, account.owed);
 }
 
-uint64_t place_with_overhead(uint64_t memory)
-{
-    return add_held(memory, add_held(QEMU_OVERHEAD, memory / QEMU_OVERHEAD_DIVISOR));
-}
-
 static uint32_t count_of(uint32_t nodes)
 {
     return (uint32_t)__builtin_popcount(nodes);
@@ -124,10 +119,10 @@ static uint64_t promised_in(const struct decision *d, uint32_t position, enum po
     if (!known(whole))
         return held;
     if (kind != POOL_BUDGET && has_hugepages(d, vm))
-        return max_u64(place_with_overhead(whole) - whole, held);
+        return max_u64(memory_with_overhead(whole) - whole, held);
     if (is_returning(d, position))
-        return place_with_overhead(d->vms[position].minimum);
-    return max_u64(place_with_overhead(whole), held);
+        return memory_with_overhead(d->vms[position].minimum);
+    return max_u64(memory_with_overhead(whole), held);
 }
 
 static bool is_seen(const struct decision *d, const uint8_t uuid[UUID_SIZE])

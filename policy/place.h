@@ -27,8 +27,6 @@ struct place {
 /* Host, budget if there is one, and the guest's nodes if it is bound to some. */
 #define PLACES_MAX 3
 
-/* MEMORY of a guest's, and QEMU's own part beside it. */
-uint64_t place_with_overhead(uint64_t memory);
 /* The guest is promised its minimum alone, if its balloon returns memory. */
 bool rules_promise_minimum(const struct rules *rules, const struct vm_rules *own);
 

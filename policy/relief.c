@@ -13,6 +13,7 @@
 #include "relief.h"
 
 #include "node.h"
+#include "observe.h"
 
 uint64_t relief_balloon(
     const struct decision *d, const struct pool_view *pool, uint32_t position, uint64_t target)
@@ -84,8 +85,7 @@ uint64_t relief_room_in(const struct decision *d, uint32_t position)
     uint64_t maximum = decision_vm(d, position)->maximum;
     if (!known(maximum))
         return NEVER;
-    uint64_t end = add_held(maximum, add_held(QEMU_OVERHEAD, maximum / QEMU_OVERHEAD_DIVISOR));
-    return sub_or_zero(end, d->vms[position].held);
+    return sub_or_zero(memory_with_overhead(maximum), d->vms[position].held);
 }
 
 uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time)

@@ -8,11 +8,6 @@
 #include "suite.h"
 #include "world.h"
 
-static void make_rigid(struct vm_snapshot *vm)
-{
-    vm->wiring.vfio_groups = 1;
-}
-
 /* ---- huge pages, pins, nodes ---- */
 
 START_TEST(huge_pages_come_from_their_pool)
@@ -103,7 +98,7 @@ START_TEST(pins_have_a_limit)
     ck_assert_int_eq(ask(story, &request).verdict, ADMISSION_ALLOW);
     /* It has a device, and has not begun to pin. */
     story_vm(story, 0)->maximum = 6 * GIB;
-    make_rigid(story_vm(story, 0));
+    story_vm(story, 0)->wiring.vfio_groups = 1;
     struct admission_answer answer = ask(story, &request);
     refused(&answer, ADMISSION_LACK_PINNED);
     ck_assert_uint_eq(answer.left, 2 * GIB);
