@@ -48,10 +48,10 @@ STATE_KEPT = 14 * 24 * 3600
 WORK_KEPT = 24 * 3600
 
 # mitigations=off: the emulated host's own are dear under emulation and protect nothing here.
-# apparmor=0: its profiles are not installed. panic=1: it ends, instead of standing there.
+# panic=1: it ends, instead of standing there.
 KERNEL_LINE = (
     "root=/dev/vda rw console=ttyS0 intel_iommu=on iommu=pt psi=1"
-    " systemd.unified_cgroup_hierarchy=1 mitigations=off apparmor=0 quiet loglevel=4 panic=1"
+    " systemd.unified_cgroup_hierarchy=1 mitigations=off apparmor=1 quiet loglevel=4 panic=1"
 )
 
 # In the saved host, what a host that has run for a while has done once: libvirt has looked at its
