@@ -46,7 +46,8 @@ bool vm_is_inflatable(const struct vm_snapshot *vm)
 static bool is_movable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
-    uint32_t held_by_us = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+    uint32_t held_by_us =
+        vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING | VM_MEASURE_ENDING);
     return !vm_is_going(vm) && !held_by_us && vm->monitor == VM_MONITOR_READY &&
            vm->run_state == VM_RUN_RUNNING && vm->migration == VM_MIGRATION_NONE &&
            vm->process_state != VM_PROCESS_STOPPED && known(vm->sampled) && known(vm->maximum) &&
@@ -72,9 +73,10 @@ static bool is_pausable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_rules *rules = decision_rules(d, position);
-    /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze. */
-    uint32_t already =
-        vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED | VM_MEASURE_RESUMING);
+    /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze, and who is
+     * stopped does not shut down. */
+    uint32_t already = vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED |
+                                                   VM_MEASURE_RESUMING | VM_MEASURE_ENDING);
     /* Without a monitor nobody knows the run state: it grows, so it runs. */
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
