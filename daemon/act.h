@@ -39,6 +39,14 @@ int act_resume(struct vm *vm, enum mode mode, uint64_t now);
  * be called whenever one of those came, and each tick. */
 void act_pause_advance(struct vm *vm, uint64_t now);
 
+/* Has libvirt save it, or ask it to shut down, and gives it TIME. -EBUSY: a pause of ours is not at
+ * rest. That it was done is seen by the end of its process; what fails is said, and is then no
+ * measure any more. */
+int act_save(struct vm *vm, enum reason reason, uint64_t time, enum mode mode, uint64_t now);
+int act_shutdown(struct vm *vm, enum reason reason, uint64_t time, enum mode mode, uint64_t now);
+/* To be called each tick. */
+void act_end_advance(struct vm *vm, uint64_t now);
+
 /* ORDERLY: there is time, so a domain is destroyed by libvirt, which lets QEMU close its images; by
  * SIGKILL what does not end so within KILL_ORDERLY_TIME, and everything else. */
 int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, uint64_t now);

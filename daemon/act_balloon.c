@@ -126,8 +126,9 @@ int act_balloon(struct vm *vm, uint64_t target, enum mode mode, uint64_t now)
 void act_balloon_advance(struct vm *vm, uint64_t now)
 {
     if (vm->balloon_again == 0 || now < vm->balloon_again || vm->balloons_pending > 0 ||
-        !vm_has(vm, VM_MEASURE_BALLOON) || vm->figures.monitor != VM_MONITOR_READY ||
-        vm->figures.migration != VM_MIGRATION_NONE || !(vm->monitor || virt_guest_serves(vm)))
+        !vm_has(vm, VM_MEASURE_BALLOON) || vm_has(vm, VM_MEASURE_ENDING) ||
+        vm->figures.monitor != VM_MONITOR_READY || vm->figures.migration != VM_MIGRATION_NONE ||
+        !(vm->monitor || virt_guest_serves(vm)))
         return;
     vm->balloon_again = 0;
     if (target_send(vm, vm->figures.measures.balloon_target, now) == 0)

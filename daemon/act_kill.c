@@ -46,9 +46,9 @@ static void on_destroy_result(const struct virt_result *result, void *userdata)
 /* Frozen, it could not end by itself. */
 static int destroy(struct vm *vm, uint64_t now)
 {
-    int result = vm_has(vm, VM_MEASURE_FROZEN)
-                     ? -EBUSY
-                     : virt_guest_destroy(vm, now, DESTROY_TIMEOUT, on_destroy_result);
+    int result = vm_has(vm, VM_MEASURE_FROZEN) ? -EBUSY
+                                               : virt_guest_end(vm, VIRT_OPERATION_DESTROY, 0, now,
+                                                     DESTROY_TIMEOUT, on_destroy_result);
 
     if (result == 0)
         vm->kill_by = now + KILL_ORDERLY_TIME;

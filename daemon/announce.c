@@ -37,6 +37,8 @@ static int action_level(const struct action *action, int result)
     switch (action->kind) {
     case ACTION_KILL:
         return LOG_CRIT;
+    case ACTION_SAVE:
+    case ACTION_SHUTDOWN:
     case ACTION_ALERT:
     case ACTION_PAUSE:
     case ACTION_FREEZE:
@@ -141,6 +143,11 @@ static void action_detail(const struct plan *plan, const struct action *action, 
     case ACTION_KILL:
         (void)snprintf(buffer, size, " loss=%" PRIu64 "%s", action->loss,
             vm && vm->kill_by != 0 ? " by=libvirt" : "");
+        break;
+    case ACTION_SAVE:
+    case ACTION_SHUTDOWN:
+        (void)snprintf(buffer, size, " loss=%" PRIu64 " seconds=%" PRIu64, action->loss,
+            action->deadline / NSEC_PER_SEC);
         break;
     case ACTION_ALERT:
         alert_detail(plan, action, vm, snapshot, buffer, size);

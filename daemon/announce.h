@@ -3,7 +3,7 @@
  * The guard's alerts: one line for each thing a person or a script must know, with stable keys.
  *
  *   event=start|stop|reload|vm-appeared|vm-ended|band|action|alert|resumed|resumed-by-other|
- *         kernel-kill|kernel-log-lost|admission
+ *         save-failed|shutdown-failed|kernel-kill|kernel-log-lost|admission
  *   vm= uuid= band= action= reason= bytes= …
  */
 #ifndef PLIMSOLL_DAEMON_ANNOUNCE_H

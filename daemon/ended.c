@@ -25,7 +25,7 @@ void ended_add(struct ended_vms *ended, const struct vm *vm, uint64_t now)
     entry_announce(entry);
     *entry = (struct ended_vm){.identity = vm->figures.identity,
         .time = now,
-        .by_guard = vm_has(vm, VM_MEASURE_KILLED) && !vm->kernel_killed,
+        .by_guard = vm_has(vm, VM_MEASURE_KILLED | VM_MEASURE_ENDING) && !vm->kernel_killed,
         .by_kernel = vm->kernel_killed};
     memcpy(entry->name, vm->figures.name, sizeof entry->name);
     ended->next = (ended->next + 1) % ENDED_MAX;

@@ -124,6 +124,8 @@ static void guard_observe(struct guard *guard, uint64_t now)
         sample_vm(guard, vm, now);
         act_pause_advance(vm, now);
         act_balloon_advance(vm, now);
+        act_end_advance(vm, now);
+        vm->figures.callable = virt_guest_is_callable(vm);
         vm_classify(&vm->figures, &vm->figures.kind, &vm->figures.kind_reason);
         snapshot->vms[snapshot->vm_count++] = vm->figures;
     }
@@ -162,6 +164,10 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
         return act_thaw(vm, mode);
     case ACTION_RESUME:
         return act_resume(vm, mode, now);
+    case ACTION_SAVE:
+        return act_save(vm, action->reason, action->deadline, mode, now);
+    case ACTION_SHUTDOWN:
+        return act_shutdown(vm, action->reason, action->deadline, mode, now);
     case ACTION_KILL:
         return act_kill(vm, action->reason, action->orderly, mode, now);
     case ACTION_OOM_SCORE:

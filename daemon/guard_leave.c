@@ -51,7 +51,7 @@ static bool bridge_step(struct guard *guard, uint64_t now)
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         struct vm *vm = inventory_vm(guard->inventory, slot);
 
-        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED) ||
+        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED | VM_MEASURE_ENDING) ||
             !(vm->monitor || virt_guest_serves(vm)))
             continue;
         if (vm_has(vm, VM_MEASURE_FROZEN) && !vm->leave_thawed &&
@@ -135,7 +135,7 @@ static bool restore_step(struct guard *guard, uint64_t now)
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         struct vm *vm = inventory_vm(guard->inventory, slot);
 
-        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED))
+        if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED | VM_MEASURE_ENDING))
             continue;
         if (vm_has(vm, VM_MEASURE_OOM_SCORE))
             (void)act_oom_score_restore(vm, &guard->roots);

@@ -321,10 +321,13 @@ static void measures_take_over(struct guard *guard)
     uint32_t adopted = inventory_adopt(guard->inventory);
     const struct ledger_destruction *past;
 
-    /* Who was to die and lives on is no guest that something has restarted. */
-    for (uint32_t i = 0; (past = ledger_history(guard->ledger, i)); i++)
-        policy_state_seed(guard->state, past->time,
-            is_alive(guard, &past->identity) ? nobody : past->identity.uuid);
+    /* Who was to die and lives on is no guest that something has restarted, nor is who was saved.
+     */
+    for (uint32_t i = 0; (past = ledger_history(guard->ledger, i)); i++) {
+        bool spared = past->kind == ACTION_SAVE || is_alive(guard, &past->identity);
+
+        policy_state_seed(guard->state, past->time, spared ? nobody : past->identity.uuid);
+    }
     if (adopted == 0)
         return;
     log_message(LOG_NOTICE, "%u guests have measures of an earlier guard in force; taken over%s",

@@ -42,6 +42,7 @@ static struct vm_definition definition_of(
         .vfio_devices = domain->vfio,
         .vdpa_devices = domain->vdpa,
         .nvme_disks = domain->nvme,
+        .savable = tristate_of(domain->can_save),
         .version = virt_link_libvirt_version(link),
     };
 }

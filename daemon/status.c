@@ -23,9 +23,11 @@ static const char *const measure_names[] = {
     "killed",
     "oom-score",
     "memlock",
+    "saving",
+    "shutting-down",
 };
-static_assert(VM_MEASURE_MEMLOCK == 1 << (ELEMENTSOF(measure_names) - 1),
-    "each measure has its word, and the last is the limit on locked memory");
+static_assert(VM_MEASURE_SHUTTING_DOWN == 1 << (ELEMENTSOF(measure_names) - 1),
+    "each measure has its word, and the last is a shutdown");
 
 /* By bit of enum vm_source. */
 static const char *const source_names[] = {"proc", "qmp", "libvirt"};
@@ -53,6 +55,10 @@ const char *status_vm_state(const struct vm_snapshot *vm)
         return "dead";
     if (measures & VM_MEASURE_KILLED)
         return "killed";
+    if (measures & VM_MEASURE_SAVING)
+        return "saving";
+    if (measures & VM_MEASURE_SHUTTING_DOWN)
+        return "shutting-down";
     if (measures & VM_MEASURE_RESUMING)
         return "resuming";
     if (measures & VM_MEASURE_FROZEN)

@@ -151,6 +151,19 @@ static void memlock_restore(struct undo_vm *vm)
     settle(vm, "memlock", VM_MEASURE_MEMLOCK, decision, result, text);
 }
 
+/* libvirt goes on with it, or has failed; a resume is refused while it saves (undo_may_resume()).
+ */
+static void end_forget(struct undo_vm *vm)
+{
+    const struct undo_decision left = {
+        .verdict = UNDO_FORGET, .why = "was asked of libvirt, which cannot be asked to stop it"};
+
+    if (vm->entry.measures.in_force & VM_MEASURE_SAVING)
+        settle(vm, "save", VM_MEASURE_SAVING, left, 0, "");
+    if (vm->entry.measures.in_force & VM_MEASURE_SHUTTING_DOWN)
+        settle(vm, "shutdown", VM_MEASURE_SHUTTING_DOWN, left, 0, "");
+}
+
 /* A guest that was sent SIGKILL is thawed, too: a guard that died between the ledger and the signal
  * never sent it, and would leave a guest frozen for ever. */
 static void undo_unaided(struct undo_vm *vm)
@@ -160,6 +173,7 @@ static void undo_unaided(struct undo_vm *vm)
         report(vm, "guest", false, "was sent SIGKILL, which cannot be taken back");
         return;
     }
+    end_forget(vm);
     score_restore(vm);
     memlock_restore(vm);
 }

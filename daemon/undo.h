@@ -40,8 +40,8 @@ struct undo_decision undo_may_deflate(
 struct undo_decision undo_may_restore_score(int32_t current, int32_t set);
 
 /* Told of each measure: VM and what became of it. MEASURE is a word ("freeze", "pause", "balloon",
- * "oom-score", "memlock") or "guest" for what concerns all of them. DONE: nothing of it is left to
- * undo. */
+ * "oom-score", "memlock", "save", "shutdown") or "guest" for what concerns all of them. DONE:
+ * nothing of it is left to undo. */
 typedef void (*undo_report)(
     const char *vm, const char *measure, bool done, const char *text, void *userdata);
 

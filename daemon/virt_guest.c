@@ -4,8 +4,9 @@
  * which libvirt makes about four milliseconds, so it is asked for less often than of a monitor, and
  * so many at a time as virt_calls.h allows.
  *
- * A guest that was stopped by a signal of ours is not looked at: libvirt's call would hang until it
- * goes on. Whether a driver is in the guest libvirt does not say; it has reported or moved, or not.
+ * A guest that was stopped by a signal of ours, or is being saved for us, is not looked at:
+ * libvirt's call would hang until it goes on. Whether a driver is in the guest libvirt does not
+ * say; it has reported or moved, or not.
  */
 #include "virt_guest.h"
 
@@ -43,7 +44,7 @@ bool virt_guest_serves(const struct vm *vm)
 bool virt_guest_is_askable(const struct vm *vm)
 {
     return virt_guest_serves(vm) && vm->figures.monitor == VM_MONITOR_READY &&
-           !vm_has(vm, VM_MEASURE_FROZEN_SIGNAL);
+           !vm_has(vm, VM_MEASURE_FROZEN_SIGNAL | VM_MEASURE_SAVING);
 }
 
 void virt_guest_refresh(struct vm *vm)
@@ -80,8 +81,8 @@ void virt_guest_answered(struct vm *vm, int result)
     switch (result) {
     case -ETIMEDOUT:
     case -EBUSY:
-        /* Under a freeze of ours it cannot answer, and is not sick. */
-        if (!vm_has(vm, VM_MEASURE_FROZEN))
+        /* Under a freeze of ours, or a save, it cannot answer, and is not sick. */
+        if (!vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_SAVING))
             reach_lost(vm, VM_MONITOR_SILENT);
         break;
     case -ENOTCONN:
@@ -111,10 +112,18 @@ int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argum
     return result;
 }
 
-int virt_guest_destroy(struct vm *vm, uint64_t now, uint64_t timeout, virt_call_handler handler)
+bool virt_guest_is_callable(const struct vm *vm)
 {
-    struct virt_call call = {
-        .id = vm->virt.id, .operation = VIRT_OPERATION_DESTROY, .deadline = now + timeout};
+    return vm->virt.link && vm->virt.id != VIRT_ID_ANY && virt_link_connected(vm->virt.link);
+}
+
+int virt_guest_end(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler)
+{
+    struct virt_call call = {.id = vm->virt.id,
+        .operation = (uint8_t)operation,
+        .argument = argument,
+        .deadline = now + timeout};
 
     if (!vm->virt.link || vm->virt.id == VIRT_ID_ANY)
         return -ENOTCONN;
@@ -258,7 +267,8 @@ bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t 
 {
     struct virt_guest *virt = &vm->virt;
 
-    if (!virt_guest_serves(vm) || virt->looking || vm_has(vm, VM_MEASURE_FROZEN_SIGNAL))
+    if (!virt_guest_serves(vm) || virt->looking ||
+        vm_has(vm, VM_MEASURE_FROZEN_SIGNAL | VM_MEASURE_SAVING))
         return true;
     if (vm->figures.monitor == VM_MONITOR_NONE) /* its own has gone */
         vm->figures.monitor = VM_MONITOR_CONNECTING;

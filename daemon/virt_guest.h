@@ -39,9 +39,13 @@ bool virt_guest_is_askable(const struct vm *vm);
  */
 int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler);
-/* Likewise has libvirt end it, whether it has a monitor of its own or not, and this instance of its
- * domain alone. -ENOTCONN: libvirt does not know that it runs. */
-int virt_guest_destroy(struct vm *vm, uint64_t now, uint64_t timeout, virt_call_handler handler);
+/* Whether libvirt can be asked to end it. */
+bool virt_guest_is_callable(const struct vm *vm);
+/* Has libvirt end it by OPERATION (MANAGED_SAVE, SHUTDOWN, DESTROY), whether it has a monitor of
+ * its own or not, and this instance of its domain alone; what comes of it says nothing of whether
+ * QEMU can be reached. -ENOTCONN: libvirt does not know that it runs. */
+int virt_guest_end(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler);
 /* Whether QEMU still can be reached; that it can again only a look tells. */
 void virt_guest_answered(struct vm *vm, int result);
 /* The result says nothing of whether it was done, or will be. */

@@ -49,7 +49,8 @@ static void figures_unknown(struct vm_snapshot *figures)
             .balloon_before = UNKNOWN,
             .balloon_since = UNKNOWN,
             .paused_since = UNKNOWN,
-            .killed_since = UNKNOWN},
+            .killed_since = UNKNOWN,
+            .ending_until = UNKNOWN},
     };
     for (unsigned i = 0; i < NODES_MAX; i++)
         figures->node_bytes[i] = UNKNOWN;

@@ -12,6 +12,7 @@
 #include "admission.h"
 #include "balloon.h"
 #include "bridge.h"
+#include "ends.h"
 #include "grant.h"
 #include "kill.h"
 #include "memlock.h"
@@ -49,16 +50,26 @@ static void forget_dry_run(struct decision *d)
             decision_state(d, i)->marks &= (uint16_t)~marks;
 }
 
+/* One at a time, in order of harm; what would have been done in dry run comes after what is done.
+ */
+static void end_somebody(struct decision *d)
+{
+    kill_watch(d);
+    bool done = end_victim(d, true) || kill_victim(d, true);
+    if (!done && !end_victim(d, false))
+        kill_victim(d, false);
+}
+
 static void relieve(struct decision *d)
 {
     if (d->plan->assessment.sprint) {
         pause_growers(d);
-        kill_victim(d);
+        end_somebody(d);
         balloon_inflate(d);
     } else {
         balloon_inflate(d);
         pause_growers(d);
-        kill_victim(d);
+        end_somebody(d);
     }
 }
 
@@ -149,6 +160,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     state->time = snapshot->time;
 
     forget_dry_run(d);
+    ends_settle(d);
     kill_settle(d);
     balloon_verify(d);
     reclaim_settle(d);

@@ -12,7 +12,7 @@ void vm_rules_default(struct vm_rules *ret_rules)
         .priority = PRIORITY_DEFAULT,
         .shares = SHARES_DEFAULT,
         .minimum = {.kind = AMOUNT_AUTO},
-        .rungs = RUNG_ALL,
+        .rungs = RUNGS_DEFAULT,
         .sacrifice = SACRIFICE_NORMAL,
         .restart_cost = RESTART_COST_DEFAULT,
     };

@@ -14,11 +14,10 @@
  * else nobody dies. An alert names the fact, and what it is (culprit.c), from scarce on. A leak
  * that has reached the wall fills no more, so it is remembered for a while.
  *
- * The victim is the least loss among those that cover alone; if none does, the best loss per byte.
- * SACRIFICE_LAST joins only when the others together do not cover. One at a time: the next waits
- * until the bytes show, or the predicted time has passed twice, and a second; longer for a victim
- * that is slow to die, while there is time. A circuit breaker bounds them all, and who comes back
- * from the dead under the same uuid is not killed again.
+ * Who it is, victim.c says. One at a time: the next waits until the bytes show, or the predicted
+ * time has passed twice, and a second; longer for a victim that is slow to die, while there is
+ * time. Nor is anybody killed while a save or shutdown can be waited for (ends.c); when there is no
+ * time for that any more, whoever was to end by it is no safer from a kill than before.
  *
  * On a NUMA node only guests bound to it count, as growers and as victims: what else fills it ends
  * by itself, and a node that is full is no reason as long as none of them grows.
@@ -37,19 +36,9 @@
 #include "reclaim.h"
 #include "relief.h"
 
-struct kill_case {
-    const struct pool_view *pool;
-    uint32_t index;
-    uint64_t deficit;
-    bool leak; /* what fills is not the guests: only full cover justifies a kill */
-};
-
 /* ---- the last kill ---- */
 
-/* Whether there is time for a second kill after TIME, by what is available and not by the floor: on
- * the host, and on each node for the guests that are bound to it. Over a budget nobody dies but by
- * us. */
-static bool lasts(const struct decision *d, uint64_t time)
+bool kill_has_time(const struct decision *d, uint64_t time)
 {
     const struct assessment *assessment = &d->plan->assessment;
     for (uint32_t i = 0; i < assessment->pool_count; i++) {
@@ -74,7 +63,7 @@ static bool is_awaited(const struct decision *d, const struct kill_pending *pend
     uint64_t waited = since(d->now, pending->asked);
     uint64_t patience = add_held(scale_u64(pending->predicted, 2, 1), KILL_PATIENCE);
     return waited < patience ||
-           (dying && waited < KILL_PATIENCE_MOST && lasts(d, scale_u64(patience, 2, 1)));
+           (dying && waited < KILL_PATIENCE_MOST && kill_has_time(d, scale_u64(patience, 2, 1)));
 }
 
 /* A guard before us killed it, and it is still dying, which takes seconds for a large guest: what
@@ -125,36 +114,6 @@ void kill_settle(struct decision *d)
         return;
     }
     pending->gone = !present;
-}
-
-/* ---- the circuit breaker ---- */
-
-static bool breaker_open(const struct decision *d)
-{
-    const struct policy_state *state = d->state;
-    const struct host_rules *rules = &d->rules->host;
-    uint32_t allowed =
-        rules->max_destructive < DESTRUCTION_MAX ? rules->max_destructive : DESTRUCTION_MAX;
-    uint32_t recent = 0;
-    for (uint32_t i = 0; i < state->destruction_count; i++)
-        if (since(d->now, state->destructions[i].time) < rules->max_destructive_window)
-            recent++;
-    return recent >= allowed;
-}
-
-static bool is_restarted(const struct decision *d, uint32_t position)
-{
-    static const uint8_t none[UUID_SIZE];
-    const uint8_t *uuid = decision_vm(d, position)->identity.uuid;
-    if (known(decision_state(d, position)->kill_asked))
-        return false; /* this very process was asked for, and is still here */
-    if (__builtin_memcmp(uuid, none, UUID_SIZE) == 0)
-        return false;
-    for (uint32_t i = 0; i < d->state->destruction_count; i++)
-        if (since(d->now, d->state->destructions[i].time) < RESTART_MEMORY &&
-            __builtin_memcmp(uuid, d->state->destructions[i].uuid, UUID_SIZE) == 0)
-            return true;
-    return false;
 }
 
 /* ---- whether ---- */
@@ -212,26 +171,13 @@ static void leak_watch(struct decision *d)
     d->state->leak_at = d->now;
 }
 
-/* What those who cannot be paused will not take within the horizon, because they end before. */
-static uint64_t unstoppable_excess(const struct decision *d, const struct pool_view *pool)
+uint64_t kill_excess(const struct decision *d, const struct pool_view *pool, uint64_t time)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
         if ((d->vms[i].traits & TRAIT_USABLE) && !(d->vms[i].traits & TRAIT_PAUSABLE) &&
             node_confines(d, pool, i))
-            sum = add_held(sum, relief_growth_excess(d, i, HORIZON));
-    return sum;
-}
-
-/* Bytes all candidates of one kind would free together. */
-static uint64_t relief_of(
-    const struct decision *d, const struct pool_view *pool, uint32_t traits, bool last_too)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & traits) == traits && node_confines(d, pool, i) &&
-            (last_too || decision_rules(d, i)->sacrifice == SACRIFICE_NORMAL))
-            sum = add_held(sum, relief_kill(d, pool, i));
+            sum = add_held(sum, relief_growth_excess(d, i, time));
     return sum;
 }
 
@@ -257,10 +203,7 @@ static uint64_t dry_run_killed(const struct decision *d, const struct pool_view 
     return sum;
 }
 
-/* Fills RET_CASE and returns true when POOL's floor cannot be kept by anything milder, as enforced
- * guests see it, or as it looks to those in dry run. */
-static bool kill_needed(
-    const struct decision *d, uint32_t index, bool dry_run, struct kill_case *ret_case)
+bool kill_case(const struct decision *d, uint32_t index, bool dry_run, struct victim_case *ret_case)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
     if (!known(pool->total) || pool->band != BAND_CRITICAL)
@@ -284,116 +227,50 @@ static bool kill_needed(
         coming = add_held(coming, reclaim_coming(d, pool));
     if (dry_run)
         coming = add_held(coming, dry_run_killed(d, pool));
-    uint64_t reaction = rate_bytes(unstoppable, KILL_LATENCY + KILL_POLL);
-    if (add_held(has, coming) > add_held(below, reaction))
-        return false;
+    has = add_held(has, coming);
 
     uint64_t wanted = add_held(pool_leave(d, pool, BAND_CRITICAL), below);
     wanted = add_held(
-        wanted, sub_or_zero(rate_bytes(unstoppable, HORIZON), unstoppable_excess(d, pool)));
+        wanted, sub_or_zero(rate_bytes(unstoppable, HORIZON), kill_excess(d, pool, HORIZON)));
     bool leak = leak_holds(d, pool);
     if (leak)
         wanted = add_held(wanted, rate_bytes(d->state->leak_rate, LEAK_HOLD));
-    *ret_case = (struct kill_case){
+    *ret_case = (struct victim_case){
         .pool = pool,
         .index = index,
-        .deficit = max_u64(sub_or_zero(wanted, add_held(has, coming)), 1),
+        .filling = unstoppable,
+        .has = has,
+        .below = below,
+        .deficit = max_u64(sub_or_zero(wanted, has), 1),
     };
     uint64_t used = sub_or_zero(pool->total, pool->available);
     bool minority = pool->kind != POOL_BUDGET && guests_part(d, pool) < used / 2 &&
-                    relief_of(d, pool, TRAIT_KILLABLE, true) < ret_case->deficit;
+                    victim_relief(d, pool, TRAIT_KILLABLE, true) < ret_case->deficit;
     ret_case->leak = leak || minority;
     return true;
 }
 
-/* ---- who ---- */
-
-static uint64_t loss_of(const struct decision *d, uint32_t position)
+/* The floor is reached within the time that a kill takes. */
+static bool is_due(const struct victim_case *kill)
 {
-    return loss_kill(decision_vm(d, position), decision_rules(d, position));
+    uint64_t reaction = rate_bytes(kill->filling, KILL_LATENCY + KILL_POLL);
+    return kill->has <= add_held(kill->below, reaction);
 }
 
-/* A loses less per byte than B; of equals, the larger. */
-static bool cheaper_per_byte(
-    const struct decision *d, const struct pool_view *pool, uint32_t a, uint32_t b)
-{
-    __extension__ typedef unsigned __int128 wide;
-    uint64_t relief_a = relief_kill(d, pool, a), relief_b = relief_kill(d, pool, b);
-    wide left = (wide)loss_of(d, a) * relief_b, right = (wide)loss_of(d, b) * relief_a;
-    return left != right ? left < right : relief_a > relief_b;
-}
-
-static bool loses_less(
-    const struct decision *d, const struct pool_view *pool, uint32_t a, uint32_t b)
-{
-    uint64_t loss_a = loss_of(d, a), loss_b = loss_of(d, b);
-    if (loss_a != loss_b)
-        return loss_a < loss_b;
-    uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
-             refused_b = d->vms[b].traits & TRAIT_REFUSED;
-    if (refused_a != refused_b)
-        return refused_a > refused_b;
-    return relief_kill(d, pool, a) < relief_kill(d, pool, b); /* no more than it takes */
-}
-
-static uint32_t best(const struct decision *d, const struct kill_case *kill, bool last_too,
-    uint64_t at_least,
-    bool (*before)(const struct decision *, const struct pool_view *, uint32_t, uint32_t))
-{
-    uint32_t chosen = UINT32_MAX;
-    for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_CANDIDATE) || relief_kill(d, kill->pool, i) < at_least)
-            continue;
-        if (!last_too && decision_rules(d, i)->sacrifice != SACRIFICE_NORMAL)
-            continue;
-        if (chosen == UINT32_MAX || before(d, kill->pool, i, chosen))
-            chosen = i;
-    }
-    return chosen;
-}
-
-static uint32_t choose(const struct decision *d, const struct kill_case *kill)
-{
-    uint32_t alone = best(d, kill, false, kill->deficit, loses_less);
-    if (alone != UINT32_MAX)
-        return alone;
-    bool normal_covers = relief_of(d, kill->pool, TRAIT_CANDIDATE, false) >= kill->deficit;
-    if (!normal_covers || kill->leak)
-        alone = best(d, kill, true, kill->deficit, loses_less);
-    if (alone != UINT32_MAX)
-        return alone;
-    if (kill->leak)
-        return UINT32_MAX; /* it takes more than one, and so the first would not help */
-    uint32_t cheapest = best(d, kill, false, 1, cheaper_per_byte);
-    if (!normal_covers || cheapest == UINT32_MAX)
-        cheapest = best(d, kill, true, 1, cheaper_per_byte);
-    return cheapest;
-}
-
-static bool mark_candidates(struct decision *d, const struct kill_case *kill, bool enforced)
+static bool mark_candidates(struct decision *d, const struct victim_case *kill, bool enforced)
 {
     bool any = false;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         d->vms[i].traits &= ~(uint32_t)TRAIT_CANDIDATE;
-        uint32_t traits = d->vms[i].traits;
-        if (!(traits & TRAIT_KILLABLE) || !!(traits & TRAIT_ENFORCED) != enforced)
+        if (!(d->vms[i].traits & TRAIT_KILLABLE) || !victim_counts(d, kill, i, enforced))
             continue;
-        if ((decision_state(d, i)->marks & MARK_KILLED_DRY) || !node_confines(d, kill->pool, i) ||
-            relief_kill(d, kill->pool, i) == 0)
-            continue;
-        if (is_restarted(d, i)) {
-            if (since(d->now, d->state->alerted[REASON_RESTARTED_VICTIM]) >= ALERT_INTERVAL &&
-                plan_alert_vm(d, REASON_RESTARTED_VICTIM, i, kill->index))
-                d->state->alerted[REASON_RESTARTED_VICTIM] = d->now;
-            continue;
-        }
         d->vms[i].traits |= TRAIT_CANDIDATE;
         any = true;
     }
     return any;
 }
 
-static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t position)
+static bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     struct vm_state *state = decision_state(d, position);
@@ -402,9 +279,9 @@ static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t 
         return false;
     action->relief = relief_kill(d, kill->pool, position);
     action->predicted = relief_kill_time(vm, action->relief);
-    action->loss = loss_of(d, position);
+    action->loss = loss_kill(vm, decision_rules(d, position));
     action->deficit = kill->deficit;
-    action->orderly = lasts(d, KILL_PATIENCE_MOST);
+    action->orderly = kill_has_time(d, KILL_PATIENCE_MOST);
     if (action->orderly)
         action->predicted = add_held(action->predicted, KILL_ORDERLY_TIME);
     d->vms[position].traits |= TRAIT_IN_ACTION;
@@ -430,12 +307,12 @@ static bool kill_one(struct decision *d, const struct kill_case *kill, uint32_t 
 /* True when somebody was killed, or would have been. */
 static bool kill_for(struct decision *d, uint32_t index, bool enforced)
 {
-    struct kill_case kill;
-    if (!kill_needed(d, index, !enforced, &kill))
+    struct victim_case kill;
+    if (!kill_case(d, index, !enforced, &kill) || !is_due(&kill))
         return false;
     bool any = mark_candidates(d, &kill, enforced);
     bool again = kill.leak && since(d->now, d->state->leak_killed_at) < LEAK_HOLD;
-    uint32_t victim = any && !again ? choose(d, &kill) : UINT32_MAX;
+    uint32_t victim = any && !again ? victim_choose(d, &kill) : UINT32_MAX;
     if (victim == UINT32_MAX) {
         if (kill.leak) {
             culprit_recall(d);
@@ -445,7 +322,7 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
         }
         return false;
     }
-    if (enforced && breaker_open(d)) {
+    if (enforced && victim_breaker_open(d)) {
         plan_alert_host(
             d, REASON_BREAKER, index, d->rules->host.max_destructive_window, kill.deficit);
         return false;
@@ -453,16 +330,20 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
     return kill_one(d, &kill, victim);
 }
 
-void kill_victim(struct decision *d)
+void kill_watch(struct decision *d)
 {
     culprit_observe(d);
     leak_watch(d);
-    if (d->state->kill.identity.pid != 0 || d->now < d->rules->host.kills_from)
-        return;
-    bool done = false;
-    uint32_t pools = d->plan->assessment.pool_count;
-    for (uint32_t i = 0; i < pools && !done && d->rules->host.mode == MODE_ENFORCE; i++)
-        done = kill_for(d, i, true);
-    for (uint32_t i = 0; i < pools && !done; i++)
-        done = kill_for(d, i, false);
+}
+
+bool kill_victim(struct decision *d, bool enforced)
+{
+    bool done = d->state->kill.identity.pid != 0 || d->ending ||
+                d->now < d->rules->host.kills_from ||
+                (enforced && d->rules->host.mode != MODE_ENFORCE);
+    if (done)
+        return false;
+    for (uint32_t i = 0; i < d->plan->assessment.pool_count && !done; i++)
+        done = kill_for(d, i, enforced);
+    return done;
 }

@@ -120,6 +120,8 @@ static const char *const action_kind_names[] = {
     [ACTION_FREEZE] = "freeze",
     [ACTION_THAW] = "thaw",
     [ACTION_RESUME] = "resume",
+    [ACTION_SAVE] = "save",
+    [ACTION_SHUTDOWN] = "shutdown",
     [ACTION_KILL] = "kill",
     [ACTION_OOM_SCORE] = "oom-score",
     [ACTION_MEMLOCK] = "memlock",
@@ -177,6 +179,9 @@ static const char *const reason_names[] = {
     [REASON_FREEZE_NO_MONITOR] = "freeze-no-monitor",
     [REASON_BRIDGE_END] = "bridge-end",
     [REASON_RESUME_ROOM] = "resume-room",
+    [REASON_SAVE_FLOOR] = "save-floor",
+    [REASON_SAVE_PAUSED] = "save-paused",
+    [REASON_SHUTDOWN_FLOOR] = "shutdown-floor",
     [REASON_KILL_FLOOR] = "kill-floor",
     [REASON_OOM_ORDER] = "oom-order",
     [REASON_LEAK_OUTSIDE] = "leak-outside",
@@ -222,6 +227,12 @@ static const char *const reason_texts[] = {
     [REASON_FREEZE_NO_MONITOR] = "the guest has to stop growing and it has no monitor to ask",
     [REASON_BRIDGE_END] = "the sprint is over, so a proper pause takes the place of the freeze",
     [REASON_RESUME_ROOM] = "there is room again for what this guest may take",
+    [REASON_SAVE_FLOOR] =
+        "nothing milder keeps the floor, and there is time to save the least valuable guest",
+    [REASON_SAVE_PAUSED] =
+        "nothing milder keeps the floor, and this guest stands paused and can be saved",
+    [REASON_SHUTDOWN_FLOOR] =
+        "nothing milder keeps the floor, and there is time for this guest to shut down",
     [REASON_KILL_FLOOR] = "nothing milder keeps the floor, and this guest is the least loss",
     [REASON_OOM_ORDER] = "the kernel shall choose the same victim as the guard would",
     [REASON_LEAK_OUTSIDE] = "what fills the host is not the guests, so none dies for it",

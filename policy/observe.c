@@ -46,7 +46,8 @@ bool vm_is_inflatable(const struct vm_snapshot *vm)
 static bool is_movable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
-    uint32_t held_by_us = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING);
+    uint32_t held_by_us =
+        vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING | VM_MEASURE_ENDING);
     return !vm_is_going(vm) && !held_by_us && vm->monitor == VM_MONITOR_READY &&
            vm->run_state == VM_RUN_RUNNING && vm->migration == VM_MIGRATION_NONE &&
            vm->process_state != VM_PROCESS_STOPPED && known(vm->sampled) && known(vm->maximum) &&
@@ -72,9 +73,10 @@ static bool is_pausable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     const struct vm_rules *rules = decision_rules(d, position);
-    /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze. */
-    uint32_t already =
-        vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED | VM_MEASURE_RESUMING);
+    /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze, and who is
+     * stopped does not shut down. */
+    uint32_t already = vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED |
+                                                   VM_MEASURE_RESUMING | VM_MEASURE_ENDING);
     /* Without a monitor nobody knows the run state: it grows, so it runs. */
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
@@ -257,7 +259,7 @@ static uint64_t guest_resident(const struct vm_snapshot *vm)
 /* What the guest says of its need, as far as it was said with the balloon at rest. Who lies wins no
  * more than a stay of what it had. */
 static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
-    struct vm_state *state, struct vm_scratch *scratch)
+    struct vm_state *state, struct vm_scratch *scratch, bool advance)
 {
     const struct vm_statistics *statistics = &vm->statistics;
     /* A balloon that has not reached its target in so long is at rest, too: against what is used.
@@ -278,11 +280,12 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     uint64_t reserve = idle_reserve(vm);
     uint64_t ahead = add_held(reserve, idle_ahead(d, state));
     /* The host's figures must agree: what was never resident is not in use. */
-    state->marks &= (uint16_t)~MARK_BUSY;
-    if (known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor) {
+    bool busy =
+        known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor;
+    if (busy)
         scratch->traits |= TRAIT_BUSY;
-        state->marks |= MARK_BUSY;
-    }
+    if (advance)
+        state->marks = (uint16_t)(busy ? state->marks | MARK_BUSY : state->marks & ~MARK_BUSY);
     if ((scratch->traits & (TRAIT_DEFLATABLE | TRAIT_ENFORCED)) ==
             (TRAIT_DEFLATABLE | TRAIT_ENFORCED) &&
         (vm->measures.in_force & VM_MEASURE_BALLOON) && idle <= reserve / STARVED_DIVISOR)
@@ -320,7 +323,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
-        observe_need(d, vm, state, scratch);
+        observe_need(d, vm, state, scratch, advance);
         if (advance && is_settled(d, vm, state, scratch->current)) {
             state->idle_floor = scratch->idle_floor;
             state->idle_floor_at = d->now;

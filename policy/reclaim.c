@@ -170,8 +170,9 @@ static bool is_reclaimable(const struct decision *d, uint32_t position)
            (decision_rules(d, position)->rungs & RUNG_BIT(RUNG_RECLAIM)) &&
            vm->reclaim.possible == TRISTATE_YES && known(vm->sampled) && known(vm->rss) &&
            vm->process_state != VM_PROCESS_DEAD &&
-           !(vm->measures.in_force & (VM_MEASURE_KILLED | VM_MEASURE_RESUMING)) && !migrates &&
-           !is_wired(vm) && !known(state->reclaim_rss) &&
+           !(vm->measures.in_force &
+               (VM_MEASURE_KILLED | VM_MEASURE_RESUMING | VM_MEASURE_ENDING)) &&
+           !migrates && !is_wired(vm) && !known(state->reclaim_rss) &&
            (!known(state->reclaim_next) || d->now >= state->reclaim_next);
 }
 

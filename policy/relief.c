@@ -103,6 +103,16 @@ uint64_t loss_pause(const struct vm_rules *rules)
     return (uint64_t)rules->priority * PAUSE_EXPECTED_MINUTES * 1000;
 }
 
+uint64_t loss_save(const struct vm_rules *rules, uint64_t time)
+{
+    return scale_u64(2 * time, (uint64_t)rules->priority * 1000, NSEC_PER_MINUTE);
+}
+
+uint64_t loss_shutdown(const struct vm_rules *rules)
+{
+    return scale_u64(rules->restart_cost, (uint64_t)rules->priority * 1000, NSEC_PER_MINUTE);
+}
+
 uint64_t loss_kill(const struct vm_snapshot *vm, const struct vm_rules *rules)
 {
     /* An incoming pre-copy still runs at its source: nothing is lost but the copying. */

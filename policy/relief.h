@@ -35,6 +35,9 @@ uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint6
 
 /* priority × VM-minutes × 1000 */
 uint64_t loss_pause(const struct vm_rules *rules);
+/* TIME: of the save; the restore takes as long. */
+uint64_t loss_save(const struct vm_rules *rules, uint64_t time);
+uint64_t loss_shutdown(const struct vm_rules *rules);
 uint64_t loss_kill(const struct vm_snapshot *vm, const struct vm_rules *rules);
 
 #endif

@@ -37,7 +37,7 @@ static bool may_resume(const struct decision *d, uint32_t position)
     const struct vm_snapshot *vm = decision_vm(d, position);
     uint32_t in_force = vm->measures.in_force;
     if (!(in_force & VM_MEASURE_PAUSE) || vm->process_state == VM_PROCESS_DEAD ||
-        (in_force & (VM_MEASURE_RESUMING | VM_MEASURE_KILLED)))
+        (in_force & (VM_MEASURE_RESUMING | VM_MEASURE_KILLED | VM_MEASURE_ENDING)))
         return false;
     if (decision_state(d, position)->marks & MARK_RESUMED_DRY)
         return false;

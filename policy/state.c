@@ -44,6 +44,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->resume_after = vm->resumed_at = UNKNOWN;
     vm->resume_backoff = RESUME_BACKOFF;
     vm->bridge_at = vm->kill_asked = UNKNOWN;
+    vm->save_after = vm->shutdown_after = UNKNOWN;
     vm->memlock_limit = vm->memlock_since = vm->memlock_asked = UNKNOWN;
     vm->memlock_undefined_at = UNKNOWN;
     vm->memlock_told_limit = vm->memlock_told_formula = vm->memlock_told_at = UNKNOWN;

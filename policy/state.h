@@ -50,8 +50,9 @@ struct vm_state {
     uint64_t reclaim_next, reclaim_backoff; /* left alone until then */
     uint64_t reclaim_piece;                 /* so much is tried next while it runs */
 
-    uint64_t kill_asked;
-    int32_t oom_asked; /* the score a dry run would have set */
+    uint64_t kill_asked;                 /* or asked to save or shut it down */
+    uint64_t save_after, shutdown_after; /* one has failed: not tried again before */
+    int32_t oom_asked;                   /* the score a dry run would have set */
 
     /* Locked and pinned memory. */
     uint64_t memlock_limit, memlock_since; /* hard limit last seen, and since when it is that */
@@ -68,13 +69,13 @@ struct vm_state {
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 456, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 472, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,    /* `asked` was decided in dry run: nobody carried it out */
     MARK_SETTLED = 1 << 1,      /* `actual` has been at the target since it was asked */
     MARK_PAUSED_DRY = 1 << 2,   /* would have been paused: counts as pending, see pause.c */
-    MARK_KILLED_DRY = 1 << 3,   /* would have been killed: counts as pending, see kill.c */
+    MARK_KILLED_DRY = 1 << 3,   /* would have been ended: counts as pending, see kill.c */
     MARK_OOM_ASKED = 1 << 4,    /* `oom_asked` is valid */
     MARK_RESUMED_DRY = 1 << 5,  /* a resume was reported in dry run */
     MARK_BRIDGE_STOP = 1 << 6,  /* the `stop` that ends a bridge was asked at bridge_at */
@@ -105,6 +106,16 @@ struct kill_pending {
     uint64_t relief, available; /* bytes predicted; available of the pool when decided */
     uint32_t pool;              /* index into pools[] */
     bool gone;                  /* the victim had vanished in the snapshot before this one */
+};
+
+/* A save or shutdown under way; there is one at a time, and no kill beside it while it can be
+ * waited for. */
+struct end_pending {
+    struct vm_identity identity; /* pid 0: none */
+    enum action_kind kind;
+    uint64_t deadline;          /* time by which it has failed */
+    uint64_t relief, available; /* as of a kill that is pending */
+    uint32_t pool;
 };
 
 /* The piece on its way to swap; there is one at a time. */
@@ -138,6 +149,7 @@ struct policy_state {
     uint64_t time; /* of the last snapshot; UNKNOWN: none yet */
     struct pool_state pools[POOLS_MAX];
     struct kill_pending kill;
+    struct end_pending end;
     struct reclaim_pending reclaim;
     bool reclaim_dry; /* a dry run's piece counts as pending until nothing is lacking */
     struct destruction destructions[DESTRUCTION_MAX];
@@ -220,6 +232,7 @@ struct decision {
     uint32_t confined_nodes; /* some guest grows that is bound to this and other short ones */
     int64_t node_growth[NODES_MAX];     /* of the guests bound to it */
     int64_t confined_growth[NODES_MAX]; /* … who have no other node left */
+    bool ending;                        /* a save or shutdown is waited for: nobody is killed */
     bool paused;                        /* this plan pauses or freezes somebody for real */
     bool bridged;                       /* this plan thaws somebody for a `stop` */
 };

@@ -179,6 +179,25 @@
 /* A valuable guest that waits for longer is a person's concern. */
 #define PAUSE_OVERDUE (5 * NSEC_PER_MINUTE)
 
+/* ---- save and shutdown ---- */
+
+/* What a save writes in a second, at least: a single disk's half, for under pressure others write
+ * as well; and what libvirt takes to stop the guest, open the file and have QEMU end. */
+#define SAVE_RATE (64 * MIB)
+#define SAVE_LATENCY (3 * NSEC_PER_SEC)
+/* A longer one is no answer to what is short now. */
+#define SAVE_TIME_MAX (10 * NSEC_PER_MINUTE)
+/* So many times as long as predicted a save is waited for, while there is time for a kill. */
+#define SAVE_PATIENCE 4
+/* Services get 90 s each from systemd to stop; most need a few. libvirt's own guests' service gives
+ * all of them five minutes at a host's shutdown. */
+#define SHUTDOWN_TIME (60 * NSEC_PER_SEC)
+/* Taken from so far before the floor, so that there is time for the slower of both with some to
+ * spare: forecasts sway, and a shutdown is not begun with less than its time left. */
+#define ENDS_AHEAD (SHUTDOWN_TIME + 3 * HORIZON)
+/* Who was refused, or did not end in time, is not tried again by the same rung. */
+#define ENDS_BACKOFF (5 * NSEC_PER_MINUTE)
+
 /* ---- kill ---- */
 
 /* SIGKILL to exit, 768 MiB: 26 to 108 ms [measured, facts 9]; and the look that comes before. */

@@ -129,8 +129,9 @@ static int destroy(virDomainPtr domain, const struct virt_call *call, struct vir
 
 static int save(virDomainPtr domain, const struct virt_call *call, struct virt_result *result)
 {
-    (void)call;
-    return settle(virDomainManagedSave(domain, 0), result);
+    unsigned flags = call->argument != 0 ? VIR_DOMAIN_SAVE_RUNNING : 0;
+
+    return settle(virDomainManagedSave(domain, flags), result);
 }
 
 static int set_period(virDomainPtr domain, const struct virt_call *call, struct virt_result *result)

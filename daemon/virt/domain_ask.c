@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns nothing. The XML has all but two facts: the state, which has a call of its own, and the
- * process, for which libvirt has none; its QEMU driver writes that to a file.
+ * Owns nothing. The XML has all but three facts: the state and whether the domain is persistent,
+ * which have calls of their own, and the process, for which libvirt has none; its QEMU driver
+ * writes that to a file.
  */
 #include "domain_ask.h"
 
@@ -78,6 +79,9 @@ static bool domain_read(virDomainPtr domain, const char *pid_folder, config_sink
         return false;
     ret_domain->asked = asked;
     ret_domain->state = state_fold(state);
+    /* qemuDomainManagedSave() of libvirt refuses a transient one: nothing would be left of it to
+     * start again. */
+    ret_domain->can_save = ret_domain->can_save && virDomainIsPersistent(domain) == 1;
     if (ret_domain->id >= 0)
         ret_domain->pid = pid_read(pid_folder, virDomainGetName(domain));
     return true;

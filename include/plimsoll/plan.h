@@ -21,6 +21,8 @@ enum action_kind {
     ACTION_FREEZE,    /* freeze the vCPU cgroups, else SIGSTOP; needs nobody's help */
     ACTION_THAW,      /* undo a freeze alone, so that a `stop` can take its place (see BRIDGE) */
     ACTION_RESUME,    /* undo every part of a pause of ours */
+    ACTION_SAVE,      /* libvirt's managed save: its memory goes to a file, its process ends */
+    ACTION_SHUTDOWN,  /* the guest is asked by ACPI to shut down */
     ACTION_KILL,      /* SIGKILL by pidfd */
     ACTION_OOM_SCORE, /* set oom_score_adj to `oom_score_adj` */
     ACTION_MEMLOCK,   /* lower RLIMIT_MEMLOCK to `target`; UNKNOWN: put back what it was */
@@ -47,6 +49,9 @@ enum reason {
     REASON_FREEZE_NO_MONITOR,  /* it has none */
     REASON_BRIDGE_END,         /* a freeze is a bridge of seconds: make it a proper pause */
     REASON_RESUME_ROOM,        /* there is room for it again */
+    REASON_SAVE_FLOOR,         /* nothing milder keeps the floor, and there is time for a save */
+    REASON_SAVE_PAUSED,        /* the same, and it stands paused already */
+    REASON_SHUTDOWN_FLOOR,     /* … and there is time for it to shut down */
     REASON_KILL_FLOOR,         /* nothing milder keeps the floor */
     REASON_OOM_ORDER,          /* the kernel shall take the same victim first */
     REASON_LEAK_OUTSIDE,       /* alert: what fills the host is not the guests */
@@ -135,6 +140,7 @@ struct action {
     uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have, UNKNOWN: as it stands, and
                             * ours no more; _RECLAIM, _MEMLOCK */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
+    uint64_t deadline;     /* ACTION_SAVE, _SHUTDOWN: ns it is given, then the next rung may come */
     bool orderly;          /* ACTION_KILL: there is time to let QEMU end by itself first */
     enum mode mode;        /* MODE_DRY_RUN: log it, do all but the last system call */
     uint64_t relief;       /* bytes expected to return, or to be kept from being taken */

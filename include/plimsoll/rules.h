@@ -43,6 +43,9 @@ enum rung {
 };
 #define RUNG_BIT(rung) (UINT32_C(1) << (rung))
 #define RUNG_ALL (RUNG_BIT(RUNG_COUNT) - 1)
+/* What nobody asked for by name is not done: who is saved or shut down stays down until somebody
+ * starts it. */
+#define RUNGS_DEFAULT (RUNG_ALL & ~(RUNG_BIT(RUNG_SAVE) | RUNG_BIT(RUNG_SHUTDOWN)))
 
 enum sacrifice {
     SACRIFICE_NORMAL,

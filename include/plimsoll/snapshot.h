@@ -225,7 +225,8 @@ struct vm_definition {
     enum tristate viommu; /* it has an <iommu> */
     /* PCI and mdev hostdevs; vDPA interfaces and disks; NVMe disks driven by QEMU itself. */
     uint32_t vfio_devices, vdpa_devices, nvme_disks; /* COUNT_UNKNOWN: nobody has said */
-    uint32_t version; /* libvirt's, major * 1000000 + minor * 1000 + release; 0: unknown */
+    enum tristate savable; /* libvirt would save it: persistent, no host device but USB */
+    uint32_t version;      /* libvirt's, major * 1000000 + minor * 1000 + release; 0: unknown */
 };
 /* Nobody has said anything. */
 #define VM_DEFINITION_UNKNOWN          \
@@ -256,11 +257,15 @@ enum vm_measure {
     VM_MEASURE_RESUMING = 1 << 5,      /* thaw or `cont` under way */
     VM_MEASURE_KILLED = 1 << 6,        /* SIGKILL sent, process not gone yet */
     VM_MEASURE_OOM_SCORE = 1 << 7,
-    VM_MEASURE_MEMLOCK = 1 << 8, /* RLIMIT_MEMLOCK lowered to a cap */
+    VM_MEASURE_MEMLOCK = 1 << 8,        /* RLIMIT_MEMLOCK lowered to a cap */
+    VM_MEASURE_SAVING = 1 << 9,         /* libvirt was asked to save it, process not gone yet */
+    VM_MEASURE_SHUTTING_DOWN = 1 << 10, /* … to have it shut down, likewise */
 };
 #define VM_MEASURE_FROZEN (VM_MEASURE_FROZEN_CGROUP | VM_MEASURE_FROZEN_SIGNAL)
 /* Any state of a pause of ours, on its way or complete. */
 #define VM_MEASURE_PAUSE (VM_MEASURE_FROZEN | VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED)
+/* It is to be gone soon, and not by a signal: nothing else is done to it meanwhile but a kill. */
+#define VM_MEASURE_ENDING (VM_MEASURE_SAVING | VM_MEASURE_SHUTTING_DOWN)
 
 struct vm_measures {
     uint32_t in_force;       /* enum vm_measure, or-ed */
@@ -269,6 +274,7 @@ struct vm_measures {
     uint64_t balloon_since;  /* when balloon_target was asked for */
     uint64_t paused_since;   /* when the pause was begun */
     uint64_t killed_since;
+    uint64_t ending_until; /* valid with VM_MEASURE_ENDING: then it has failed */
     uint64_t memlock_set;  /* soft and hard alike; valid with VM_MEASURE_MEMLOCK */
     int32_t oom_score_set; /* valid with VM_MEASURE_OOM_SCORE */
 };
@@ -285,6 +291,7 @@ struct vm_snapshot {
     enum vm_run_state run_state;
     enum vm_monitor monitor;
     enum vm_migration migration;
+    bool callable;              /* libvirt is there and can be asked to end it */
     enum tristate vcpu_cgroups; /* each vCPU thread has a v2 cgroup of its own that can be frozen */
 
     uint64_t rss; /* anonymous + file + shmem, without hugetlb */

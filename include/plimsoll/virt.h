@@ -184,7 +184,7 @@ struct virt_domain {
     uint32_t vdpa;
     uint32_t nvme; /* disks with an NVMe device, driven by QEMU itself, anywhere in their chain */
     bool viommu;
-    bool can_save; /* no host device but USB: with any other libvirt refuses */
+    bool can_save; /* it is persistent and has no host device but USB: else libvirt refuses */
     enum virt_balloon_model balloon;
     bool deflates; /* the guest takes back from it by itself when it is short */
     /* virtio-mem, all devices together, bytes. */
@@ -212,7 +212,8 @@ enum virt_operation {
     VIRT_OPERATION_RESUME,         /* -EALREADY: it runs; -EPERM: see virt_result */
     VIRT_OPERATION_SHUTDOWN,       /* asks the guest, by ACPI */
     VIRT_OPERATION_DESTROY,        /* SIGTERM, and 10 s later SIGKILL */
-    VIRT_OPERATION_MANAGED_SAVE,   /* returns when it is saved */
+    VIRT_OPERATION_MANAGED_SAVE,   /* returns when it is saved; argument: not 0, it shall run when
+                                    * restored though it is paused now */
     VIRT_OPERATION_STATS_PERIOD,   /* of the balloon driver's reports; argument: seconds */
     VIRT_OPERATION_MEMORY_STATS,   /* answered by a look */
     VIRT_OPERATION_SET_HARD_LIMIT, /* memory.max of its cgroup; argument: bytes, UNKNOWN: none.

@@ -177,6 +177,8 @@ static void guest_serve(const struct virt_call *call, struct virt_result *result
         guest.reports = true;
         break;
     case VIRT_OPERATION_DESTROY:
+    case VIRT_OPERATION_SHUTDOWN:
+    case VIRT_OPERATION_MANAGED_SAVE:
         (void)kill(guest.pid, SIGTERM);
         break;
     case VIRT_OPERATION_MEMORY_STATS:
@@ -227,7 +229,10 @@ static bool answer(const char *behaviour, const struct virt_record *asked)
         record.result.result = -EAGAIN;
         return record_send(&record);
     }
-    if (strcmp(behaviour, "spares") == 0 && destroys)
+    if (strcmp(behaviour, "spares") == 0 && asked->call.operation == VIRT_OPERATION_SHUTDOWN)
+        return record_send(&record);
+    if (strcmp(behaviour, "spares") == 0 &&
+        (destroys || asked->call.operation == VIRT_OPERATION_MANAGED_SAVE))
         return true;
     if (strcmp(behaviour, "serves") == 0 || strcmp(behaviour, "spares") == 0 ||
         strcmp(behaviour, "reluctant") == 0 || strcmp(behaviour, "refuses") == 0) {

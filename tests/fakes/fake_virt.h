@@ -30,7 +30,8 @@
  *
  * and for its calls, after it has said so:
  *   serves     does what it is called for: its guest of 1 GiB has a balloon and can be paused
- *   spares     likewise, but kills nobody, and does not say so
+ *   spares     likewise, but destroys and saves nobody, and does not say so; nor does its guest
+ *              listen when it is asked to shut down
  *   reluctant  likewise serves, but each kind of act is answered with -EAGAIN once
  *   refuses    answers all but looks with -EREMOTEIO
  *   wrong      answers other calls than it was given, then each twice

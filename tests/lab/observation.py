@@ -330,8 +330,8 @@ class Observation:
 
     @property
     def died_alone(self):
-        """Whose QEMU is gone though neither the kernel nor the guard killed it."""
-        return self.lost - set(self.kernel_kills) - self.killed
+        """Whose QEMU is gone though neither the kernel killed it, nor the guard in any of its ways."""
+        return self.lost - set(self.kernel_kills) - self.killed - self.did("save") - self.did("shutdown")
 
     @property
     def pressed_now(self):

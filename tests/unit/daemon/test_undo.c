@@ -117,6 +117,19 @@ START_TEST(test_killed)
 }
 END_TEST
 
+/* libvirt cannot be asked to stop it, so there is nothing to be kept for the next undo. */
+START_TEST(test_ending)
+{
+    undo_child_start(NULL);
+    undo_put(
+        0, "web", (struct vm_measures){.in_force = VM_MEASURE_SAVING | VM_MEASURE_SHUTTING_DOWN});
+    ck_assert_uint_eq(undo_run(NULL), 0);
+    undo_assert_said("web save ok was asked of libvirt");
+    undo_assert_said("web shutdown ok was asked of libvirt");
+    ck_assert_ptr_null(ledger_get(scene.ledger, 0));
+}
+END_TEST
+
 /* A /proc with the child's real stat and three threads, of which two stand in frozen groups below
  * ABOVE; MOUNT shows the hierarchy from ROOT on. */
 static void fake_proc_make(const char *mount, const char *root, const char *above)
@@ -228,6 +241,7 @@ int main(void)
     tcase_add_test(tcase, test_signal);
     tcase_add_test(tcase, test_score);
     tcase_add_test(tcase, test_killed);
+    tcase_add_test(tcase, test_ending);
     tcase_add_test(tcase, test_cgroup);
     tcase_add_test(tcase, test_cgroup_bound);
     tcase_add_test(tcase, test_no_monitor);

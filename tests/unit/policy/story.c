@@ -196,9 +196,13 @@ static void pass_time(struct story *story, uint64_t elapsed)
             continue;
         }
         take_hold(story, guest, vm);
+        if (story_take_end(guest, vm, snapshot->time)) {
+            guest->alive = false;
+            continue;
+        }
         uint32_t in_force = vm->measures.in_force;
         bool frozen = (in_force & VM_MEASURE_FROZEN) && snapshot->time >= guest->freeze_done;
-        if (frozen || (in_force & VM_MEASURE_STOPPED)) {
+        if (frozen || (in_force & (VM_MEASURE_STOPPED | VM_MEASURE_SAVING))) {
             guest->paused += elapsed;
             guest->paused_now += elapsed;
             guest->paused_longest = max_u64(guest->paused_longest, guest->paused_now);
@@ -310,21 +314,6 @@ static void act_balloon(struct story *story, struct vm_snapshot *vm, const struc
     guest->direction = direction;
 }
 
-static void act_memlock(
-    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
-{
-    struct vm_measures *measures = &vm->measures;
-    if (known(action->target) && !guest->refuses_cap) {
-        guest->memlock_before = vm->memlock_hard;
-        measures->in_force |= VM_MEASURE_MEMLOCK;
-        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
-    } else if (!known(action->target)) {
-        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
-        if (vm->memlock_hard == measures->memlock_set)
-            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
-    }
-}
-
 static void act_on(struct story *story, struct vm_snapshot *vm, const struct action *action)
 {
     struct story_guest *guest = &story->guests[vm->slot];
@@ -362,6 +351,10 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         *in_force |= VM_MEASURE_RESUMING;
         guest->resume_done = now + story->resume_latency;
         break;
+    case ACTION_SAVE:
+    case ACTION_SHUTDOWN:
+        story_end(guest, vm, action, now);
+        break;
     case ACTION_KILL:
         guest->kills++;
         guest->orderly = action->orderly;
@@ -372,7 +365,7 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         vm->oom_score_adj = action->oom_score_adj;
         break;
     case ACTION_MEMLOCK:
-        act_memlock(guest, vm, action);
+        story_cap(guest, vm, action);
         break;
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:

@@ -18,6 +18,8 @@ struct story_guest {
     bool pinned;                         /* `actual` follows, RSS does not */
     bool honest;                         /* its statistics tell what is so, whatever `free` says */
     bool refuses_stop;                   /* its `stop` comes to nothing */
+    bool refuses_end;                    /* libvirt refuses to save or shut it down */
+    bool deaf;                           /* it does not end, whatever it is asked */
     bool orderly;                        /* the kill that was seen in a plan */
     bool refuses_cap;                    /* its limit on locked memory stays what it is */
     uint64_t touched;                    /* guest memory that is resident */
@@ -41,6 +43,9 @@ struct story_guest {
     uint64_t memlock_before;
     unsigned caps, lifts; /* seen in plans, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
+    unsigned saves, shutdowns;                                         /* that were acted on */
+    uint64_t end_time;                                                 /* what either takes of it */
+    uint64_t end_done;
     unsigned reclaims; /* likewise, in dry run too */
     unsigned yields;   /* of its balloon to another program */
     unsigned turns;    /* changes of the balloon's direction */
@@ -93,6 +98,14 @@ struct story *story_free(struct story *story);
 unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants);
 struct vm_snapshot *story_vm(struct story *story, unsigned guest);
 struct vm_rules *story_rules(struct story *story, unsigned guest);
+/* Makes the guest a domain of libvirt's that can be saved and shut down in TIME. */
+void story_endable(struct story *story, unsigned guest, uint64_t time);
+/* The physics of limits on locked memory, for story.c. */
+void story_cap(struct story_guest *guest, struct vm_snapshot *vm, const struct action *action);
+/* The physics of ends, for story.c; true: it has been saved, or has shut down. */
+void story_end(
+    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action, uint64_t now);
+bool story_take_end(const struct story_guest *guest, struct vm_snapshot *vm, uint64_t now);
 
 /* Gives the host SIZE bytes of swap on a device of SPEED bytes per second, of which SEEN has been
  * seen so far. */

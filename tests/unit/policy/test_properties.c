@@ -107,7 +107,8 @@ static void check_balloon(const struct world *world, const struct action *action
     ck_assert_uint_ge(action->target, vm_minimum(vm, rules));
     ck_assert_int_eq(vm->monitor, VM_MONITOR_READY);
     ck_assert_int_eq(vm->migration, VM_MIGRATION_NONE);
-    ck_assert_uint_eq(vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_KILLED), 0);
+    ck_assert_uint_eq(
+        vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_KILLED | VM_MEASURE_ENDING), 0);
     if (action->reason != REASON_BALLOON_RETURN) {
         bool reports = vm->kind == VM_KIND_SELF_DEFLATING &&
                        vm->kind_reason == VM_KIND_REASON_FREE_PAGE_REPORTING;
@@ -219,6 +220,23 @@ static void check_reclaim(const struct world *world, const struct action *action
     ck_assert_uint_ge(vm->rss - action->target, vm_minimum(vm, &world->rules->vms[vm->slot]));
 }
 
+static void check_end(const struct world *world, const struct action *action, struct seen *seen)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    seen->destructive++;
+    ck_assert(vm->callable);
+    ck_assert_uint_gt(action->relief, 0);
+    ck_assert_uint_gt(action->deadline, 0);
+    ck_assert_int_eq(world->plan->assessment.band, BAND_CRITICAL);
+    ck_assert(!world->plan->assessment.sprint);
+    ck_assert_int_ne(world->rules->vms[vm->slot].sacrifice, SACRIFICE_NEVER);
+    ck_assert_int_eq((int)vm->migration, VM_MIGRATION_NONE);
+    ck_assert_uint_eq(
+        vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOP_SENT | VM_MEASURE_RESUMING |
+                                    VM_MEASURE_ENDING | VM_MEASURE_KILLED),
+        0);
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -239,6 +257,18 @@ static void check_action(const struct world *world, const struct action *action,
     switch (action->kind) {
     case ACTION_BALLOON:
         check_balloon(world, action, seen);
+        break;
+    case ACTION_SAVE:
+        ck_assert(rules->rungs & RUNG_BIT(RUNG_SAVE));
+        ck_assert_int_eq((int)vm->definition.savable, TRISTATE_YES);
+        ck_assert_uint_eq(vm->definition.vfio_devices, 0);
+        check_end(world, action, seen);
+        break;
+    case ACTION_SHUTDOWN:
+        ck_assert(rules->rungs & RUNG_BIT(RUNG_SHUTDOWN));
+        ck_assert_int_eq((int)vm->run_state, VM_RUN_RUNNING);
+        ck_assert_uint_eq(vm->measures.in_force & VM_MEASURE_PAUSE, 0);
+        check_end(world, action, seen);
         break;
     case ACTION_KILL:
         seen->destructive++;

@@ -130,8 +130,11 @@ static void draw_measures(struct vm_snapshot *vm, uint64_t maximum)
     }
     if (draw_below(5) == 0) {
         vm->measures.in_force |= (uint32_t)draw_below(1 << 9);
+        if (draw_below(4) == 0)
+            vm->measures.in_force |= (uint32_t)draw_below(4) * VM_MEASURE_SAVING;
         vm->measures.memlock_set = draw_size(maximum);
         vm->measures.paused_since = draw_below(UINT64_C(1) << 50);
+        vm->measures.ending_until = draw_size(UINT64_C(1) << 50);
     }
 }
 
@@ -158,6 +161,7 @@ static void draw_domain(struct vm_snapshot *vm, uint64_t total)
         .vfio_devices = draw_count(3),
         .vdpa_devices = draw_count(2),
         .nvme_disks = draw_below(3) ? 0 : draw_count(2),
+        .savable = draw_below(3) ? TRISTATE_YES : (enum tristate)draw_below(3),
         .version = draw_below(2) ? 11003000 : 9000000,
     };
 }
@@ -258,6 +262,7 @@ void draw_snapshot(struct snapshot *snapshot, uint64_t total, bool anew)
             vm->identity.uuid[0] = (uint8_t)draw_below(4);
             draw_domain(vm, total);
         }
+        vm->callable = draw_below(3) != 0;
         vm->definition.confirmed = draw_below(12) ? snapshot->time : draw_size(snapshot->time);
         draw_vm(vm, total, snapshot->time);
     }

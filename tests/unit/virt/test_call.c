@@ -118,7 +118,7 @@ END_TEST
 
 START_TEST(saved)
 {
-    expect(VIRT_OPERATION_MANAGED_SAVE, 0, 0);
+    expect(VIRT_OPERATION_MANAGED_SAVE, (uint64_t)_i, 0);
     ck_assert_int_eq(virDomainHasManagedSaveImage(scene.domain, 0), 1);
     ck_assert_int_eq(state_now(), VIR_DOMAIN_SHUTOFF);
 }
@@ -201,7 +201,7 @@ int main(void)
     tcase_add_test(tests, memory_is_set);
     tcase_add_test(tests, suspended_and_resumed);
     tcase_add_test(tests, ended);
-    tcase_add_test(tests, saved);
+    tcase_add_loop_test(tests, saved, 0, 2); /* as it is; to run when it is restored */
     tcase_add_test(tests, looked_at);
     tcase_add_test(tests, limits_and_periods);
     tcase_add_test(tests, what_a_driver_cannot_do);

@@ -131,7 +131,7 @@ START_TEST(a_call_is_answered)
     expect(0);
     ck_assert(scene.answers[1].looked);
     ck_assert_uint_eq(scene.answers[1].look.actual, 512 * MIB);
-    ck_assert_int_eq(call(VIRT_OPERATION_SHUTDOWN, 0), 0);
+    ck_assert_int_eq(call(VIRT_OPERATION_SET_SOFT_LIMIT, GIB), 0);
     expect(-EOPNOTSUPP);
 }
 END_TEST

@@ -247,9 +247,13 @@ START_TEST(a_round_confirms_who_runs)
     /* A round takes in who has started since. */
     ck_assert_int_eq(virDomainCreate(domain), 0);
     for (int i = 0; i < 3; i++) {
-        (void)await_domain("web", VIRT_DOMAIN_RUNNING);
+        ck_assert(await_domain("web", VIRT_DOMAIN_RUNNING).can_save);
         (void)await_domain("test", VIRT_DOMAIN_RUNNING);
     }
+    /* Of a transient one nothing would be left to start again. */
+    ck_assert_int_eq(virDomainUndefine(domain), 0);
+    while (await_domain("web", VIRT_DOMAIN_RUNNING).can_save)
+        ;
     (void)virDomainFree(domain);
 }
 END_TEST
