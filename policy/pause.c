@@ -47,6 +47,8 @@ int64_t pause_remaining_fill(
             fill = rate_sum(fill, -state->settling);
         else if (dry_run_too && (state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
             fill = rate_sum(fill, -relief_growth(d, i));
+        else if (dry_run_too && (state->marks & MARK_BRAKED_DRY))
+            fill = rate_sum(fill, -relief_brake(d, i));
     }
     return pool_worth(pool, fill);
 }
@@ -57,7 +59,7 @@ static bool is_candidate(const struct decision *d, uint32_t position)
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
-           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
+           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE && state->settling == 0 &&
            (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
 }

@@ -125,6 +125,8 @@ unsigned story_guest_at(
 
 /* What a guest's kernel keeps for itself: growth stalls before the last page is taken. */
 #define GUEST_RESERVE (16 * MIB)
+/* All a guest does under a brake, its balloon included (facts 10). */
+#define BRAKED_SLOWDOWN 17
 /* story_live() moves the world in such steps. */
 #define LIVE_STEP (2 * NSEC_PER_MSEC)
 
@@ -198,14 +200,18 @@ static void pass_time(struct story *story, uint64_t elapsed)
         take_hold(story, guest, vm);
         uint32_t in_force = vm->measures.in_force;
         bool frozen = (in_force & VM_MEASURE_FROZEN) && snapshot->time >= guest->freeze_done;
+        bool braked = in_force & VM_MEASURE_BRAKED;
         if (frozen || (in_force & VM_MEASURE_STOPPED)) {
             guest->paused += elapsed;
             guest->paused_now += elapsed;
             guest->paused_longest = max_u64(guest->paused_longest, guest->paused_now);
         } else {
             guest->paused_now = 0;
-            grow(story, guest, vm, elapsed);
+            grow(story, guest, vm, braked ? elapsed / BRAKED_SLOWDOWN : elapsed);
         }
+        guest->braked += braked ? elapsed : 0;
+        guest->braked_now = braked ? guest->braked_now + elapsed : 0;
+        guest->braked_longest = max_u64(guest->braked_longest, guest->braked_now);
         if (kept != i)
             snapshot->vms[kept] = *vm;
         kept++;
@@ -310,21 +316,6 @@ static void act_balloon(struct story *story, struct vm_snapshot *vm, const struc
     guest->direction = direction;
 }
 
-static void act_memlock(
-    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
-{
-    struct vm_measures *measures = &vm->measures;
-    if (known(action->target) && !guest->refuses_cap) {
-        guest->memlock_before = vm->memlock_hard;
-        measures->in_force |= VM_MEASURE_MEMLOCK;
-        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
-    } else if (!known(action->target)) {
-        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
-        if (vm->memlock_hard == measures->memlock_set)
-            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
-    }
-}
-
 static void act_on(struct story *story, struct vm_snapshot *vm, const struct action *action)
 {
     struct story_guest *guest = &story->guests[vm->slot];
@@ -338,6 +329,13 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         vm->reclaim.asked = now;
         vm->reclaim.answered = UNKNOWN;
         story->piece = (struct story_piece){vm->slot, action->target};
+        break;
+    case ACTION_BRAKE:
+        *in_force |= guest->refuses_brake ? 0 : VM_MEASURE_BRAKED;
+        vm->measures.braked_since = now;
+        break;
+    case ACTION_RELEASE:
+        *in_force &= ~(uint32_t)VM_MEASURE_BRAKED;
         break;
     case ACTION_PAUSE:
         guest->pauses++;
@@ -372,7 +370,7 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         vm->oom_score_adj = action->oom_score_adj;
         break;
     case ACTION_MEMLOCK:
-        act_memlock(guest, vm, action);
+        story_act_memlock(guest, vm, action);
         break;
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
@@ -390,6 +388,10 @@ static void act(struct story *story)
         struct vm_snapshot *vm = story_vm(story, action->slot);
         if (action->kind == ACTION_RECLAIM)
             story->guests[action->slot].reclaims++;
+        if (action->kind == ACTION_BRAKE)
+            story->guests[action->slot].brakes++;
+        if (action->kind == ACTION_RELEASE)
+            story->guests[action->slot].releases++;
         if (action->kind == ACTION_MEMLOCK) {
             story->guests[action->slot].caps += known(action->target);
             story->guests[action->slot].lifts += !known(action->target);

@@ -19,6 +19,7 @@ struct story_guest {
     bool honest;                         /* its statistics tell what is so, whatever `free` says */
     bool refuses_stop;                   /* its `stop` comes to nothing */
     bool orderly;                        /* the kill that was seen in a plan */
+    bool refuses_brake;                  /* its quota stays what it is */
     bool refuses_cap;                    /* its limit on locked memory stays what it is */
     uint64_t touched;                    /* guest memory that is resident */
     uint64_t overhead;                   /* what its QEMU holds beside it */
@@ -41,9 +42,11 @@ struct story_guest {
     uint64_t memlock_before;
     unsigned caps, lifts; /* seen in plans, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
-    unsigned reclaims; /* likewise, in dry run too */
-    unsigned yields;   /* of its balloon to another program */
-    unsigned turns;    /* changes of the balloon's direction */
+    unsigned reclaims;                           /* likewise, in dry run too */
+    unsigned brakes, releases;                   /* likewise */
+    uint64_t braked, braked_longest, braked_now; /* time under a brake, in all and at a stretch */
+    unsigned yields;                             /* of its balloon to another program */
+    unsigned turns;                              /* changes of the balloon's direction */
     int direction;
 };
 
@@ -139,6 +142,9 @@ const struct action *story_find(const struct story *story, enum action_kind kind
  * and without a limit on locked memory. */
 #define STORY_DOMAIN_MEMORY (8 * GIB)
 void story_make_domain(struct vm_snapshot *vm);
+/* What becomes of its limit, for story.c. */
+void story_act_memlock(
+    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action);
 /* One such guest, and nobody else, on a calm host that enforces limits on locked memory. */
 struct story *story_of_domain(void);
 /* story_run() with libvirt there, which goes on confirming what it holds. */

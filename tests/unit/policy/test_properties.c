@@ -219,6 +219,22 @@ static void check_reclaim(const struct world *world, const struct action *action
     ck_assert_uint_ge(vm->rss - action->target, vm_minimum(vm, &world->rules->vms[vm->slot]));
 }
 
+/* From scarce on, of who is allowed, can be and runs freely, for the sake of balloons of others. */
+static void check_brake(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct vm_rules *rules = &world->rules->vms[vm->slot];
+    ck_assert(rules->rungs & RUNG_BIT(RUNG_BRAKE));
+    ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
+    ck_assert_int_eq(vm->vcpu_quotas, TRISTATE_YES);
+    ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
+    ck_assert_int_ge(world->plan->assessment.band, BAND_SCARCE);
+    ck_assert(!world->plan->assessment.sprint);
+    ck_assert_uint_eq(vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_KILLED |
+                                                  VM_MEASURE_RESUMING | VM_MEASURE_BRAKED),
+        0);
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -247,6 +263,12 @@ static void check_action(const struct world *world, const struct action *action,
         ck_assert_int_eq(plan->assessment.band, BAND_CRITICAL);
         ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
         ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
+        break;
+    case ACTION_BRAKE:
+        check_brake(world, action);
+        break;
+    case ACTION_RELEASE:
+        ck_assert(vm->measures.in_force & VM_MEASURE_BRAKED);
         break;
     case ACTION_PAUSE:
     case ACTION_FREEZE:
