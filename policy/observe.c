@@ -276,7 +276,7 @@ static uint64_t guest_resident(const struct vm_snapshot *vm)
 /* What the guest says of its need, as far as it was said with the balloon at rest. Who lies wins no
  * more than a stay of what it had. */
 static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
-    struct vm_state *state, struct vm_scratch *scratch)
+    struct vm_state *state, struct vm_scratch *scratch, bool advance)
 {
     const struct vm_statistics *statistics = &vm->statistics;
     /* A balloon that has not reached its target in so long is at rest, too: against what is used.
@@ -297,11 +297,11 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     uint64_t reserve = idle_reserve(vm);
     uint64_t ahead = add_held(reserve, idle_ahead(d, state));
     /* The host's figures must agree: what was never resident is not in use. */
-    state->marks &= (uint16_t)~MARK_BUSY;
-    if (known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor) {
-        scratch->traits |= TRAIT_BUSY;
-        state->marks |= MARK_BUSY;
-    }
+    bool busy =
+        known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor;
+    scratch->traits |= busy ? TRAIT_BUSY : 0;
+    if (advance)
+        state->marks = (uint16_t)((state->marks & ~MARK_BUSY) | (busy ? MARK_BUSY : 0));
     if ((scratch->traits & (TRAIT_DEFLATABLE | TRAIT_ENFORCED)) ==
             (TRAIT_DEFLATABLE | TRAIT_ENFORCED) &&
         (vm->measures.in_force & VM_MEASURE_BALLOON) && idle <= reserve / STARVED_DIVISOR)
@@ -341,7 +341,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
-        observe_need(d, vm, state, scratch);
+        observe_need(d, vm, state, scratch, advance);
         if (advance && is_settled(d, vm, state, scratch->current)) {
             state->idle_floor = scratch->idle_floor;
             state->idle_floor_at = d->now;
