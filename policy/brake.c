@@ -9,9 +9,11 @@
  *   with all growers braked that can be, they will have caught up within BRAKE_TIME.
  *
  * Where they will not have, what is short is bytes and not time, and pauses see to it as they would
- * without a brake (pause.c). In a sprint balloons are too slow even for that. A pause counts what
- * is pending as if it were there already, so a brake comes before it, and where it is refused
- * nothing else changes.
+ * without a brake (pause.c). In a sprint balloons are too slow even for that. A pause for growth
+ * counts what is pending as if it were there already, so a brake comes before it. A pause for
+ * others, of what they may take in the next minute, comes in scarce: it waits for as long as a
+ * brake holds, balloons are under way, and critical does not begin within the horizon
+ * (brake_instead()).
  *
  * The guest's own balloon slows down as much, for its driver runs on those vCPUs: a braked guest is
  * not asked (observe.c), and what growers were asked for is not counted on.
@@ -128,12 +130,13 @@ struct brake_case {
     const struct pool_view *pool;
     uint32_t index;
     bool enforced;
-    int64_t fill;        /* without what is being stopped already */
-    int64_t growth;      /* of all who can be braked, … */
-    int64_t saved;       /* … and what brakes take off it */
-    uint64_t excess;     /* of the fill: what cannot be, because guests end at their maximum */
-    uint64_t unreliable; /* of what balloons are to bring: asked of those who grow */
-    uint64_t deficit;    /* short of the horizon, without a brake */
+    int64_t fill;      /* without what is being stopped already */
+    int64_t growth;    /* of all who can be braked, … */
+    int64_t saved;     /* … and what brakes take off it */
+    uint64_t excess;   /* of the fill: what cannot be, because guests end at their maximum */
+    uint64_t pending;  /* what balloons are to bring, but those of guests that grow themselves */
+    uint64_t has;      /* headroom */
+    uint64_t critical; /* threshold */
 };
 
 static bool grows(const struct decision *d, uint32_t position)
@@ -156,49 +159,45 @@ static bool is_candidate(
 
 static void case_sum(const struct decision *d, struct brake_case *brake)
 {
+    uint64_t unreliable = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_USABLE) || !node_confines(d, brake->pool, i) || !grows(d, i))
+        uint32_t traits = d->vms[i].traits;
+        if (!(traits & TRAIT_USABLE) || !node_confines(d, brake->pool, i) || !grows(d, i))
             continue;
         brake->excess = add_held(brake->excess, relief_growth_excess(d, i, HORIZON));
-        bool counted = (d->vms[i].traits & TRAIT_INFLATABLE) &&
-                       (!brake->enforced || (d->vms[i].traits & TRAIT_ENFORCED));
-        if (counted)
-            brake->unreliable =
-                add_held(brake->unreliable, relief_balloon(d, brake->pool, i, d->vms[i].goal));
+        if ((traits & TRAIT_INFLATABLE) && (!brake->enforced || (traits & TRAIT_ENFORCED)))
+            unreliable = add_held(unreliable, relief_balloon(d, brake->pool, i, d->vms[i].goal));
         if (!is_candidate(d, brake, i))
             continue;
         brake->growth = rate_sum(brake->growth, relief_growth(d, i));
         brake->saved = rate_sum(brake->saved, relief_brake(d, i));
     }
+    brake->pending =
+        sub_or_zero(relief_balloons_pending(d, brake->pool, !brake->enforced), unreliable);
 }
 
-/* Fills RET_CASE and returns true when time is what balloons lack, and brakes can win it. */
-static bool brake_needed(
+/* Fills RET_CASE and returns true where there are balloons to wait for. */
+static bool case_of(
     const struct decision *d, uint32_t index, bool enforced, struct brake_case *ret_case)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
-    if (!known(pool->total) || pool->band < BAND_SCARCE || pool->sprint)
+    if (!known(pool->total) || pool->band < BAND_SCARCE || d->plan->assessment.sprint)
         return false;
-    struct brake_case brake = {.pool = pool,
+    *ret_case = (struct brake_case){.pool = pool,
         .index = index,
         .enforced = enforced,
-        .fill = pause_remaining_fill(d, pool, !enforced)};
-    if (brake.fill <= 0)
-        return false;
-    case_sum(d, &brake);
-    uint64_t pending = sub_or_zero(relief_balloons_pending(d, pool, !enforced), brake.unreliable);
-    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
-    uint64_t critical = pool_enter(d, pool, BAND_CRITICAL);
-    uint64_t wanted =
-        add_held(critical, sub_or_zero(rate_bytes(brake.fill, HORIZON), brake.excess));
-    if (brake.saved == 0 || pending < BRAKE_PENDING_MIN || has >= wanted)
-        return false;
-    int64_t left = pool_worth(pool, rate_sum(brake.fill, -brake.saved));
-    if (add_held(has, pending) < add_held(critical, rate_bytes(left, BRAKE_TIME)))
-        return false;
-    brake.deficit = wanted - has;
-    *ret_case = brake;
-    return true;
+        .fill = pause_remaining_fill(d, pool, !enforced),
+        .has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0,
+        .critical = pool_enter(d, pool, BAND_CRITICAL)};
+    case_sum(d, ret_case);
+    return ret_case->fill > 0 && ret_case->pending >= BRAKE_PENDING_MIN;
+}
+
+/* What fills once brakes have taken SAVED off it leaves HAS above critical for TIME. */
+static bool case_lasts(const struct brake_case *brake, uint64_t has, int64_t saved, uint64_t time)
+{
+    int64_t left = pool_worth(brake->pool, rate_sum(brake->fill, -saved));
+    return has >= add_held(brake->critical, rate_bytes(left, time));
 }
 
 /* ---- who ---- */
@@ -211,20 +210,22 @@ static bool makes_difference(
            relief_growth(d, position) >= brake->fill / PAUSE_SHARE_DIVISOR;
 }
 
-/* A lesser one that cannot be braked takes its part as well: it is paused first. */
+/* A lesser one that cannot be braked, or not yet again, takes its part as well: it is paused first.
+ */
 static bool is_spared(const struct decision *d, const struct brake_case *brake, uint32_t position)
 {
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_PAUSABLE) && !(d->vms[i].traits & TRAIT_BRAKABLE) &&
+        if ((d->vms[i].traits & TRAIT_PAUSABLE) && !is_candidate(d, brake, i) &&
             !(d->vms[i].traits & TRAIT_ENFORCED) == !brake->enforced &&
             !(decision_vm(d, i)->measures.in_force & VM_MEASURE_BRAKED) &&
-            node_confines(d, brake->pool, i) && grows(d, i) && makes_difference(d, brake, i) &&
-            reserve_yields_before(d, i, position))
+            !(decision_state(d, i)->marks & MARK_BRAKED_DRY) && node_confines(d, brake->pool, i) &&
+            grows(d, i) && makes_difference(d, brake, i) && reserve_yields_before(d, i, position))
             return true;
     return false;
 }
 
-static void brake_one(struct decision *d, const struct brake_case *brake, uint32_t position)
+static void brake_one(
+    struct decision *d, const struct brake_case *brake, uint32_t position, uint64_t deficit)
 {
     struct vm_state *state = decision_state(d, position);
     struct action *action = plan_add(d, ACTION_BRAKE, REASON_BRAKE_GROWTH, position, brake->index);
@@ -234,7 +235,7 @@ static void brake_one(struct decision *d, const struct brake_case *brake, uint32
     action->relief = taken - taken / BRAKE_SLOWDOWN;
     action->predicted = HORIZON;
     action->loss = loss_brake(decision_rules(d, position));
-    action->deficit = brake->deficit;
+    action->deficit = deficit;
 
     d->vms[position].traits |= TRAIT_IN_ACTION;
     state->brake_asked = d->now;
@@ -248,10 +249,16 @@ static void brake_one(struct decision *d, const struct brake_case *brake, uint32
     }
 }
 
+/* Time is what balloons lack, and brakes can win it. */
 static void brake_for(struct decision *d, uint32_t index, bool enforced)
 {
     struct brake_case brake;
-    if (!brake_needed(d, index, enforced, &brake))
+    if (!case_of(d, index, enforced, &brake))
+        return;
+    uint64_t wanted =
+        add_held(brake.critical, sub_or_zero(rate_bytes(brake.fill, HORIZON), brake.excess));
+    uint64_t coming = add_held(brake.has, brake.pending);
+    if (brake.has >= wanted || !case_lasts(&brake, coming, brake.saved, BRAKE_TIME))
         return;
     uint32_t count = order_sort(d, TRAIT_BRAKABLE, reserve_yields_before);
     for (uint32_t i = 0; i < count; i++) {
@@ -259,7 +266,7 @@ static void brake_for(struct decision *d, uint32_t index, bool enforced)
         if (!is_candidate(d, &brake, position) || !makes_difference(d, &brake, position))
             continue;
         if (!is_spared(d, &brake, position))
-            brake_one(d, &brake, position);
+            brake_one(d, &brake, position, wanted - brake.has);
         return;
     }
 }
@@ -271,4 +278,23 @@ void brake_growers(struct decision *d)
             brake_for(d, i, true);
         brake_for(d, i, false);
     }
+}
+
+bool brake_instead(struct decision *d, uint32_t index, uint32_t position, uint64_t deficit)
+{
+    bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
+    bool braked = (decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED) ||
+                  (decision_state(d, position)->marks & MARK_BRAKED_DRY);
+    struct brake_case brake;
+    if (!braked && !(d->vms[position].traits & TRAIT_BRAKABLE))
+        return false;
+    if (!case_of(d, index, enforced, &brake))
+        return false;
+    if (braked)
+        return case_lasts(&brake, brake.has, 0, HORIZON);
+    if (!is_candidate(d, &brake, position) ||
+        !case_lasts(&brake, brake.has, relief_brake(d, position), HORIZON))
+        return false;
+    brake_one(d, &brake, position, deficit);
+    return d->vms[position].traits & TRAIT_IN_ACTION;
 }

@@ -17,6 +17,11 @@ void brake_release(struct decision *d);
 /* Brakes one grower that outruns the balloons of others, for each pool that is scarce or worse. */
 void brake_growers(struct decision *d);
 
+/* True where the guest at POSITION is braked, or now will be, and need not be paused for others
+ * that are DEFICIT short of POOL number INDEX: balloons are under way, and there is time to wait
+ * for them. */
+bool brake_instead(struct decision *d, uint32_t index, uint32_t position, uint64_t deficit);
+
 /* The highest priority of those under a brake; 0: nobody is. Who is worth no more is not resumed
  * into what they are kept from. */
 uint32_t brake_priority(const struct decision *d);

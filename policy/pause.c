@@ -28,6 +28,7 @@
  */
 #include "pause.h"
 
+#include "brake.h"
 #include "node.h"
 #include "order.h"
 #include "plan_add.h"
@@ -350,6 +351,13 @@ static void pause_for(struct decision *d, uint32_t index)
         if (shortage.reason == REASON_NONE) {
             real_done = real_done || enforced;
             dry_done = dry_done || !enforced;
+            continue;
+        }
+        if (shortage.reason != REASON_PAUSE_GROWTH &&
+            brake_instead(d, index, position, shortage.bytes)) {
+            bool now = d->vms[position].traits & TRAIT_IN_ACTION;
+            real_done = real_done || (enforced && now);
+            dry_done = dry_done || (!enforced && now);
             continue;
         }
         if (!pause_one(d, position, index, &shortage))
