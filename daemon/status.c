@@ -23,9 +23,10 @@ static const char *const measure_names[] = {
     "killed",
     "oom-score",
     "memlock",
+    "braked",
 };
-static_assert(VM_MEASURE_MEMLOCK == 1 << (ELEMENTSOF(measure_names) - 1),
-    "each measure has its word, and the last is the limit on locked memory");
+static_assert(VM_MEASURE_BRAKED == 1 << (ELEMENTSOF(measure_names) - 1),
+    "each measure has its word, and the last is the brake");
 
 /* By bit of enum vm_source. */
 static const char *const source_names[] = {"proc", "qmp", "libvirt"};

@@ -80,8 +80,7 @@ void virt_guest_answered(struct vm *vm, int result)
     switch (result) {
     case -ETIMEDOUT:
     case -EBUSY:
-        /* Under a freeze of ours it cannot answer, and is not sick. */
-        if (!vm_has(vm, VM_MEASURE_FROZEN))
+        if (!vm_may_be_silent(vm))
             reach_lost(vm, VM_MONITOR_SILENT);
         break;
     case -ENOTCONN:
