@@ -243,6 +243,7 @@ static void brake_one(
     state->brake_growth = relief_growth(d, position);
     if (brake->enforced) {
         state->settling = relief_brake(d, position);
+        state->round_since = UNKNOWN; /* its balloon is not judged by that time */
         d->paused = true;
     } else {
         state->marks |= MARK_BRAKED_DRY;

@@ -304,7 +304,9 @@ static bool pause_one(
     else
         state->resume_backoff = RESUME_BACKOFF;
     state->pause_asked = d->now;
-    state->growth_before = growth;
+    /* Under a brake it shows a part of what it grows by. */
+    bool braked = decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED;
+    state->growth_before = braked && state->brake_growth > growth ? state->brake_growth : growth;
     state->resume_after = add_held(d->now, state->resume_backoff);
     state->bridge_at = UNKNOWN;
     if (d->vms[position].traits & TRAIT_ENFORCED) {

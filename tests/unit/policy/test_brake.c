@@ -77,6 +77,7 @@ START_TEST(slowed_until_balloons_have_caught_up)
     ck_assert_uint_ge(story->guests[GROWER].brakes, 1);
     ck_assert_uint_eq(story->guests[GROWER].releases, story->guests[GROWER].brakes);
     ck_assert(!is_braked(story, GROWER));
+    ck_assert_uint_eq(story->alerts[REASON_STUCK], 0);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(stops(story, i) + story->guests[i].kills, 0);
     ck_assert_uint_ne(story->guests[GROWER].finished, 0);

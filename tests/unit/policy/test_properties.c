@@ -60,8 +60,8 @@ static void check_node(const struct world *world, const struct action *action)
     if (action->kind == ACTION_BALLOON)
         ck_assert(action->reason == REASON_BALLOON_RETURN || (binding & bit) ||
                   (known(vm->node_bytes[action->node]) && vm->node_bytes[action->node] > 0));
-    if (action->kind != ACTION_PAUSE && action->kind != ACTION_FREEZE &&
-        action->kind != ACTION_KILL)
+    if (action->kind != ACTION_BRAKE && action->kind != ACTION_PAUSE &&
+        action->kind != ACTION_FREEZE && action->kind != ACTION_KILL)
         return;
     if (action->reason == REASON_BRIDGE_END)
         return; /* an earlier freeze's other half, whatever that was for */
@@ -303,6 +303,23 @@ static void check_action(const struct world *world, const struct action *action,
     }
 }
 
+/* Whatever else is so, a brake whose time is up is released, or was to be a moment ago. */
+static void check_brakes_end(const struct world *world)
+{
+    static uint64_t asked[CAPACITY];
+    const struct snapshot *snapshot = world->snapshot;
+    for (uint32_t i = 0; i < world->plan->action_count; i++)
+        if (world->plan->actions[i].kind == ACTION_RELEASE)
+            asked[world->plan->actions[i].slot] = snapshot->time;
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vm_snapshot *vm = &snapshot->vms[i];
+        bool over = (vm->measures.in_force & VM_MEASURE_BRAKED) &&
+                    vm->process_state != VM_PROCESS_DEAD &&
+                    vm->measures.braked_since + NSEC_PER_MINUTE < snapshot->time;
+        ck_assert(!over || asked[vm->slot] + 3 * NSEC_PER_SEC > snapshot->time);
+    }
+}
+
 static void check_plan(const struct world *world)
 {
     const struct plan *plan = world->plan;
@@ -314,6 +331,7 @@ static void check_plan(const struct world *world)
         check_action(world, &plan->actions[i], &seen);
     ck_assert_uint_le(seen.destructive, 1);
     ck_assert_uint_le(seen.reclaims, 1);
+    check_brakes_end(world);
     const struct pool_view *host = &plan->assessment.pools[0];
     uint64_t room = host->headroom > 0 ? (uint64_t)host->headroom : 0;
     const struct threshold *bands = world->rules->host.bands;
