@@ -29,6 +29,13 @@ int act_balloon_yield(struct vm *vm);
 int act_reclaim(
     struct vm *vm, struct reclaimer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now);
 
+/* Leaves each vCPU BRAKE_QUOTA. -ENODEV: they have no cgroups of their own that can be throttled;
+ * -ENOTUNIQ: what they have now differs; -ERANGE: it is no more than that; -EBUSY: it is paused or
+ * killed. After any other failure the measure may be in force, so that it is released. */
+int act_brake(struct vm *vm, enum mode mode, uint64_t now);
+/* Puts back what they had where it is still ours. */
+int act_release(struct vm *vm, enum mode mode);
+
 int act_pause(struct vm *vm, enum mode mode, uint64_t now);
 int act_freeze(struct vm *vm, enum mode mode, uint64_t now);
 /* Undoes a freeze alone. */

@@ -75,6 +75,9 @@ int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, ui
         return -ESRCH;
     if (mode == MODE_DRY_RUN)
         return 0;
+    /* Its threads have to run to end, and the last of them frees its memory. */
+    if (vm->quota_count > 0)
+        (void)act_release(vm, MODE_ENFORCE);
     memcpy(destruction.name, vm->figures.name, sizeof destruction.name);
     ledger_record(vm->ledger, &destruction);
     measures->in_force |= VM_MEASURE_KILLED;

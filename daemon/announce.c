@@ -40,11 +40,13 @@ static int action_level(const struct action *action, int result)
     case ACTION_SAVE:
     case ACTION_SHUTDOWN:
     case ACTION_ALERT:
+    case ACTION_BRAKE:
     case ACTION_PAUSE:
     case ACTION_FREEZE:
         return LOG_WARNING;
     case ACTION_BALLOON:
     case ACTION_RECLAIM:
+    case ACTION_RELEASE:
     case ACTION_THAW:
     case ACTION_RESUME:
     case ACTION_MEMLOCK:
@@ -159,6 +161,8 @@ static void action_detail(const struct plan *plan, const struct action *action, 
             memlock_detail(&vm->figures, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_RECLAIM:
+    case ACTION_BRAKE:
+    case ACTION_RELEASE:
     case ACTION_PAUSE:
     case ACTION_FREEZE:
     case ACTION_THAW:

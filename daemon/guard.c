@@ -139,6 +139,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
 static enum mode mode_of(const struct action *action, const struct vm *vm)
 {
     bool giving_back = action->kind == ACTION_THAW || action->kind == ACTION_RESUME ||
+                       action->kind == ACTION_RELEASE ||
                        (action->kind == ACTION_MEMLOCK && !known(action->target)) ||
                        (action->kind == ACTION_BALLOON && action->reason == REASON_BALLOON_RETURN &&
                            vm_has(vm, VM_MEASURE_BALLOON));
@@ -156,6 +157,10 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
                                      : act_balloon_yield(vm);
     case ACTION_RECLAIM:
         return act_reclaim(vm, guard->reclaimer, action->target, mode, now);
+    case ACTION_BRAKE:
+        return act_brake(vm, mode, now);
+    case ACTION_RELEASE:
+        return act_release(vm, mode);
     case ACTION_PAUSE:
         return act_pause(vm, mode, now);
     case ACTION_FREEZE:

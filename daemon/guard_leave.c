@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guard's clean exit. Whatever is configured, a freeze does not outlive its guard where the
- * guest has a monitor: it is a bridge of seconds, so it is thawed and stopped properly. With
- * on-exit=restore measures are then taken back, while the host is calm and no more at a time than
- * half of the headroom of a fresh look, for nobody will be there to take it again.
+ * The guard's clean exit. Whatever is configured, a brake does not outlive its guard, nor does a
+ * freeze where the guest has a monitor: it is a bridge of seconds, so it is thawed and stopped
+ * properly. With on-exit=restore measures are then taken back, while the host is calm and no more
+ * at a time than half of the headroom of a fresh look, for nobody will be there to take it again.
  */
 #include <errno.h>
 
@@ -39,6 +39,20 @@ static void kills_close(struct guard *guard)
 
         if (vm && !vm->gone)
             act_kill_advance(vm, true, loop_now());
+    }
+}
+
+/* ---- brakes ---- */
+
+/* Whatever is configured: nobody would look at the clock any more. What fails is told of there, and
+ * stays in the ledger. */
+static void brakes_release(struct guard *guard)
+{
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm && !vm->gone && vm_has(vm, VM_MEASURE_BRAKED))
+            (void)act_release(vm, MODE_ENFORCE);
     }
 }
 
@@ -176,6 +190,7 @@ static void measures_restore(struct guard *guard)
 void guard_leave(struct guard *guard)
 {
     kills_close(guard);
+    brakes_release(guard);
     bridges_close(guard);
     if (guard->rules->host.on_exit == ON_EXIT_RESTORE)
         measures_restore(guard);

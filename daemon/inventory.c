@@ -100,35 +100,6 @@ static void vm_remove(struct inventory *inventory, struct vm *vm)
     vm_free(vm);
 }
 
-/* The groups of the vCPUs COUNT THREADS, to be frozen one day. */
-static void take_vcpus(
-    struct inventory *inventory, struct vm *vm, const pid_t *threads, unsigned count)
-{
-    int result = 0;
-
-    if (vm_has(vm, VM_MEASURE_FROZEN_CGROUP) && vm->freeze_count > 0)
-        return; /* the descriptors in hand are those that can thaw it */
-    vm_close_freeze(vm);
-    if (count > 0 && count <= VM_FREEZE_FDS_MAX)
-        result = vcpu_cgroups_open(inventory->roots, inventory->mounts, vm->figures.identity.pid,
-            threads, count, vm->freeze_fds);
-    vm->freeze_count = result > 0 ? (unsigned)result : 0;
-    vm->figures.vcpu_cgroups = result > 0 ? TRISTATE_YES : TRISTATE_NO;
-}
-
-/* Without QMP its threads' names have to tell which are vCPUs: libvirt has QEMU name them. */
-static void find_vcpus(struct inventory *inventory, struct vm *vm)
-{
-    pid_t threads[VM_FREEZE_FDS_MAX];
-    int count;
-
-    if (vm->monitor || vm->figures.vcpu_cgroups == TRISTATE_YES)
-        return;
-    count =
-        vcpu_threads_find(inventory->roots, vm->figures.identity.pid, threads, VM_FREEZE_FDS_MAX);
-    take_vcpus(inventory, vm, threads, count > 0 ? (unsigned)count : 0);
-}
-
 static void take_found(struct vm *vm, const struct scan_found *found)
 {
     struct vm_snapshot *figures = &vm->figures;
@@ -173,7 +144,7 @@ static void on_found(const struct scan_found *found, void *userdata)
 
     if (vm && vm->figures.identity.start_time == found->identity.start_time) {
         take_found(vm, found);
-        find_vcpus(inventory, vm);
+        inventory_find_vcpus(inventory, vm);
         return;
     }
     known_slot = find_entry(inventory, &found->identity);
@@ -196,7 +167,7 @@ static void on_found(const struct scan_found *found, void *userdata)
     if (known_slot >= 0)
         vm_adopt(vm, ledger_get(inventory->ledger, (uint32_t)slot));
     take_found(vm, found);
-    find_vcpus(inventory, vm);
+    inventory_find_vcpus(inventory, vm);
     inventory->owner.appeared(vm, inventory->owner.userdata);
 }
 
@@ -277,7 +248,7 @@ static void on_connected(struct monitor *monitor, pid_t pid, void *userdata)
 
 static void on_vcpus(struct vm *vm, const struct qmp_cpus *cpus, void *userdata)
 {
-    take_vcpus(userdata, vm, cpus->threads, cpus->count);
+    inventory_take_vcpus(userdata, vm, cpus->threads, cpus->count);
 }
 
 static bool on_may_touch(void *userdata)

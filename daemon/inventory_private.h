@@ -50,4 +50,12 @@ void inventory_find_sockets(struct inventory *inventory);
  */
 uint64_t inventory_newest_pid(const struct inventory *inventory);
 
+/* The COUNT THREADS are VM's vCPUs: opens the files of their groups, to freeze or throttle it one
+ * day; of more than VM_FREEZE_FDS_MAX, none. */
+void inventory_take_vcpus(
+    struct inventory *inventory, struct vm *vm, const pid_t *threads, unsigned count);
+/* The same for one without QMP: its threads' names have to tell which are vCPUs; libvirt has QEMU
+ * name them. */
+void inventory_find_vcpus(struct inventory *inventory, struct vm *vm);
+
 #endif

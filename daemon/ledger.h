@@ -12,6 +12,8 @@
 #ifndef PLIMSOLL_DAEMON_LEDGER_H
 #define PLIMSOLL_DAEMON_LEDGER_H
 
+#include "vcpu_quota.h"
+
 #include <plimsoll/error.h>
 #include <plimsoll/plan.h>
 #include <plimsoll/snapshot.h>
@@ -28,6 +30,7 @@ struct ledger_entry {
     char monitor[LEDGER_MONITOR_MAX]; /* path of its QMP socket; empty: none */
     struct vm_measures measures;
     uint64_t memlock_soft_before, memlock_hard_before; /* valid with VM_MEASURE_MEMLOCK */
+    struct vcpu_quota quota_before;                    /* valid with VM_MEASURE_BRAKED */
     int32_t oom_score_before;                          /* valid with VM_MEASURE_OOM_SCORE */
     int32_t oom_score_previous; /* likewise: ours before the one in measures; a guard killed between
                                  * ledger and kernel leaves either in force */

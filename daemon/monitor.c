@@ -38,8 +38,7 @@ void monitor_answered(struct monitor *monitor, int result)
         vm->figures.monitor = VM_MONITOR_READY;
         break;
     case -ETIMEDOUT:
-        /* Under a freeze of ours it cannot answer, and is not sick. */
-        if (!vm_has(vm, VM_MEASURE_FROZEN) && vm->figures.monitor == VM_MONITOR_READY) {
+        if (!vm_may_be_silent(vm) && vm->figures.monitor == VM_MONITOR_READY) {
             vm->figures.monitor = VM_MONITOR_SILENT;
             vm->figures.run_state = VM_RUN_UNKNOWN;
             log_message(LOG_WARNING,
@@ -240,8 +239,9 @@ static void on_state(struct qmp_session *session, enum qmp_state state, int caus
                     monitor->vm->figures.name, strerror(-cause));
             /* One that let the handshake time out is there and does not talk to us: another client
              * holds it, or it hangs. */
-            monitor->vm->figures.monitor =
-                cause == -ETIMEDOUT ? VM_MONITOR_SILENT : VM_MONITOR_CONNECTING;
+            monitor->vm->figures.monitor = cause == -ETIMEDOUT && !vm_may_be_silent(monitor->vm)
+                                               ? VM_MONITOR_SILENT
+                                               : VM_MONITOR_CONNECTING;
             monitor->vm->figures.run_state = VM_RUN_UNKNOWN;
         }
     } else if (state == QMP_STATE_READY) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the cgroups by which a guest's vCPUs can be frozen while everything else goes on.
+ * Finds the cgroups by which a guest's vCPUs can be frozen or throttled while everything else goes
+ * on.
  *
- * Freezing acts on a cgroup and all below it, whoever stands there: with libvirt's scope the
+ * Either acts on a cgroup and all below it, whoever stands there: with libvirt's scope the
  * monitor would fall silent, and a threaded cgroup can hold threads of several processes. So a
  * group is usable only if the kernel's own list of it, cgroup.threads, names vCPUs and nothing
  * else, and no group is below it. The list, not the process, is asked: what a guest's process says
- * of its threads can then freeze that process's vCPUs and nobody else.
+ * of its threads can then stop that process's vCPUs and nobody else.
  */
 #include "kernel_directory.h"
 #include "kernel_file.h"
@@ -56,15 +57,15 @@ static int thread_folder(
     return result == -ENOENT ? -ESRCH : result;
 }
 
-/* Opens the group of one vCPU unless it is there already. */
-static int groups_add(struct vcpu_groups *groups, const char *folder)
+/* Opens FILE of the group of one vCPU unless it is there already. */
+static int groups_add(struct vcpu_groups *groups, const char *folder, const char *file)
 {
     char path[PATH_MAX];
 
     for (unsigned i = 0; i < groups->count; i++)
         if (strcmp(groups->groups[i].folder, folder) == 0)
             return 0;
-    int length = snprintf(path, sizeof(path), "%s/cgroup.freeze", folder);
+    int length = snprintf(path, sizeof(path), "%s/%s", folder, file);
     if (length < 0 || (size_t)length >= sizeof(path))
         return -ENAMETOOLONG;
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -153,8 +154,8 @@ static int groups_are_own(
     return own && seen == count;
 }
 
-int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
-    const pid_t *threads, unsigned count, int *ret_fds)
+static int groups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
+    const pid_t *threads, unsigned count, const char *file, int *ret_fds)
 {
     CLEANUP(kernel_file_close_at) int process = process_folder_open(roots->proc, pid);
     CLEANUP(vcpu_groups_free_at) struct vcpu_groups *groups = NULL;
@@ -170,9 +171,9 @@ int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mou
     for (unsigned i = 0; i < count; i++) {
         int result = thread_folder(mounts, process, threads[i], folder);
         if (result == 0)
-            result = groups_add(groups, folder);
+            result = groups_add(groups, folder, file);
         if (result == -ENOENT)
-            return 0; /* the root, or a kernel without the v2 freezer */
+            return 0; /* the root, or a kernel or a parent group without that file's controller */
         if (result < 0)
             return result;
     }
@@ -183,6 +184,18 @@ int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mou
     for (unsigned i = 0; i < found; i++)
         ret_fds[i] = STEAL_FD(groups->groups[i].fd);
     return (int)found;
+}
+
+int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
+    const pid_t *threads, unsigned count, int *ret_fds)
+{
+    return groups_open(roots, mounts, pid, threads, count, "cgroup.freeze", ret_fds);
+}
+
+int vcpu_quotas_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
+    const pid_t *threads, unsigned count, int *ret_fds)
+{
+    return groups_open(roots, mounts, pid, threads, count, "cpu.max", ret_fds);
 }
 
 static bool name_is_vcpu(const char *comm)

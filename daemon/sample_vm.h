@@ -66,6 +66,9 @@ int vm_sampler_memlock_use(const struct vm_sampler *sampler, uint64_t *ret_use);
  */
 int vcpu_cgroups_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
     const pid_t *threads, unsigned count, int *ret_fds);
+/* The same for cpu.max. */
+int vcpu_quotas_open(const struct roots *roots, const struct cgroup_mounts *mounts, pid_t pid,
+    const pid_t *threads, unsigned count, int *ret_fds);
 
 /*
  * The vCPU threads of a QEMU that nobody can ask, by the names that debug-threads=on, which libvirt

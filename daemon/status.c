@@ -23,6 +23,7 @@ static const char *const measure_names[] = {
     "killed",
     "oom-score",
     "memlock",
+    "braked",
     "saving",
     "shutting-down",
 };

@@ -2,10 +2,10 @@
 /*
  * Owns the undoing of a whole ledger. Theory of operation:
  *
- * Two passes. The first does what needs nobody's help: thaw, score and limit, for every VM, so that
- * a guest whose monitor hangs keeps no other one frozen; it also makes monitors answer again. The
- * second talks to the monitors: the balloon first, since a target set while a guest is paused acts
- * the moment it runs, then `cont`.
+ * Two passes. The first does what needs nobody's help: thaw, brake, score and limit, for every VM,
+ * so that a guest whose monitor hangs keeps no other one frozen; it also makes monitors answer
+ * again. The second talks to the monitors: the balloon first, since a target set while a guest is
+ * paused acts the moment it runs, then `cont`.
  *
  * The process is identified anew in each pass. An entry is written back after each measure, so that
  * an undo cut short leaves in the ledger what is still in force.
@@ -110,6 +110,23 @@ static void thaw(struct undo_vm *vm)
     }
 }
 
+static void release(struct undo_vm *vm)
+{
+    const struct vcpu_quota ours = {.quota = BRAKE_QUOTA, .period = BRAKE_PERIOD};
+    struct undo_decision decision = {.verdict = UNDO_DO, .why = "released"};
+    char text[TEXT_MAX];
+    int result;
+
+    if (!(vm->entry.measures.in_force & VM_MEASURE_BRAKED))
+        return;
+    result =
+        undo_process_release(vm->undo->options->roots, &vm->process, ours, vm->entry.quota_before);
+    if (result == 0)
+        decision = (struct undo_decision){UNDO_FORGET, "it is not braked"};
+    (void)snprintf(text, sizeof(text), "cannot restore its cgroups: %s", strerror(-result));
+    settle(vm, "brake", VM_MEASURE_BRAKED, decision, result, text);
+}
+
 static void score_restore(struct undo_vm *vm)
 {
     struct undo_decision decision = {.verdict = UNDO_DO, .why = ""};
@@ -164,11 +181,12 @@ static void end_forget(struct undo_vm *vm)
         settle(vm, "shutdown", VM_MEASURE_SHUTTING_DOWN, left, 0, "");
 }
 
-/* A guest that was sent SIGKILL is thawed, too: a guard that died between the ledger and the signal
- * never sent it, and would leave a guest frozen for ever. */
+/* A guest that was sent SIGKILL is thawed and released, too: a guard that died between the ledger
+ * and the signal never sent it, and would leave a guest frozen for ever. */
 static void undo_unaided(struct undo_vm *vm)
 {
     thaw(vm);
+    release(vm);
     if (vm->entry.measures.in_force & VM_MEASURE_KILLED) {
         report(vm, "guest", false, "was sent SIGKILL, which cannot be taken back");
         return;

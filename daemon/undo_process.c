@@ -47,7 +47,8 @@ int undo_process_open(
     result = folder_verify(folder, identity->start_time);
     if (result < 0)
         return result;
-    *ret_process = (struct undo_process){.pidfd = STEAL_FD(pidfd), .folder = STEAL_FD(folder)};
+    *ret_process = (struct undo_process){
+        .pidfd = STEAL_FD(pidfd), .folder = STEAL_FD(folder), .pid = identity->pid};
     return 0;
 }
 

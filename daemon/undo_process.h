@@ -6,14 +6,16 @@
 #define PLIMSOLL_DAEMON_UNDO_PROCESS_H
 
 #include "roots.h"
+#include "vcpu_quota.h"
 
 #include <plimsoll/snapshot.h>
 
 struct undo_process {
     int pidfd;
     int folder; /* PROC/PID: belongs to the same process for as long as it is open */
+    pid_t pid;
 };
-#define UNDO_PROCESS_NONE ((struct undo_process){-1, -1})
+#define UNDO_PROCESS_NONE ((struct undo_process){.pidfd = -1, .folder = -1})
 
 /* -ESRCH: the process is gone, is a zombie, or another has its pid. */
 int undo_process_open(
@@ -29,5 +31,10 @@ int undo_process_set_score(const struct undo_process *process, int32_t score);
  * frozen itself (not by an ancestor, which would not be ours). Returns how many there were, or a
  * negative errno after trying all; -ENOENT: no mount of cgroup v2 shows any of them. */
 int undo_process_thaw(const struct roots *roots, const struct undo_process *process);
+
+/* The same with cpu.max where OURS is in force: puts BEFORE there. The group of the main thread, in
+ * which no vCPU stands, is left alone. */
+int undo_process_release(const struct roots *roots, const struct undo_process *process,
+    struct vcpu_quota ours, struct vcpu_quota before);
 
 #endif

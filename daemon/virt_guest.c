@@ -81,8 +81,7 @@ void virt_guest_answered(struct vm *vm, int result)
     switch (result) {
     case -ETIMEDOUT:
     case -EBUSY:
-        /* Under a freeze of ours, or a save, it cannot answer, and is not sick. */
-        if (!vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_SAVING))
+        if (!vm_may_be_silent(vm))
             reach_lost(vm, VM_MONITOR_SILENT);
         break;
     case -ENOTCONN:

@@ -39,6 +39,7 @@ static void figures_unknown(struct vm_snapshot *figures)
         .cgroup_current = UNKNOWN,
         .maximum = UNKNOWN,
         .vcpu_cgroups = TRISTATE_UNKNOWN,
+        .vcpu_quotas = TRISTATE_UNKNOWN,
         .balloon.actual = UNKNOWN,
         .statistics = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
         .resizable = {UNKNOWN, UNKNOWN, UNKNOWN},
@@ -50,6 +51,7 @@ static void figures_unknown(struct vm_snapshot *figures)
             .balloon_since = UNKNOWN,
             .paused_since = UNKNOWN,
             .killed_since = UNKNOWN,
+            .braked_since = UNKNOWN,
             .ending_until = UNKNOWN},
     };
     for (unsigned i = 0; i < NODES_MAX; i++)
@@ -93,6 +95,7 @@ struct vm *vm_free(struct vm *vm)
         return NULL;
     virt_guest_join(vm, NULL, NULL);
     vm_close_freeze(vm);
+    vm_close_quotas(vm);
     vm_sampler_close(&vm->sampler);
     if (vm->pidfd >= 0)
         close(vm->pidfd);
@@ -105,6 +108,20 @@ void vm_close_freeze(struct vm *vm)
     for (unsigned i = 0; i < vm->freeze_count; i++)
         close(vm->freeze_fds[i]);
     vm->freeze_count = 0;
+}
+
+void vm_close_quotas(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->quota_count; i++)
+        close(vm->quota_fds[i]);
+    vm->quota_count = 0;
+}
+
+bool vm_may_be_silent(const struct vm *vm)
+{
+    bool grace = vm->brake_ended != 0 && sub_or_zero(loop_now(), vm->brake_ended) < VM_BRAKE_GRACE;
+
+    return grace || vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_BRAKED | VM_MEASURE_SAVING);
 }
 
 bool vm_alive(const struct vm *vm)
@@ -123,6 +140,7 @@ void vm_write_ledger(struct vm *vm)
         .oom_score_previous = vm->oom_score_previous,
         .memlock_soft_before = vm->memlock_before.soft,
         .memlock_hard_before = vm->memlock_before.hard,
+        .quota_before = vm->quota_before,
         .reason = vm->reason,
     };
 
@@ -165,6 +183,7 @@ void vm_adopt(struct vm *vm, const struct ledger_entry *entry)
     vm->oom_score_previous = entry->oom_score_previous;
     vm->memlock_before.soft = entry->memlock_soft_before;
     vm->memlock_before.hard = entry->memlock_hard_before;
+    vm->quota_before = entry->quota_before;
     vm->reason = entry->reason;
     vm->frozen_since = loop_now();
     /* Nobody heard whether a STOP event came. It was running when the ledger was written, and the

@@ -13,14 +13,18 @@
 #include "monitor.h"
 #include "process.h"
 #include "sample_vm.h"
+#include "vcpu_quota.h"
 #include "virt_guest.h"
 
 #include <plimsoll/plan.h>
 #include <plimsoll/snapshot.h>
 
-/* vCPU cgroups whose freeze files are kept open for one VM. A guest with more vCPUs is frozen by
- * signal: one descriptor a vCPU would starve a host of 1,000 guests of descriptors. */
+/* vCPU cgroups whose files are kept open for one VM. A guest with more vCPUs is frozen by signal,
+ * and not braked: two descriptors a vCPU would starve a host of 1,000 guests of descriptors. */
 #define VM_FREEZE_FDS_MAX 64
+/* For so long after a brake its QEMU is not judged by its silence: what was asked under it is
+ * overdue by then (MONITOR_TIMEOUT, and the 5 s that libvirt is given). */
+#define VM_BRAKE_GRACE (5 * NSEC_PER_SEC)
 
 struct inventory;
 
@@ -37,6 +41,9 @@ struct vm {
     struct virt_guest virt;            /* what libvirt does for one that has none */
     int freeze_fds[VM_FREEZE_FDS_MAX]; /* cgroup.freeze of its vCPUs; open for writing */
     unsigned freeze_count;
+    int quota_fds[VM_FREEZE_FDS_MAX]; /* cpu.max of the same */
+    unsigned quota_count;
+    struct vcpu_quota quota_before;          /* of every vCPU; valid with VM_MEASURE_BRAKED */
     int32_t oom_score_before;                /* valid with VM_MEASURE_OOM_SCORE */
     struct process_memlock memlock_before;   /* valid with VM_MEASURE_MEMLOCK */
     char monitor_before[LEDGER_MONITOR_MAX]; /* its socket before a restart of the guard */
@@ -51,6 +58,7 @@ struct vm {
     bool gone;                  /* the process has ended; freed at the end of this wait */
     uint64_t kill_by;           /* libvirt is destroying it, by then we kill it; 0: it is not */
     uint64_t frozen_since;      /* by a signal of ours */
+    uint64_t brake_ended;       /* when its vCPUs had their own quota again; 0: never braked */
     uint64_t state_read;        /* when process_state was read last */
     unsigned balloons_pending;  /* targets in flight; the last decides */
     uint64_t balloon_again;     /* when the target in force is to be sent again; 0: it was */
@@ -65,10 +73,15 @@ int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots
     const struct cgroup_mounts *mounts, struct ledger *ledger, struct vm **ret_vm);
 struct vm *vm_free(struct vm *vm);
 void vm_close_freeze(struct vm *vm);
+void vm_close_quotas(struct vm *vm);
 
 /* The identity check right before an act: the pidfd's process has not ended. A pidfd never comes to
  * mean another process, and vm_new() saw pid, start time and pidfd agree. */
 bool vm_alive(const struct vm *vm);
+
+/* It is by our own doing if its monitor is silent now: a vCPU may have been stopped, or throttled,
+ * while it held the lock that QEMU answers under; or libvirt saves it. */
+bool vm_may_be_silent(const struct vm *vm);
 
 /* Writes the measures in figures to its slot: before an act that adds one, after one that took one
  * back. */

@@ -5,12 +5,13 @@
  *
  * First everything is brought up to date: guests, pools, bands, the fate of earlier actions. Then
  * what is short is relieved, in order of harm; in a sprint, where a balloon cannot help in time,
- * growers are stopped first. What is left over is given back, to paused guests before ballooned
- * ones; what those who wait are still lacking is had from swap. Last come the kernel's order and
- * the time of the next look.
+ * growers are stopped first, and nobody is braked. What is left over is given back, to paused
+ * guests before ballooned ones; what those who wait are still lacking is had from swap. Last come
+ * the kernel's order and the time of the next look.
  */
 #include "admission.h"
 #include "balloon.h"
+#include "brake.h"
 #include "bridge.h"
 #include "ends.h"
 #include "grant.h"
@@ -45,9 +46,13 @@ static void forget_dry_run(struct decision *d)
         marks |= MARK_KILLED_DRY;
     if (band < BAND_SCARCE)
         marks |= MARK_PAUSED_DRY;
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if (d->vms[i].traits & TRAIT_USABLE)
-            decision_state(d, i)->marks &= (uint16_t)~marks;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_USABLE))
+            continue;
+        decision_state(d, i)->marks &= (uint16_t)~marks;
+        if (band < BAND_SCARCE)
+            brake_forget_dry(decision_state(d, i));
+    }
 }
 
 /* One at a time, in order of harm; what would have been done in dry run comes after what is done.
@@ -68,6 +73,7 @@ static void relieve(struct decision *d)
         balloon_inflate(d);
     } else {
         balloon_inflate(d);
+        brake_growers(d);
         pause_growers(d);
         end_somebody(d);
     }
@@ -164,6 +170,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     kill_settle(d);
     balloon_verify(d);
     reclaim_settle(d);
+    brake_release(d);
     relieve(d);
     give_back(d);
     oom_score_order(d);

@@ -6,6 +6,7 @@
  */
 #include "observe.h"
 
+#include "brake.h"
 #include "relief.h"
 
 static bool is_enforced(const struct decision *d, uint32_t position)
@@ -46,8 +47,9 @@ bool vm_is_inflatable(const struct vm_snapshot *vm)
 static bool is_movable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
-    uint32_t held_by_us =
-        vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING | VM_MEASURE_ENDING);
+    /* Under a brake its driver hardly runs. */
+    uint32_t held_by_us = vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_RESUMING |
+                                                      VM_MEASURE_BRAKED | VM_MEASURE_ENDING);
     return !vm_is_going(vm) && !held_by_us && vm->monitor == VM_MONITOR_READY &&
            vm->run_state == VM_RUN_RUNNING && vm->migration == VM_MIGRATION_NONE &&
            vm->process_state != VM_PROCESS_STOPPED && known(vm->sampled) && known(vm->maximum) &&
@@ -69,10 +71,10 @@ static bool may_be_postcopy(const struct vm_snapshot *vm)
            (vm->migration == VM_MIGRATION_UNKNOWN && vm->monitor == VM_MONITOR_READY);
 }
 
-static bool is_pausable(const struct decision *d, uint32_t position)
+/* Facts and rules leave it open to stop it, or to slow it down. */
+static bool may_be_held(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
-    const struct vm_rules *rules = decision_rules(d, position);
     /* A freeze may come on top of a `stop` that hangs; nothing comes on top of a freeze, and who is
      * stopped does not shut down. */
     uint32_t already = vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOPPED |
@@ -82,7 +84,21 @@ static bool is_pausable(const struct decision *d, uint32_t position)
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
     return !vm_is_going(vm) && !already && runs && !may_be_postcopy(vm) &&
            vm->migration != VM_MIGRATION_INCOMING && vm->process_state != VM_PROCESS_STOPPED &&
-           (rules->rungs & RUNG_BIT(RUNG_PAUSE)) && rules->sacrifice != SACRIFICE_NEVER;
+           decision_rules(d, position)->sacrifice != SACRIFICE_NEVER;
+}
+
+static bool is_pausable(const struct decision *d, uint32_t position)
+{
+    return may_be_held(d, position) && (decision_rules(d, position)->rungs & RUNG_BIT(RUNG_PAUSE));
+}
+
+static bool is_brakable(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    const uint32_t already = VM_MEASURE_STOP_SENT | VM_MEASURE_BRAKED;
+    return may_be_held(d, position) && !(vm->measures.in_force & already) &&
+           vm->vcpu_quotas == TRISTATE_YES && !is_ungreeted(d, vm) &&
+           (decision_rules(d, position)->rungs & RUNG_BIT(RUNG_BRAKE));
 }
 
 static bool is_killable(const struct decision *d, uint32_t position)
@@ -231,6 +247,8 @@ static uint32_t traits(const struct decision *d, uint32_t position)
         if (vm->measures.in_force & VM_MEASURE_STOP_SENT)
             result |= TRAIT_STOPPING;
     }
+    if (is_brakable(d, position))
+        result |= TRAIT_BRAKABLE;
     if (is_killable(d, position))
         result |= TRAIT_KILLABLE;
     if (vm->measures.in_force & VM_MEASURE_PAUSE)
@@ -282,10 +300,9 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     /* The host's figures must agree: what was never resident is not in use. */
     bool busy =
         known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor;
-    if (busy)
-        scratch->traits |= TRAIT_BUSY;
+    scratch->traits |= busy ? TRAIT_BUSY : 0;
     if (advance)
-        state->marks = (uint16_t)(busy ? state->marks | MARK_BUSY : state->marks & ~MARK_BUSY);
+        state->marks = (uint16_t)((state->marks & ~MARK_BUSY) | (busy ? MARK_BUSY : 0));
     if ((scratch->traits & (TRAIT_DEFLATABLE | TRAIT_ENFORCED)) ==
             (TRAIT_DEFLATABLE | TRAIT_ENFORCED) &&
         (vm->measures.in_force & VM_MEASURE_BALLOON) && idle <= reserve / STARVED_DIVISOR)
@@ -309,9 +326,11 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
+            brake_forget_dry(state);
             state->marks &= (uint16_t)~MARKS_DRY;
         }
         settle_pause(d, vm, state);
+        brake_settle(d, vm, state);
     }
     scratch->held = known_or(state->held, 0);
     scratch->minimum = vm_minimum(vm, decision_rules(d, position));

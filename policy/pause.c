@@ -28,6 +28,7 @@
  */
 #include "pause.h"
 
+#include "brake.h"
 #include "node.h"
 #include "order.h"
 #include "plan_add.h"
@@ -47,6 +48,8 @@ int64_t pause_remaining_fill(
             fill = rate_sum(fill, -state->settling);
         else if (dry_run_too && (state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
             fill = rate_sum(fill, -relief_growth(d, i));
+        else if (dry_run_too && (state->marks & MARK_BRAKED_DRY))
+            fill = rate_sum(fill, -relief_brake(d, i));
     }
     return pool_worth(pool, fill);
 }
@@ -57,7 +60,7 @@ static bool is_candidate(const struct decision *d, uint32_t position)
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
-           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
+           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE && state->settling == 0 &&
            (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
 }
@@ -301,7 +304,9 @@ static bool pause_one(
     else
         state->resume_backoff = RESUME_BACKOFF;
     state->pause_asked = d->now;
-    state->growth_before = growth;
+    /* Under a brake it shows a part of what it grows by. */
+    bool braked = decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED;
+    state->growth_before = braked && state->brake_growth > growth ? state->brake_growth : growth;
     state->resume_after = add_held(d->now, state->resume_backoff);
     state->bridge_at = UNKNOWN;
     if (d->vms[position].traits & TRAIT_ENFORCED) {
@@ -348,6 +353,13 @@ static void pause_for(struct decision *d, uint32_t index)
         if (shortage.reason == REASON_NONE) {
             real_done = real_done || enforced;
             dry_done = dry_done || !enforced;
+            continue;
+        }
+        if (shortage.reason != REASON_PAUSE_GROWTH &&
+            brake_instead(d, index, position, shortage.bytes)) {
+            bool now = d->vms[position].traits & TRAIT_IN_ACTION;
+            real_done = real_done || (enforced && now);
+            dry_done = dry_done || (!enforced && now);
             continue;
         }
         if (!pause_one(d, position, index, &shortage))

@@ -182,7 +182,8 @@ static bool is_at_rest(const struct decision *d, uint32_t position)
     const struct vm_state *state = decision_state(d, position);
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor == VM_MONITOR_NONE);
-    return runs && !(vm->measures.in_force & VM_MEASURE_PAUSE) &&
+    /* Nor does what a brake keeps from growing tell what it uses. */
+    return runs && !(vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_BRAKED)) &&
            vm->process_state != VM_PROCESS_STOPPED &&
            since(d->now, state->growth.time) <= GROWTH_STALE &&
            state->growth.slow < (int64_t)GROWTH_MEASURABLE &&

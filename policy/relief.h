@@ -33,7 +33,11 @@ uint64_t relief_room_in(const struct decision *d, uint32_t position);
 uint64_t relief_growth_bytes(const struct decision *d, uint32_t position, uint64_t time);
 uint64_t relief_growth_excess(const struct decision *d, uint32_t position, uint64_t time);
 
+/* Of that growth, what a brake takes off. */
+int64_t relief_brake(const struct decision *d, uint32_t position);
+
 /* priority × VM-minutes × 1000 */
+uint64_t loss_brake(const struct vm_rules *rules);
 uint64_t loss_pause(const struct vm_rules *rules);
 /* TIME: of the save; the restore takes as long. */
 uint64_t loss_save(const struct vm_rules *rules, uint64_t time);

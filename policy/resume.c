@@ -24,6 +24,7 @@
  */
 #include "resume.h"
 
+#include "brake.h"
 #include "grant.h"
 #include "node.h"
 #include "order.h"
@@ -239,6 +240,7 @@ void resume_guests(struct decision *d)
     bool busy =
         d->paused || since(d->now, d->state->resumed_at) < RESUME_INTERVAL || !bands_allow(d);
     uint64_t room = d->resume_room;
+    uint32_t braked = brake_priority(d);
     uint32_t awaited = 0; /* nodes that more valuable ones wait for */
     bool first = true, resumed = false;
     for (uint32_t i = 0; i < count && !busy && !resumed; i++) {
@@ -248,6 +250,8 @@ void resume_guests(struct decision *d)
         /* A guard that has just begun sees no fill, and would resume into it. */
         if (!known(decision_state(d, position)->resume_after))
             decision_state(d, position)->resume_after = add_held(d->now, RESUME_BACKOFF);
+        if (decision_rules(d, position)->priority <= braked)
+            continue; /* what comes is for who runs, if slowly */
         uint32_t binding = node_binding(d, position);
         if (!nodes_have_room(d, position))
             awaited |= binding;

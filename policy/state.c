@@ -38,6 +38,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->drift_backoff = DRIFT_BACKOFF;
     vm->grant_at = vm->pause_asked = UNKNOWN;
     vm->growth_before = -1;
+    vm->brake_asked = vm->release_asked = vm->brake_again = UNKNOWN;
     vm->reclaim_rss = vm->reclaim_since = vm->reclaim_next = UNKNOWN;
     vm->reclaim_backoff = RECLAIM_BACKOFF;
     vm->reclaim_piece = RECLAIM_PIECE_MIN;

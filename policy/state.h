@@ -44,6 +44,11 @@ struct vm_state {
     uint64_t resume_after, resume_backoff, resumed_at;
     uint64_t bridge_at; /* a freeze was thawed so that a `stop` can take its place */
 
+    /* Brake. */
+    uint64_t brake_asked, release_asked;
+    uint64_t brake_again; /* not braked again before */
+    int64_t brake_growth; /* growth when it was braked */
+
     /* Reclaim. */
     uint64_t reclaim_rss;   /* before a piece; then after it, while it is watched; UNKNOWN */
     uint64_t reclaim_since; /* of the piece, or of the watch; UNKNOWN: neither ever was */
@@ -69,7 +74,7 @@ struct vm_state {
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 472, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 512, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,    /* `asked` was decided in dry run: nobody carried it out */
@@ -84,7 +89,9 @@ enum vm_mark {
     MARK_BUSY = 1 << 9,         /* was busy when its balloon last rested */
     MARK_STOP_SENT = 1 << 11,   /* a `stop` of ours was on its way at the last look */
     MARK_STOP_FAILED = 1 << 12, /* … and was refused, or not even begun */
-    MARK_REACHED = 1 << 10,     /* `actual` has stood at the target since it was asked, not below */
+    MARK_BRAKED_DRY =
+        1 << 13,            /* would be braked since brake_asked: counts as pending, see brake.c */
+    MARK_REACHED = 1 << 10, /* `actual` has stood at the target since it was asked, not below */
 };
 #define MARKS_DRY \
     (MARK_ASKED_DRY | MARK_PAUSED_DRY | MARK_KILLED_DRY | MARK_OOM_ASKED | MARK_RESUMED_DRY)
@@ -199,6 +206,7 @@ enum vm_trait {
     TRAIT_STARVED = 1 << 13,   /* by its own fresh word it lacks what a balloon of ours holds */
     TRAIT_BUSY = 1 << 14,      /* what it does not call idle is in use, by RSS too */
     TRAIT_REFUSED = 1 << 15,   /* stuck, though it had something to give */
+    TRAIT_BRAKABLE = 1 << 17,  /* its vCPUs can and may be throttled, and are not */
     TRAIT_FOR_START = 1 << 16, /* `goal` makes room for a guest that starts */
     TRAIT_UNGREETED = 1 << 12, /* whether it is in post-copy will be known in seconds */
 };
@@ -233,7 +241,7 @@ struct decision {
     int64_t node_growth[NODES_MAX];     /* of the guests bound to it */
     int64_t confined_growth[NODES_MAX]; /* … who have no other node left */
     bool ending;                        /* a save or shutdown is waited for: nobody is killed */
-    bool paused;                        /* this plan pauses or freezes somebody for real */
+    bool paused;                        /* this plan brakes, pauses or freezes somebody for real */
     bool bridged;                       /* this plan thaws somebody for a `stop` */
 };
 

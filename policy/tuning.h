@@ -144,6 +144,22 @@
 #define RECLAIM_BACKOFF (10 * NSEC_PER_SEC)
 #define RECLAIM_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
 
+/* ---- brake ---- */
+
+/* A guest with BRAKE_QUOTA grows so many times more slowly [measured, facts 10]: of the twentieth
+ * that it is left some goes to what else its kernel does. */
+#define BRAKE_SLOWDOWN 17
+/* A brake holds no longer: a vCPU may be throttled while it holds a lock that QEMU or the host's
+ * kernel waits for (facts 10), and watchdogs in guests begin to bark at about this. A balloon of 1
+ * GiB/s is through in a fraction of it, one of a busy guest (60 MiB/s) has moved 1.8 GiB. */
+#define BRAKE_TIME (30 * NSEC_PER_SEC)
+/* Who was braked for all of it is left alone for twice as long: two thirds of the time it runs. */
+#define BRAKE_BACKOFF NSEC_PER_MINUTE
+/* Balloons that bring less are nothing to wait for. */
+#define BRAKE_PENDING_MIN BALLOON_STEP_MIN
+/* A release that did not come into force by then is asked again. */
+#define BRAKE_RETRY (2 * NSEC_PER_SEC)
+
 /* ---- pause and resume ---- */
 
 /* A monitor that has not greeted in this time will not: QEMU greets in milliseconds. */

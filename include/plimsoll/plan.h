@@ -17,6 +17,8 @@
 enum action_kind {
     ACTION_BALLOON,   /* set the balloon target to `target` bytes of guest memory */
     ACTION_RECLAIM,   /* have the kernel write `target` bytes of it to swap */
+    ACTION_BRAKE,     /* throttle the vCPU cgroups to BRAKE_QUOTA */
+    ACTION_RELEASE,   /* undo a brake */
     ACTION_PAUSE,     /* QMP `stop` */
     ACTION_FREEZE,    /* freeze the vCPU cgroups, else SIGSTOP; needs nobody's help */
     ACTION_THAW,      /* undo a freeze alone, so that a `stop` can take its place (see BRIDGE) */
@@ -41,6 +43,10 @@ enum reason {
     REASON_BALLOON_DRIFT,      /* `actual` left the target by itself: asked again */
     REASON_RECLAIM_PAUSED,     /* scarce, or somebody waits for room: it does not run */
     REASON_RECLAIM_IDLE,       /* the same: it runs, and has not grown for a while */
+    REASON_BRAKE_GROWTH,       /* from scarce on: it outruns balloons of others under way */
+    REASON_RELEASE_ROOM,       /* scarce is over */
+    REASON_RELEASE_TIME,       /* its time is up, whatever has come of it */
+    REASON_RELEASE_VOID,       /* the guest does not run any more, or may not be braked any more */
     REASON_PAUSE_GROWTH,       /* critical: its growth is what exhausts the memory */
     REASON_PAUSE_FOR_VALUABLE, /* scarce: what is left is for more valuable guests that grow */
     REASON_PAUSE_FOR_EQUAL,    /* from scarce on: what is left will not do for all that grow */
@@ -149,6 +155,9 @@ struct action {
     uint64_t deficit;      /* bytes short; of a pause for others, of what they may take */
 };
 #define ACTION_SLOT_HOST UINT32_MAX
+/* What each vCPU of a braked guest is left: so many µs of a processor in each period of so many. */
+#define BRAKE_QUOTA 5000
+#define BRAKE_PERIOD 100000
 /* What QEMU is given to end by itself in an orderly kill; part of its `predicted`. */
 #define KILL_ORDERLY_TIME NSEC_PER_SEC
 

@@ -39,6 +39,7 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  * far as guests starve for want of it, above where scarce is left; only
  * elastic guests, and self-deflating ones by free page reporting, are inflated; destructive actions
  * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
+ * nobody is braked before BAND_SCARCE or in a sprint, and who is braked is released in seconds;
  * equal inputs give equal plans. RLIMIT_MEMLOCK is lowered only of guests that libvirt has started
  * and of whom all is known, once, and never below memlock_safe_cap(). For a NUMA node nobody is
  * asked who has no memory there, and nobody is paused or killed who is not bound to it; it goes to

@@ -50,7 +50,7 @@ enum rung {
 enum sacrifice {
     SACRIFICE_NORMAL,
     SACRIFICE_LAST,  /* paused or killed only when nothing else covers the deficit */
-    SACRIFICE_NEVER, /* not paused, saved, shut down or killed at all */
+    SACRIFICE_NEVER, /* not braked, paused, saved, shut down or killed at all */
     SACRIFICE_COUNT,
 };
 

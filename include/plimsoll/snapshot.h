@@ -258,8 +258,9 @@ enum vm_measure {
     VM_MEASURE_KILLED = 1 << 6,        /* SIGKILL sent, process not gone yet */
     VM_MEASURE_OOM_SCORE = 1 << 7,
     VM_MEASURE_MEMLOCK = 1 << 8,        /* RLIMIT_MEMLOCK lowered to a cap */
-    VM_MEASURE_SAVING = 1 << 9,         /* libvirt was asked to save it, process not gone yet */
-    VM_MEASURE_SHUTTING_DOWN = 1 << 10, /* … to have it shut down, likewise */
+    VM_MEASURE_BRAKED = 1 << 9,         /* vCPU cgroups throttled */
+    VM_MEASURE_SAVING = 1 << 10,        /* libvirt was asked to save it, process not gone yet */
+    VM_MEASURE_SHUTTING_DOWN = 1 << 11, /* … to have it shut down, likewise */
 };
 #define VM_MEASURE_FROZEN (VM_MEASURE_FROZEN_CGROUP | VM_MEASURE_FROZEN_SIGNAL)
 /* Any state of a pause of ours, on its way or complete. */
@@ -274,6 +275,7 @@ struct vm_measures {
     uint64_t balloon_since;  /* when balloon_target was asked for */
     uint64_t paused_since;   /* when the pause was begun */
     uint64_t killed_since;
+    uint64_t braked_since;
     uint64_t ending_until; /* valid with VM_MEASURE_ENDING: then it has failed */
     uint64_t memlock_set;  /* soft and hard alike; valid with VM_MEASURE_MEMLOCK */
     int32_t oom_score_set; /* valid with VM_MEASURE_OOM_SCORE */
@@ -293,6 +295,7 @@ struct vm_snapshot {
     enum vm_migration migration;
     bool callable;              /* libvirt is there and can be asked to end it */
     enum tristate vcpu_cgroups; /* each vCPU thread has a v2 cgroup of its own that can be frozen */
+    enum tristate vcpu_quotas;  /* … and throttled */
 
     uint64_t rss; /* anonymous + file + shmem, without hugetlb */
     uint64_t rss_anonymous, rss_file, rss_shmem;

@@ -37,6 +37,7 @@ MARKS = {
     "balloon": ("balloon", "#2b7a86", False, "M0,1.4 A2.1,2.4 0 1 1 0.01,1.4 L0,4.6"),
     "reclaim": ("reclaim", "#2b7a86", False, "M0,-4 V3 M-3,0.4 L0,3.6 L3,0.4"),
     "brake": ("brake", "#a3622a", False, "M-4,0 H4"),
+    "release": ("brake released", "#3c7d53", False, "M-4,0 H4"),
     "pause": ("pause", "#a3622a", False, "M-2,-3.4 V3.4 M2,-3.4 V3.4"),
     "resume": ("resume", "#3c7d53", False, "M-2,-3.2 L3.4,0 L-2,3.2 Z"),
     "freeze": ("freeze", "#3b6ea5", False, FLAKE),

@@ -10,8 +10,8 @@ import re
 
 FADE = 3.0  # seconds that a killed process may take to go
 BANDS = ("calm", "tight", "scarce", "critical")
-KINDS = ("balloon", "reclaim", "brake", "pause", "resume", "freeze", "thaw", "save", "shutdown", "kill", "oom",
-         "finished", "ended", "alert", "note")
+KINDS = ("balloon", "reclaim", "brake", "release", "pause", "resume", "freeze", "thaw", "save", "shutdown", "kill",
+         "oom", "finished", "ended", "alert", "note")
 SAME = {"finish": "finished", "done": "finished", "end": "ended", "stopped": "ended", "stop": "pause",
         "paused": "pause", "resumed": "resume", "killed": "kill", "frozen": "freeze", "cont": "resume"}
 # What a life can end in, the likeliest cause first.

@@ -151,6 +151,75 @@ START_TEST(what_could_not_be_placed_is_adopted_when_it_is_found)
 }
 END_TEST
 
+/* ---- brake ---- */
+
+static void quota_file(const char *group, const char *text)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "unified/one/%s/cpu.max", group);
+    fake_tree_write(host.tree, path, "%s", text);
+}
+
+static void quota_expect(const char *group, const char *text)
+{
+    char path[256];
+
+    (void)snprintf(path, sizeof path, "%s/unified/one/%s/cpu.max", host.tree->folder, group);
+    ck_assert_msg(
+        strncmp(scratch_read(path), text, strlen(text)) == 0, "has \"%s\"", scratch_read(path));
+}
+
+/* As an earlier guard left it a while ago: in force, in the ledger, and no descriptor in hand. */
+static pid_t braked_guest(uint64_t ago)
+{
+    char path[64];
+
+    fake_guest_host(&host, "keep");
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+    (void)snprintf(path, sizeof path, "proc/%d/task/%d/cgroup", (int)pid, (int)pid);
+    fake_tree_write(host.tree, path, "0::/one/emulator\n");
+    (void)snprintf(path, sizeof path, "proc/%d/task/1234567/cgroup", (int)pid);
+    fake_tree_write(host.tree, path, "0::/one/vcpu0\n");
+    quota_file("emulator", "max 100000\n");
+    quota_file("vcpu0", "5000 100000\n");
+    fake_host_start_guard(&host);
+    struct vm *vm = vm_of(pid);
+    vm->figures.measures.in_force |= VM_MEASURE_BRAKED;
+    vm->figures.measures.braked_since = host.now - ago;
+    vm->quota_before = (struct vcpu_quota){.quota = 50000, .period = 100000};
+    vm_write_ledger(vm);
+    return pid;
+}
+
+/* With time left on its clock, too, where memory is not scarce. */
+START_TEST(brake_of_an_earlier_guard_is_released)
+{
+    pid_t pid = braked_guest(_i == 0 ? NSEC_PER_MINUTE : NSEC_PER_SEC);
+
+    guard_restart();
+    expect_measures(pid, VM_MEASURE_BRAKED);
+    fake_host_set_available(&host, _i == 0 ? GIB : 12 * GIB);
+    fake_host_tick(&host, NSEC_PER_SEC);
+    ck_assert(!vm_has(vm_of(pid), VM_MEASURE_BRAKED));
+    quota_expect("vcpu0", "50000 100000\n");
+    quota_expect("emulator", "max 100000\n");
+    fake_host_end(&host);
+}
+END_TEST
+
+/* Also with on-exit=keep. */
+START_TEST(brake_does_not_outlive_its_guard)
+{
+    pid_t pid = braked_guest(NSEC_PER_SEC);
+
+    guard_leave(host.guard);
+    expect_measures(pid, 0);
+    quota_expect("vcpu0", "50000 100000\n");
+    fake_host_end(&host);
+}
+END_TEST
+
 /* ---- oom_score_adj; in a fake file a shorter text would leave the end of a longer one ---- */
 
 static void score_put(pid_t pid, int score)
@@ -345,6 +414,8 @@ int main(void)
     tcase_add_loop_test(measures, freeze_by_signal_ends_where_a_monitor_is, 0, 2);
     tcase_add_loop_test(measures, stop_in_flight_is_judged_by_the_run_state, 0, 2);
     tcase_add_test(measures, what_could_not_be_placed_is_adopted_when_it_is_found);
+    tcase_add_loop_test(measures, brake_of_an_earlier_guard_is_released, 0, 2);
+    tcase_add_test(measures, brake_does_not_outlive_its_guard);
     tcase_add_loop_test(measures, score_of_an_earlier_guard_is_taken_back, 0, ELEMENTSOF(scores));
     tcase_add_loop_test(measures, score_set_anew_remembers_the_original, 0, ELEMENTSOF(scores));
     tcase_add_test(measures, dry_run_gives_back_what_is_in_force);

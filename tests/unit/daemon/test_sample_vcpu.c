@@ -7,6 +7,7 @@
 #include "kernel_file.h"
 #include "sample_cgroup.h"
 #include "suite.h"
+#include "vcpu_quota.h"
 
 #include <check.h>
 #include <errno.h>
@@ -201,6 +202,36 @@ START_TEST(freezes_vcpus_and_nothing_else)
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_int_eq(pwrite(fds[i], "0", 1, 0), 1);
         ck_assert(wait_counted(i + 1, 1));
+        (void)close(fds[i]);
+    }
+    stop(child);
+}
+END_TEST
+
+/* Where the cpu controller reaches the groups; else there is nothing to write to. */
+START_TEST(throttles_vcpus_and_nothing_else)
+{
+    const struct vcpu_quota none = {VCPU_QUOTA_NONE, 100000}, some = {5000, 100000};
+    struct vcpu_quota found;
+    char path[PATH_MAX];
+    pid_t vcpus[2];
+    int fds[2] = {-1, -1};
+
+    if (skip())
+        return;
+    (void)snprintf(path, sizeof(path), "%s/vcpu0/cpu.max", folder);
+    int groups = access(path, W_OK) == 0 ? 2 : 0;
+    pid_t child = start();
+    memcpy(vcpus, shared->threads + 1, sizeof(vcpus));
+    ck_assert_int_eq(vcpu_quotas_open(&real, mounts, child, vcpus, 2, fds), groups);
+    for (int i = 0; i < groups; i++) {
+        ck_assert_int_eq(vcpu_quota_exchange(fds[i], none, some), 0);
+        ck_assert_int_eq(vcpu_quota_exchange(fds[i], none, some), -ESTALE);
+        ck_assert_int_eq(vcpu_quota_read(fds[i], &found), 0);
+        ck_assert(vcpu_quota_equal(found, some));
+        ck_assert_int_eq(vcpu_quota_exchange(fds[i], some, none), 0);
+        ck_assert_int_eq(vcpu_quota_read(fds[i], &found), 0);
+        ck_assert(vcpu_quota_equal(found, none));
         (void)close(fds[i]);
     }
     stop(child);
@@ -456,6 +487,7 @@ int main(void)
     tcase_add_unchecked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, freezes_vcpus_and_nothing_else);
+    tcase_add_test(tests, throttles_vcpus_and_nothing_else);
     tcase_add_test(tests, vcpus_may_share_a_group);
     tcase_add_test(tests, never_with_the_main_thread);
     tcase_add_test(tests, never_with_another_process);

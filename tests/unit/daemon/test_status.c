@@ -187,7 +187,8 @@ static void fill(void)
     vm->kind = VM_KIND_RIGID;
     vm->kind_reason = VM_KIND_REASON_VFIO;
     vm->balloon.actual = 6 * GIB;
-    vm->measures = (struct vm_measures){.in_force = VM_MEASURE_BALLOON | VM_MEASURE_OOM_SCORE,
+    vm->measures = (struct vm_measures){
+        .in_force = VM_MEASURE_BALLOON | VM_MEASURE_OOM_SCORE | VM_MEASURE_BRAKED,
         .balloon_target = 5 * GIB,
         .balloon_before = 8 * GIB};
     vm->node_bytes[1] = 12;
@@ -238,7 +239,7 @@ START_TEST(test_known)
     assert_json("host.nodes.1.pinned", "2");
     assert_json("vms.2.balloon", "{\"actual\":6442450944,\"target\":5368709120,"
                                  "\"before\":8589934592}");
-    assert_json("vms.2.measures", "[\"balloon\",\"oom-score\"]");
+    assert_json("vms.2.measures", "[\"balloon\",\"oom-score\",\"braked\"]");
     assert_json("vms.2.node_bytes", "[null,12]");
     assert_json("vms.2.nodes_allowed", "[8]");
     assert_json("vms.0.nodes_allowed", "null");

@@ -10,7 +10,9 @@
  * serves it from its own process, because the guard takes a socket's owner from SO_PEERCRED. A
  * program of its own, because sanitizers bring their own allocator.
  */
+#include "act.h"
 #include "allocations.h"
+#include "fake_guest.h"
 #include "fake_host.h"
 #include "fake_qemu.h"
 #include "kernel_file.h"
@@ -188,6 +190,29 @@ START_TEST(kill_takes_nothing)
 }
 END_TEST
 
+START_TEST(brake_takes_nothing)
+{
+    struct fake_host host;
+    char path[128];
+
+    fake_host_begin(&host, FAKE_CGROUPS_V2, signals_only);
+    pid_t pid = fake_host_guest(&host, "one", GUEST_RSS);
+    fake_tree_write(host.tree, "unified/vcpu0/cpu.max", "max 100000\n");
+    fake_host_start_guard(&host);
+    struct vm *vm = fake_guest_vm(&host, pid);
+    (void)snprintf(path, sizeof path, "%s/unified/vcpu0/cpu.max", host.tree->folder);
+    vm->quota_fds[0] = open(path, O_RDWR | O_CLOEXEC);
+    vm->quota_count = 1;
+    struct taken before = taken_now();
+    int braked = act_brake(vm, MODE_ENFORCE, host.now);
+    int released = act_release(vm, MODE_ENFORCE);
+    check_nothing_taken(before, "brake");
+    ck_assert_int_eq(braked, 0);
+    ck_assert_int_eq(released, 0);
+    fake_host_end(&host);
+}
+END_TEST
+
 /* ---- with a monitor ---- */
 
 /* A child that is the guest and serves its monitor; it ends with us. */
@@ -280,6 +305,7 @@ int main(void)
     tcase_add_test(tests, what_is_taken_is_seen);
     tcase_add_loop_test(tests, freeze_takes_nothing, 0, FAKE_CGROUPS_HYBRID + 1);
     tcase_add_loop_test(tests, kill_takes_nothing, 0, FAKE_CGROUPS_HYBRID + 1);
+    tcase_add_test(tests, brake_takes_nothing);
     tcase_add_test(tests, stop_takes_nothing);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

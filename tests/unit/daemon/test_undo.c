@@ -212,6 +212,68 @@ START_TEST(test_cgroup_bound)
 }
 END_TEST
 
+static void quota_put(const char *group, const char *text)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/a mount/vm/%s/cpu.max", scene.folder, group);
+    scratch_write(path, text);
+}
+
+/* In a fake file a shorter text leaves the end of a longer one. */
+static void quota_expect(const char *group, const char *text)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/a mount/vm/%s/cpu.max", scene.folder, group);
+    ck_assert_msg(strncmp(scratch_read(path), text, strlen(text)) == 0, "%s has \"%s\"", group,
+        scratch_read(path));
+}
+
+static void braked_put(uint32_t measures)
+{
+    undo_put(0, "web", (struct vm_measures){.in_force = VM_MEASURE_BRAKED | measures});
+    struct ledger_entry entry = *ledger_get(scene.ledger, 0);
+    entry.quota_before = (struct vcpu_quota){.quota = VCPU_QUOTA_NONE, .period = 100000};
+    ledger_put(scene.ledger, 0, &entry);
+}
+
+/* Each vCPU by itself: what is not ours stays, and so does the emulator's, whatever it is. */
+START_TEST(test_brake)
+{
+    char mount[128], path[512];
+
+    undo_child_start(NULL);
+    snprintf(mount, sizeof(mount), "%s/a mount", scene.folder);
+    fake_proc_make(mount, "/", "");
+    snprintf(
+        path, sizeof(path), "%s/%d/task/%d/cgroup", scene.proc, (int)scene.child, (int)scene.child);
+    scratch_write(path, "0::/vm/emulator\n");
+    quota_put("vcpu0", "5000 100000\n");
+    quota_put("vcpu 1", "30000 100000\n");
+    quota_put("emulator", "5000 100000\n");
+    /* A guard that died on its way to a kill leaves a guest that may have been spared. */
+    braked_put(_i == 0 ? 0 : VM_MEASURE_KILLED);
+    ck_assert_uint_eq(undo_run(NULL), _i == 0 ? 0 : 1);
+    undo_assert_said("web brake ok released");
+    ck_assert_uint_eq(undo_in_force(0), _i == 0 ? 0 : VM_MEASURE_KILLED);
+    quota_expect("vcpu0", "max 100000\n");
+    quota_expect("vcpu 1", "30000 100000\n");
+    quota_expect("emulator", "5000 100000\n");
+
+    quota_put("vcpu0", "max 100000\n");
+    braked_put(0);
+    ck_assert_uint_eq(undo_run(NULL), 0);
+    undo_assert_said("web brake ok it is not braked");
+
+    quota_put("vcpu0", "nonsense\n");
+    braked_put(0);
+    ck_assert_uint_eq(undo_run(NULL), 1);
+    undo_assert_said("web brake no cannot restore its cgroups");
+    ck_assert_uint_eq(undo_in_force(0), VM_MEASURE_BRAKED);
+}
+END_TEST
+
 START_TEST(test_no_monitor)
 {
     undo_child_start(NULL);
@@ -244,6 +306,7 @@ int main(void)
     tcase_add_test(tcase, test_ending);
     tcase_add_test(tcase, test_cgroup);
     tcase_add_test(tcase, test_cgroup_bound);
+    tcase_add_loop_test(tcase, test_brake, 0, 2);
     tcase_add_test(tcase, test_no_monitor);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -125,6 +125,8 @@ unsigned story_guest_at(
 
 /* What a guest's kernel keeps for itself: growth stalls before the last page is taken. */
 #define GUEST_RESERVE (16 * MIB)
+/* All a guest does under a brake, its balloon included (facts 10). */
+#define BRAKED_SLOWDOWN 17
 /* story_live() moves the world in such steps. */
 #define LIVE_STEP (2 * NSEC_PER_MSEC)
 
@@ -202,14 +204,18 @@ static void pass_time(struct story *story, uint64_t elapsed)
         }
         uint32_t in_force = vm->measures.in_force;
         bool frozen = (in_force & VM_MEASURE_FROZEN) && snapshot->time >= guest->freeze_done;
+        bool braked = in_force & VM_MEASURE_BRAKED;
         if (frozen || (in_force & (VM_MEASURE_STOPPED | VM_MEASURE_SAVING))) {
             guest->paused += elapsed;
             guest->paused_now += elapsed;
             guest->paused_longest = max_u64(guest->paused_longest, guest->paused_now);
         } else {
             guest->paused_now = 0;
-            grow(story, guest, vm, elapsed);
+            grow(story, guest, vm, braked ? elapsed / BRAKED_SLOWDOWN : elapsed);
         }
+        guest->braked += braked ? elapsed : 0;
+        guest->braked_now = braked ? guest->braked_now + elapsed : 0;
+        guest->braked_longest = max_u64(guest->braked_longest, guest->braked_now);
         if (kept != i)
             snapshot->vms[kept] = *vm;
         kept++;
@@ -328,6 +334,13 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         vm->reclaim.answered = UNKNOWN;
         story->piece = (struct story_piece){vm->slot, action->target};
         break;
+    case ACTION_BRAKE:
+        *in_force |= guest->refuses_brake ? 0 : VM_MEASURE_BRAKED;
+        vm->measures.braked_since = now;
+        break;
+    case ACTION_RELEASE:
+        *in_force &= ~(uint32_t)VM_MEASURE_BRAKED;
+        break;
     case ACTION_PAUSE:
         guest->pauses++;
         *in_force |= VM_MEASURE_STOP_SENT;
@@ -365,7 +378,7 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         vm->oom_score_adj = action->oom_score_adj;
         break;
     case ACTION_MEMLOCK:
-        story_cap(guest, vm, action);
+        story_act_memlock(guest, vm, action);
         break;
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
@@ -383,6 +396,10 @@ static void act(struct story *story)
         struct vm_snapshot *vm = story_vm(story, action->slot);
         if (action->kind == ACTION_RECLAIM)
             story->guests[action->slot].reclaims++;
+        if (action->kind == ACTION_BRAKE)
+            story->guests[action->slot].brakes++;
+        if (action->kind == ACTION_RELEASE)
+            story->guests[action->slot].releases++;
         if (action->kind == ACTION_MEMLOCK) {
             story->guests[action->slot].caps += known(action->target);
             story->guests[action->slot].lifts += !known(action->target);

@@ -21,6 +21,7 @@ struct story_guest {
     bool refuses_end;                    /* libvirt refuses to save or shut it down */
     bool deaf;                           /* it does not end, whatever it is asked */
     bool orderly;                        /* the kill that was seen in a plan */
+    bool refuses_brake;                  /* its quota stays what it is */
     bool refuses_cap;                    /* its limit on locked memory stays what it is */
     uint64_t touched;                    /* guest memory that is resident */
     uint64_t overhead;                   /* what its QEMU holds beside it */
@@ -46,9 +47,11 @@ struct story_guest {
     unsigned saves, shutdowns;                                         /* that were acted on */
     uint64_t end_time;                                                 /* what either takes of it */
     uint64_t end_done;
-    unsigned reclaims; /* likewise, in dry run too */
-    unsigned yields;   /* of its balloon to another program */
-    unsigned turns;    /* changes of the balloon's direction */
+    unsigned reclaims;                           /* likewise, in dry run too */
+    unsigned brakes, releases;                   /* likewise */
+    uint64_t braked, braked_longest, braked_now; /* time under a brake, in all and at a stretch */
+    unsigned yields;                             /* of its balloon to another program */
+    unsigned turns;                              /* changes of the balloon's direction */
     int direction;
 };
 
@@ -100,8 +103,6 @@ struct vm_snapshot *story_vm(struct story *story, unsigned guest);
 struct vm_rules *story_rules(struct story *story, unsigned guest);
 /* Makes the guest a domain of libvirt's that can be saved and shut down in TIME. */
 void story_endable(struct story *story, unsigned guest, uint64_t time);
-/* The physics of limits on locked memory, for story.c. */
-void story_cap(struct story_guest *guest, struct vm_snapshot *vm, const struct action *action);
 /* The physics of ends, for story.c; true: it has been saved, or has shut down. */
 void story_end(
     struct story_guest *guest, struct vm_snapshot *vm, const struct action *action, uint64_t now);
@@ -152,6 +153,9 @@ const struct action *story_find(const struct story *story, enum action_kind kind
  * and without a limit on locked memory. */
 #define STORY_DOMAIN_MEMORY (8 * GIB)
 void story_make_domain(struct vm_snapshot *vm);
+/* What becomes of its limit, for story.c. */
+void story_act_memlock(
+    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action);
 /* One such guest, and nobody else, on a calm host that enforces limits on locked memory. */
 struct story *story_of_domain(void);
 /* story_run() with libvirt there, which goes on confirming what it holds. */

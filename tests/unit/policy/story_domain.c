@@ -23,6 +23,21 @@ void story_make_domain(struct vm_snapshot *vm)
     vm_classify(vm, &vm->kind, &vm->kind_reason);
 }
 
+void story_act_memlock(
+    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
+{
+    struct vm_measures *measures = &vm->measures;
+    if (known(action->target) && !guest->refuses_cap) {
+        guest->memlock_before = vm->memlock_hard;
+        measures->in_force |= VM_MEASURE_MEMLOCK;
+        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
+    } else if (!known(action->target)) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
+        if (vm->memlock_hard == measures->memlock_set)
+            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
+    }
+}
+
 struct story *story_of_domain(void)
 {
     struct story *story = story_new(64 * GIB, GIB);
@@ -38,19 +53,5 @@ void story_run_libvirt(struct story *story, uint64_t time)
         for (uint32_t i = 0; i < story->snapshot->vm_count; i++)
             story->snapshot->vms[i].definition.confirmed = story->snapshot->time;
         story_run(story, STEP, STEP);
-    }
-}
-
-void story_cap(struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
-{
-    struct vm_measures *measures = &vm->measures;
-    if (known(action->target) && !guest->refuses_cap) {
-        guest->memlock_before = vm->memlock_hard;
-        measures->in_force |= VM_MEASURE_MEMLOCK;
-        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
-    } else if (!known(action->target)) {
-        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
-        if (vm->memlock_hard == measures->memlock_set)
-            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
     }
 }

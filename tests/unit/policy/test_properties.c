@@ -60,8 +60,8 @@ static void check_node(const struct world *world, const struct action *action)
     if (action->kind == ACTION_BALLOON)
         ck_assert(action->reason == REASON_BALLOON_RETURN || (binding & bit) ||
                   (known(vm->node_bytes[action->node]) && vm->node_bytes[action->node] > 0));
-    if (action->kind != ACTION_PAUSE && action->kind != ACTION_FREEZE &&
-        action->kind != ACTION_KILL)
+    if (action->kind != ACTION_BRAKE && action->kind != ACTION_PAUSE &&
+        action->kind != ACTION_FREEZE && action->kind != ACTION_KILL)
         return;
     if (action->reason == REASON_BRIDGE_END)
         return; /* an earlier freeze's other half, whatever that was for */
@@ -237,6 +237,23 @@ static void check_end(const struct world *world, const struct action *action, st
         0);
 }
 
+/* From scarce on, of who is allowed, can be and runs freely, for the sake of balloons of others. */
+static void check_brake(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct vm_rules *rules = &world->rules->vms[vm->slot];
+    ck_assert(rules->rungs & RUNG_BIT(RUNG_BRAKE));
+    ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
+    ck_assert_int_eq(vm->vcpu_quotas, TRISTATE_YES);
+    ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
+    ck_assert_int_ge(world->plan->assessment.band, BAND_SCARCE);
+    ck_assert(!world->plan->assessment.sprint);
+    ck_assert_uint_eq(
+        vm->measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_KILLED | VM_MEASURE_RESUMING |
+                                    VM_MEASURE_BRAKED | VM_MEASURE_ENDING),
+        0);
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -278,6 +295,12 @@ static void check_action(const struct world *world, const struct action *action,
         ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
         ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
         break;
+    case ACTION_BRAKE:
+        check_brake(world, action);
+        break;
+    case ACTION_RELEASE:
+        ck_assert(vm->measures.in_force & VM_MEASURE_BRAKED);
+        break;
     case ACTION_PAUSE:
     case ACTION_FREEZE:
         ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
@@ -311,6 +334,23 @@ static void check_action(const struct world *world, const struct action *action,
     }
 }
 
+/* Whatever else is so, a brake whose time is up is released, or was to be a moment ago. */
+static void check_brakes_end(const struct world *world)
+{
+    static uint64_t asked[CAPACITY];
+    const struct snapshot *snapshot = world->snapshot;
+    for (uint32_t i = 0; i < world->plan->action_count; i++)
+        if (world->plan->actions[i].kind == ACTION_RELEASE)
+            asked[world->plan->actions[i].slot] = snapshot->time;
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vm_snapshot *vm = &snapshot->vms[i];
+        bool over = (vm->measures.in_force & VM_MEASURE_BRAKED) &&
+                    vm->process_state != VM_PROCESS_DEAD &&
+                    vm->measures.braked_since + NSEC_PER_MINUTE < snapshot->time;
+        ck_assert(!over || asked[vm->slot] + 3 * NSEC_PER_SEC > snapshot->time);
+    }
+}
+
 static void check_plan(const struct world *world)
 {
     const struct plan *plan = world->plan;
@@ -322,6 +362,7 @@ static void check_plan(const struct world *world)
         check_action(world, &plan->actions[i], &seen);
     ck_assert_uint_le(seen.destructive, 1);
     ck_assert_uint_le(seen.reclaims, 1);
+    check_brakes_end(world);
     const struct pool_view *host = &plan->assessment.pools[0];
     uint64_t room = host->headroom > 0 ? (uint64_t)host->headroom : 0;
     const struct threshold *bands = world->rules->host.bands;

@@ -129,11 +129,12 @@ static void draw_measures(struct vm_snapshot *vm, uint64_t maximum)
         vm->measures.balloon_before = draw_size(maximum);
     }
     if (draw_below(5) == 0) {
-        vm->measures.in_force |= (uint32_t)draw_below(1 << 9);
+        vm->measures.in_force |= (uint32_t)draw_below(1 << 10);
         if (draw_below(4) == 0)
             vm->measures.in_force |= (uint32_t)draw_below(4) * VM_MEASURE_SAVING;
         vm->measures.memlock_set = draw_size(maximum);
         vm->measures.paused_since = draw_below(UINT64_C(1) << 50);
+        vm->measures.braked_since = draw_below(UINT64_C(1) << 50);
         vm->measures.ending_until = draw_size(UINT64_C(1) << 50);
     }
 }
@@ -177,6 +178,7 @@ static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
     vm->monitor = draw_below(4) ? VM_MONITOR_READY : (enum vm_monitor)draw_below(VM_MONITOR_COUNT);
     vm->migration =
         draw_below(4) ? VM_MIGRATION_NONE : (enum vm_migration)draw_below(VM_MIGRATION_COUNT);
+    vm->vcpu_quotas = draw_below(4) ? TRISTATE_YES : (enum tristate)draw_below(3);
     vm->kind = draw_below(3) ? VM_KIND_ELASTIC : (enum vm_kind)draw_below(VM_KIND_COUNT);
     vm->kind_reason = (enum vm_kind_reason)draw_below(VM_KIND_REASON_COUNT);
     vm->maximum = draw_below(12) ? maximum : draw_size(maximum);
