@@ -245,7 +245,8 @@ START_TEST(nobody_is_resumed_into_what_another_is_kept_from)
     story_rules(story, waiting)->priority = lesser ? 10 : 900;
     story_pause(story, waiting);
     ck_assert(story_until(story, ACTION_BRAKE, GROWER, 60 * SEC, 20 * MS));
-    story->other += 2500 * MIB; /* scarce without its growth, too */
+    story->guests[GROWER].growth = 10 * (int64_t)MIB; /* under a brake, nothing that shows */
+    story->other += 2500 * MIB;                       /* scarce without it, too */
     story->guests[1].balloon_speed = story->guests[2].balloon_speed = 8 * MIB;
     story_run(story, 20 * SEC, 20 * MS);
     ck_assert(is_braked(story, GROWER));
