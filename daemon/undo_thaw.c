@@ -101,7 +101,7 @@ static int groups_undo(const struct cgroup_mounts *mounts, const struct undo_pro
         if (entry->d_name[0] == '.')
             continue;
         result = thread_group(mounts, process, entry->d_name, group);
-        if (result == 0)
+        if (result >= 0)
             result = undo->undo(group, undo);
         seen |= result >= 0;
         if (result > 0)

@@ -170,6 +170,58 @@ static void quota_expect(const char *group, const char *text)
         strncmp(scratch_read(path), text, strlen(text)) == 0, "has \"%s\"", scratch_read(path));
 }
 
+/* A guest whose one vCPU has a cgroup of its own, by the name of its thread. */
+static pid_t vcpu_guest(void)
+{
+    static const struct {
+        const char *path, *text;
+    } files[] = {
+        {"unified/one/vcpu0/cgroup.threads", "1234567\n"},
+        {"unified/one/vcpu0/cgroup.stat", "nr_descendants 0\nnr_dying_descendants 0\n"},
+        {"unified/one/vcpu0/cgroup.freeze", "0\n"},
+    };
+    char path[64];
+
+    pid_t pid = fake_host_guest(&host, "one", 4 * GIB);
+    (void)snprintf(path, sizeof path, "proc/%d/task/1234567/cgroup", (int)pid);
+    fake_tree_write(host.tree, path, "0::/one/vcpu0\n");
+    (void)snprintf(path, sizeof path, "proc/%d/task/1234567/comm", (int)pid);
+    fake_tree_write(host.tree, path, "CPU 0/KVM\n");
+    for (unsigned i = 0; i < ELEMENTSOF(files); i++)
+        fake_tree_write(host.tree, files[i].path, "%s", files[i].text);
+    return pid;
+}
+
+/* The descriptors that can release it are kept while it is braked, whatever is found meanwhile. By
+ * index: whether the cpu controller reaches its group. */
+START_TEST(vcpus_are_found_to_be_braked)
+{
+    bool reached = _i == 1;
+
+    fake_guest_host(&host, "keep");
+    pid_t pid = vcpu_guest();
+    if (reached)
+        quota_file("vcpu0", "max 100000\n");
+    fake_host_start_guard(&host);
+    struct vm *vm = vm_of(pid);
+    ck_assert_int_eq(vm->figures.vcpu_cgroups, TRISTATE_YES);
+    ck_assert_int_eq(vm->figures.vcpu_quotas, reached ? TRISTATE_YES : TRISTATE_NO);
+    ck_assert_int_eq(act_brake(vm, MODE_ENFORCE, host.now), reached ? 0 : -ENODEV);
+    expect_measures(pid, reached ? VM_MEASURE_BRAKED : 0);
+    if (reached) {
+        inventory_take_vcpus(host.guard->inventory, vm, NULL, 0);
+        ck_assert_int_eq(vm->figures.vcpu_cgroups, TRISTATE_NO);
+        ck_assert_int_eq(vm->figures.vcpu_quotas, TRISTATE_YES);
+        quota_expect("vcpu0", "5000 100000\n");
+        ck_assert_int_eq(act_release(vm, MODE_ENFORCE), 0);
+        quota_expect("vcpu0", "max 100000\n");
+        inventory_take_vcpus(host.guard->inventory, vm, NULL, 0);
+        ck_assert_int_eq(vm->figures.vcpu_quotas, TRISTATE_NO);
+    }
+    fake_host_end(&host);
+}
+END_TEST
+
 /* As an earlier guard left it a while ago: in force, in the ledger, and no descriptor in hand. */
 static pid_t braked_guest(uint64_t ago)
 {
@@ -414,6 +466,7 @@ int main(void)
     tcase_add_loop_test(measures, freeze_by_signal_ends_where_a_monitor_is, 0, 2);
     tcase_add_loop_test(measures, stop_in_flight_is_judged_by_the_run_state, 0, 2);
     tcase_add_test(measures, what_could_not_be_placed_is_adopted_when_it_is_found);
+    tcase_add_loop_test(measures, vcpus_are_found_to_be_braked, 0, 2);
     tcase_add_loop_test(measures, brake_of_an_earlier_guard_is_released, 0, 2);
     tcase_add_test(measures, brake_does_not_outlive_its_guard);
     tcase_add_loop_test(measures, score_of_an_earlier_guard_is_taken_back, 0, ELEMENTSOF(scores));

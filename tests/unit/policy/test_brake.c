@@ -236,6 +236,48 @@ START_TEST(a_paused_guest_is_released)
 }
 END_TEST
 
+/* What comes is for who runs, if slowly; a more valuable one that waits may have it. */
+START_TEST(nobody_is_resumed_into_what_another_is_kept_from)
+{
+    bool lesser = _i == 0;
+    struct story *story = story_of_idle(100 * MIB, 1, 500 * (int64_t)MIB);
+    unsigned waiting = story_guest(story, 400 * MIB, 200 * MIB);
+    story_rules(story, waiting)->priority = lesser ? 10 : 900;
+    story_pause(story, waiting);
+    ck_assert(story_until(story, ACTION_BRAKE, GROWER, 60 * SEC, 20 * MS));
+    story->guests[GROWER].growth = 10 * (int64_t)MIB; /* under a brake, nothing that shows */
+    story->other += 2500 * MIB;                       /* scarce without it, too */
+    story->guests[1].balloon_speed = story->guests[2].balloon_speed = 8 * MIB;
+    story_run(story, 20 * SEC, 20 * MS);
+    ck_assert(is_braked(story, GROWER));
+    ck_assert_uint_eq(story->guests[waiting].resumes, lesser ? 0 : 1);
+    story->guests[GROWER].growth = 0;
+    story_run(story, 60 * SEC, 20 * MS);
+    ck_assert_uint_eq(story->guests[waiting].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
+/* It goes on with room for what it grew by before it was slowed down. */
+START_TEST(growth_before_a_brake_is_remembered)
+{
+    struct story *story = story_of_idle(100 * MIB, 1, 500 * (int64_t)MIB);
+    ck_assert(story_until(story, ACTION_BRAKE, GROWER, 60 * SEC, 20 * MS));
+    story_run(story, 3 * SEC, 20 * MS);
+    ck_assert(is_braked(story, GROWER));
+    story_no_balloons(story);
+    story->guests[1].balloon_speed = story->guests[2].balloon_speed = 0;
+    story->other += 3500 * MIB; /* nothing comes any more, and it is critical */
+    ck_assert(story_until(story, ACTION_PAUSE, GROWER, 5 * SEC, 20 * MS));
+    story_run(story, SEC, 20 * MS);
+    ck_assert(!is_braked(story, GROWER));
+    story->other -= GIB; /* less than what it takes in seconds is above critical */
+    story_run(story, 15 * SEC, 20 * MS);
+    ck_assert_uint_eq(story->guests[GROWER].resumes, 0);
+    story_free(story);
+}
+END_TEST
+
 /* Nobody knows what for; it is released as soon as it would have been. By index: when it began, and
  * whether memory is short. */
 START_TEST(braked_by_an_earlier_guard)
@@ -301,6 +343,8 @@ int main(void)
     tcase_add_test(tests, a_brake_that_does_not_hold);
     tcase_add_test(tests, its_own_balloon_is_not_asked);
     tcase_add_test(tests, a_paused_guest_is_released);
+    tcase_add_loop_test(tests, nobody_is_resumed_into_what_another_is_kept_from, 0, 2);
+    tcase_add_test(tests, growth_before_a_brake_is_remembered);
     tcase_add_loop_test(tests, braked_by_an_earlier_guard, 0, 4);
     tcase_add_loop_test(tests, no_longer_allowed, 0, 2);
     tcase_add_test(tests, dry_run_counts_as_pending);
