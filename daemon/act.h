@@ -12,9 +12,9 @@
 #ifndef PLIMSOLL_DAEMON_ACT_H
 #define PLIMSOLL_DAEMON_ACT_H
 
-#include "reclaimer.h"
 #include "roots.h"
 #include "vm.h"
+#include "writer.h"
 
 #include <plimsoll/plan.h>
 
@@ -25,9 +25,9 @@ void act_balloon_advance(struct vm *vm, uint64_t now);
 int act_balloon_yield(struct vm *vm);
 
 /* Hands BYTES to be written to its memory.reclaim to RECLAIMER; what comes of it stands in the
- * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as reclaimer_ask(). */
+ * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as writer_ask(). */
 int act_reclaim(
-    struct vm *vm, struct reclaimer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now);
+    struct vm *vm, struct writer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now);
 
 int act_pause(struct vm *vm, enum mode mode, uint64_t now);
 int act_freeze(struct vm *vm, enum mode mode, uint64_t now);

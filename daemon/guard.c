@@ -273,7 +273,7 @@ static uint64_t guard_deadline(const struct guard *guard)
     deadline = min_u64(deadline, inventory_deadline(guard->inventory));
     if (guard->virt)
         deadline = min_u64(deadline, virt_link_deadline(guard->virt));
-    deadline = min_u64(deadline, reclaimer_deadline(guard->reclaimer));
+    deadline = min_u64(deadline, guard_writers_deadline(guard));
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
@@ -292,7 +292,7 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
-        reclaimer_advance(guard->reclaimer, guard_band(guard), now);
+        guard_advance_writers(guard, now);
         guard_advance_virt(guard, now);
         guard_advance_calls(guard, now);
         control_server_expire(guard->control, now);

@@ -132,7 +132,7 @@
 /* Free swap that is left to the kernel, of all there is; and never what counts as available. */
 #define RECLAIM_SWAP_RESERVE_DIVISOR 16
 /* A piece has failed of which less than this part shows, or nothing is heard for so long: longer
- * than the one who writes it is waited for (daemon/reclaimer.h). */
+ * than the one who writes it is waited for (daemon/writer.h). */
 #define RECLAIM_SHOWN_DIVISOR 8
 #define RECLAIM_PATIENCE (15 * NSEC_PER_SEC)
 /* Who has been growing, or was resumed, so lately may well use all it has. */
