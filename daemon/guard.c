@@ -137,7 +137,8 @@ static void guard_observe(struct guard *guard, uint64_t now)
 static enum mode mode_of(const struct action *action, const struct vm *vm)
 {
     bool giving_back = action->kind == ACTION_THAW || action->kind == ACTION_RESUME ||
-                       (action->kind == ACTION_MEMLOCK && !known(action->target)) ||
+                       ((action->kind == ACTION_MEMLOCK || action->kind == ACTION_CONTAIN) &&
+                           !known(action->target)) ||
                        (action->kind == ACTION_BALLOON && action->reason == REASON_BALLOON_RETURN &&
                            vm_has(vm, VM_MEASURE_BALLOON));
 
@@ -169,6 +170,10 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
     case ACTION_MEMLOCK:
         return known(action->target) ? act_memlock(vm, action->target, mode)
                                      : act_memlock_restore(vm);
+    case ACTION_CONTAIN:
+        return known(action->target)
+                   ? act_contain(vm, guard->container, action->limit, action->target, mode, now)
+                   : act_contain_restore(vm, action->limit, now);
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
         break;

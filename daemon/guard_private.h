@@ -57,7 +57,7 @@ struct guard {
     struct control_server *control;
     struct notify *notify;
     struct guard_kernel kernel;
-    struct writer *reclaimer;
+    struct writer *reclaimer, *container;
     struct virt_link *virt; /* NULL: libvirt is not asked */
     uint32_t next_served;   /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;

@@ -17,7 +17,7 @@
 
 #define LEDGER_MAGIC "plimsoll ledger"
 /* Raised whenever the meaning of a stored field or a measure's bit changes. */
-#define LEDGER_VERSION 2
+#define LEDGER_VERSION 3
 #define LEDGER_BOOT_ID_MAX 40 /* 36 characters of a uuid, newline, NUL */
 
 /* The header itself stays as it is in all versions: that is how another version is told from

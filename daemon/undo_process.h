@@ -30,4 +30,9 @@ int undo_process_set_score(const struct undo_process *process, int32_t score);
  * negative errno after trying all; -ENOENT: no mount of cgroup v2 shows any of them. */
 int undo_process_thaw(const struct roots *roots, const struct undo_process *process);
 
+/* Puts back LIMIT of its cgroup, as limit_restore() does; may block. -ENODEV: no mount of cgroup v2
+ * shows its group. */
+int undo_process_unlimit(const struct roots *roots, const struct undo_process *process,
+    enum vm_limit limit, const struct vm_contained *ours, uint64_t previous);
+
 #endif

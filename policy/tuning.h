@@ -251,6 +251,32 @@
 /* Told anew only after it was so much of the limit below it. */
 #define PINNED_LEAVE_DIVISOR 16
 
+/* ---- limits of cgroups ---- */
+
+/* How often guests are looked at for limits that are missing, or no longer wanted. */
+#define CONTAIN_INTERVAL NSEC_PER_SEC
+/* Lines of one look; the guests behind them come at the next. */
+#define CONTAIN_ACTIONS 16
+/* A limit that was not set, or not put back, is not tried again before. */
+#define CONTAIN_RETRY NSEC_PER_MINUTE
+/* A write that nobody answers for: longer than who writes is waited for (daemon/writer.h). */
+#define CONTAIN_PATIENCE (15 * NSEC_PER_SEC)
+/* The kernel keeps limits in whole pages, of 64 KiB at most where KVM runs. */
+#define CONTAIN_UNIT (64 * KIB)
+/* From there on it shows "max" (PAGE_COUNTER_MAX, include/linux/page_counter.h, is more). */
+#define CONTAIN_BYTES_MAX (UINT64_C(1) << 62)
+/* A memory.max leaves so much above the use, or a sixteenth of it: what a guest takes in a second
+ * must not make of a limit a kill. */
+#define CONTAIN_ROOM (64 * MIB)
+#define CONTAIN_ROOM_DIVISOR 16
+/* QEMU aborts where it cannot start a thread, and its pool of workers has so many at most
+ * (THREAD_POOL_MAX_THREADS_DEFAULT, include/block/thread-pool.h). */
+#define CONTAIN_TASKS_ROOM 64
+/* Less than a millisecond the kernel refuses (min_cfs_quota_period, kernel/sched/core.c). */
+#define CONTAIN_QUOTA_MIN NSEC_PER_MSEC
+/* A limit for a shortage follows what the guest gives back in such steps. */
+#define CONTAIN_STEP (16 * MIB)
+
 /* ---- waking ---- */
 
 /* A_max: no host was measured to fill faster than 9.1 GiB/s with two threads on 2 MiB pages; that

@@ -106,6 +106,7 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
     vm->rss = vm->rss_anonymous = wants;
     vm->reclaim =
         (struct vm_reclaim){.possible = TRISTATE_YES, .asked = UNKNOWN, .answered = UNKNOWN};
+    story_show_no_limits(vm);
     for (int node = 0; node < NODES_MAX; node++)
         vm->node_bytes[node] = UNKNOWN;
     vm_classify(vm, &vm->kind, &vm->kind_reason);
@@ -274,6 +275,7 @@ static void show(struct story *story, bool tiered)
             vm->rss = story_resident(guest);
             vm->rss_anonymous = vm->wiring.shared == TRISTATE_YES ? 0 : vm->rss;
             vm->rss_shmem = vm->rss - vm->rss_anonymous;
+            vm->cgroup_current = vm->rss;
             if (story->node_count > 0)
                 story_show_nodes(story, vm);
         }
@@ -308,21 +310,6 @@ static void act_balloon(struct story *story, struct vm_snapshot *vm, const struc
     guest->grants += direction > 0;
     guest->turns += guest->direction != 0 && guest->direction != direction;
     guest->direction = direction;
-}
-
-static void act_memlock(
-    struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
-{
-    struct vm_measures *measures = &vm->measures;
-    if (known(action->target) && !guest->refuses_cap) {
-        guest->memlock_before = vm->memlock_hard;
-        measures->in_force |= VM_MEASURE_MEMLOCK;
-        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
-    } else if (!known(action->target)) {
-        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
-        if (vm->memlock_hard == measures->memlock_set)
-            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
-    }
 }
 
 static void act_on(struct story *story, struct vm_snapshot *vm, const struct action *action)
@@ -372,7 +359,10 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
         vm->oom_score_adj = action->oom_score_adj;
         break;
     case ACTION_MEMLOCK:
-        act_memlock(guest, vm, action);
+        story_cap(guest, vm, action);
+        break;
+    case ACTION_CONTAIN:
+        story_contain(story, vm, action);
         break;
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
@@ -394,6 +384,8 @@ static void act(struct story *story)
             story->guests[action->slot].caps += known(action->target);
             story->guests[action->slot].lifts += !known(action->target);
         }
+        if (action->kind == ACTION_CONTAIN)
+            story_count_limit(&story->guests[action->slot], action);
         if (vm && action->mode == MODE_ENFORCE) {
             act_on(story, vm, action);
             take_hold(story, &story->guests[vm->slot], vm);

@@ -39,7 +39,9 @@ struct story_guest {
     uint64_t swapped; /* of touched and overhead together */
     uint64_t hot;     /* of touched, what it uses over and over while it runs */
     uint64_t memlock_before;
-    unsigned caps, lifts; /* seen in plans, in dry run too */
+    unsigned caps, lifts;      /* seen in plans, in dry run too */
+    bool refuses_limits;       /* none of its cgroup's can be set */
+    unsigned limits, unlimits; /* of its cgroup, set and given back, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned reclaims; /* likewise, in dry run too */
     unsigned yields;   /* of its balloon to another program */
@@ -94,6 +96,12 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants);
 struct vm_snapshot *story_vm(struct story *story, unsigned guest);
 struct vm_rules *story_rules(struct story *story, unsigned guest);
 
+/* A cgroup of its own, and nothing limited. */
+void story_show_no_limits(struct vm_snapshot *vm);
+/* For story.c: a limit is written, or put back; and counted, in dry run too. */
+void story_contain(struct story *story, struct vm_snapshot *vm, const struct action *action);
+void story_count_limit(struct story_guest *guest, const struct action *action);
+
 /* Gives the host SIZE bytes of swap on a device of SPEED bytes per second, of which SEEN has been
  * seen so far. */
 void story_swap(struct story *story, uint64_t size, uint64_t speed, uint64_t seen);
@@ -141,6 +149,8 @@ const struct action *story_find(const struct story *story, enum action_kind kind
 void story_make_domain(struct vm_snapshot *vm);
 /* One such guest, and nobody else, on a calm host that enforces limits on locked memory. */
 struct story *story_of_domain(void);
+/* For story.c: a limit on locked memory is set, or put back. */
+void story_cap(struct story_guest *guest, struct vm_snapshot *vm, const struct action *action);
 /* story_run() with libvirt there, which goes on confirming what it holds. */
 void story_run_libvirt(struct story *story, uint64_t time);
 

@@ -32,6 +32,20 @@ struct story *story_of_domain(void)
     return story;
 }
 
+void story_cap(struct story_guest *guest, struct vm_snapshot *vm, const struct action *action)
+{
+    struct vm_measures *measures = &vm->measures;
+    if (known(action->target) && !guest->refuses_cap) {
+        guest->memlock_before = vm->memlock_hard;
+        measures->in_force |= VM_MEASURE_MEMLOCK;
+        measures->memlock_set = vm->memlock_soft = vm->memlock_hard = action->target;
+    } else if (!known(action->target)) {
+        measures->in_force &= ~(uint32_t)VM_MEASURE_MEMLOCK;
+        if (vm->memlock_hard == measures->memlock_set)
+            vm->memlock_soft = vm->memlock_hard = guest->memlock_before;
+    }
+}
+
 void story_run_libvirt(struct story *story, uint64_t time)
 {
     for (uint64_t passed = 0; passed < time; passed += STEP) {
