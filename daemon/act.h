@@ -66,8 +66,9 @@ int act_contain(struct vm *vm, struct writer *writer, enum vm_limit limit, uint6
     enum mode mode, uint64_t now);
 /* The last write has come to its end with RESULT. */
 void act_contain_answered(struct vm *vm, int result, uint64_t now);
-/* Puts LIMIT back if it is still the one we set. -EBUSY: a write of it is under way; -EAGAIN: it
- * holds more than it may have then, and to put it back now could block. */
+/* Puts LIMIT back if it is still the one we set; through libvirt it only begins to. -EBUSY: a write
+ * of it is under way; -EAGAIN: it holds more than it may have then, and to put it back now could
+ * block. */
 int act_contain_restore(struct vm *vm, enum vm_limit limit, uint64_t now);
 /* The same with all limits. */
 int act_contain_restore_all(struct vm *vm, uint64_t now);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Limits of the guest's own cgroup. Lowering one may reclaim inside the writer, so a process of its
- * own writes it; raising one to what it was does not, and is done here. Right before a limit is
- * handed over, the group is asked once more whether it is the guest's alone, the limit whether it
- * is what it was, and the use whether the limit leaves room above it.
+ * Limits of the guest's own cgroup. Where libvirt has a call for one, and is there, it sets the
+ * limits of its domains, so that both agree; else a process of ours writes them, for lowering one
+ * may reclaim inside the writer. Raising one to what it was does not, and is done here. Right
+ * before a limit is handed over, the group is asked once more whether it is the guest's alone, the
+ * limit whether it is what it was, and the use whether the limit leaves room above it; and what the
+ * kernel has counts in the end, not what libvirt answers.
  *
  * The ledger has the limit before it is written, and beside it what it was until then: a write that
  * nobody answered for, or during which the guard ended, leaves either in force.
@@ -13,9 +15,14 @@
 #include "kernel_file.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <plimsoll/cleanup.h>
 #include <plimsoll/policy.h>
+
+/* Behind others' calls in libvirt, and what the kernel takes to reclaim; less than the policy's
+ * patience. */
+#define CALL_TIMEOUT (10 * NSEC_PER_SEC)
 
 static bool is_held(const struct vm *vm, enum vm_limit limit)
 {
@@ -108,12 +115,54 @@ static int value_check(
     return result;
 }
 
+/* Whether LIMIT is libvirt's to set, and by which call. */
+static bool is_by_libvirt(
+    const struct vm *vm, enum vm_limit limit, enum virt_operation *ret_operation)
+{
+    if (!virt_guest_limits(vm))
+        return false;
+    switch (limit) {
+    case VM_LIMIT_MEMORY_HIGH:
+        *ret_operation = VIRT_OPERATION_SET_SOFT_LIMIT;
+        return true;
+    case VM_LIMIT_MEMORY_MAX:
+        *ret_operation = VIRT_OPERATION_SET_HARD_LIMIT;
+        return true;
+    case VM_LIMIT_CPU_MAX:
+        *ret_operation = VIRT_OPERATION_SET_QUOTA;
+        return true;
+    case VM_LIMIT_PIDS_MAX:
+    case VM_LIMIT_OOM_GROUP:
+    case VM_LIMIT_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void on_result(const struct virt_result *result, void *userdata)
+{
+    struct vm *vm = userdata;
+
+    vm->virt.limiting = false;
+    if (result->result < 0)
+        log_message(LOG_WARNING, "%s: libvirt has not set its %s: %s", vm->figures.name,
+            vm_limit_name(vm->figures.limits.written),
+            result->text[0] != '\0' ? result->text : strerror(-result->result));
+    act_contain_answered(
+        vm, virt_result_is_open(result->result) ? -ETIMEDOUT : result->result, loop_now());
+}
+
 static int limit_hand_over(
     struct vm *vm, struct writer *writer, enum vm_limit limit, uint64_t value, uint64_t now)
 {
-    CLEANUP(kernel_file_close_at) int fd = limit_open(&vm->sampler.limits, limit);
+    CLEANUP(kernel_file_close_at) int fd = -1;
+    enum virt_operation operation;
     char text[LIMIT_TEXT_MAX];
 
+    if (is_by_libvirt(vm, limit, &operation))
+        return virt_guest_limit(
+            vm, operation, value == VM_LIMIT_NONE ? UNKNOWN : value, now, CALL_TIMEOUT, on_result);
+    fd = limit_open(&vm->sampler.limits, limit);
     if (fd < 0)
         return fd;
     limit_format(limit, value, text);
@@ -180,9 +229,25 @@ void act_contain_answered(struct vm *vm, int result, uint64_t now)
         limits->result = -EIO; /* told that it was done, and it was not */
 }
 
+/* As limit_restore(); what was before is one more limit for libvirt to set, and ends the measure
+ * when it is. */
+static int restore_by_libvirt(struct vm *vm, enum vm_limit limit, uint64_t now)
+{
+    const struct vm_contained ours = vm->figures.measures.limits[limit];
+    uint64_t value, previous = previous_of(&vm->figures.limits, limit);
+
+    int result = limit_read(&vm->sampler.limits, limit, &value);
+    if (result < 0 || value == ours.before)
+        return result;
+    if (value != ours.set && !(known(previous) && value == previous))
+        return -ESTALE;
+    return limit_set(vm, NULL, limit, ours.before, value, now);
+}
+
 int act_contain_restore(struct vm *vm, enum vm_limit limit, uint64_t now)
 {
     struct vm_limits *limits = &vm->figures.limits;
+    enum virt_operation operation;
     int result;
 
     if ((unsigned)limit >= VM_LIMIT_COUNT)
@@ -193,8 +258,17 @@ int act_contain_restore(struct vm *vm, enum vm_limit limit, uint64_t now)
         return -EBUSY;
     if (!vm_alive(vm))
         return -ESRCH;
-    result = limit_restore(&vm->sampler.limits, limit, &vm->figures.measures.limits[limit],
-        previous_of(limits, limit), false);
+    if (is_by_libvirt(vm, limit, &operation))
+        result = restore_by_libvirt(vm, limit, now);
+    else
+        result = limit_restore(&vm->sampler.limits, limit, &vm->figures.measures.limits[limit],
+            previous_of(limits, limit), false);
+    if (result == 0 && vm->virt.limiting) {
+        limits->asked = now;
+        limits->answered = UNKNOWN;
+        limits->result = 0;
+        return 0;
+    }
     /* Somebody else's value stays; the measure is over either way. */
     if (result == -ESTALE)
         result = 0;

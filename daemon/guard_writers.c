@@ -31,7 +31,8 @@ static void on_contained(uint64_t ticket, int result, void *userdata)
     struct vm *vm = guard->inventory ? inventory_vm(guard->inventory, (uint32_t)ticket) : NULL;
     const struct vm_limits *limits = vm ? &vm->figures.limits : NULL;
 
-    if (!limits || vm->gone || !known(limits->asked) || known(limits->answered))
+    if (!limits || vm->gone || !known(limits->asked) || known(limits->answered) ||
+        vm->virt.limiting) /* which libvirt is to answer */
         return;
     if (result < 0)
         log_message(LOG_WARNING, "%s: its %s could not be set: %s", vm->figures.name,

@@ -111,15 +111,37 @@ int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argum
     return result;
 }
 
-int virt_guest_destroy(struct vm *vm, uint64_t now, uint64_t timeout, virt_call_handler handler)
+/* Of this very instance, and of who has a monitor of its own as well. */
+static int instance_call(struct vm *vm, struct virt_call *call, virt_call_handler handler)
 {
-    struct virt_call call = {
-        .id = vm->virt.id, .operation = VIRT_OPERATION_DESTROY, .deadline = now + timeout};
-
     if (!vm->virt.link || vm->virt.id == VIRT_ID_ANY)
         return -ENOTCONN;
-    memcpy(call.uuid, vm->figures.identity.uuid, UUID_SIZE);
-    return virt_link_call(vm->virt.link, &call, handler, vm);
+    call->id = vm->virt.id;
+    memcpy(call->uuid, vm->figures.identity.uuid, UUID_SIZE);
+    return virt_link_call(vm->virt.link, call, handler, vm);
+}
+
+int virt_guest_destroy(struct vm *vm, uint64_t now, uint64_t timeout, virt_call_handler handler)
+{
+    struct virt_call call = {.operation = VIRT_OPERATION_DESTROY, .deadline = now + timeout};
+
+    return instance_call(vm, &call, handler);
+}
+
+bool virt_guest_limits(const struct vm *vm)
+{
+    return vm->virt.link && vm->virt.id != VIRT_ID_ANY && virt_link_connected(vm->virt.link);
+}
+
+int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler)
+{
+    struct virt_call call = {
+        .operation = (uint8_t)operation, .argument = argument, .deadline = now + timeout};
+
+    int result = instance_call(vm, &call, handler);
+    vm->virt.limiting = result == 0;
+    return result;
 }
 
 /* ---- looks ---- */
@@ -291,6 +313,10 @@ static void leave(struct vm *vm)
         return;
     virt_link_forget(virt->link, vm);
     bool acting = virt->acting;
+    if (virt->limiting) {
+        vm->figures.limits.answered = loop_now();
+        vm->figures.limits.result = -ETIMEDOUT;
+    }
     *virt = (struct virt_guest){0};
     /* Nobody answers them any more; a pause on its way may yet take hold, and is ours. */
     if (acting || !vm->monitor) {

@@ -18,6 +18,7 @@ struct virt_guest {
     bool due;               /* to be looked at, whatever the tier */
     bool looking;           /* a look is under way */
     bool acting;            /* a pause or resume is under way */
+    bool limiting;          /* likewise a limit of its cgroup */
     uint64_t looked;        /* when it was begun */
     uint64_t asked;         /* when its driver was asked for reports; 0: not yet */
     uint64_t next_period;   /* when it may be asked again */
@@ -42,6 +43,12 @@ int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argum
 /* Likewise has libvirt end it, whether it has a monitor of its own or not, and this instance of its
  * domain alone. -ENOTCONN: libvirt does not know that it runs. */
 int virt_guest_destroy(struct vm *vm, uint64_t now, uint64_t timeout, virt_call_handler handler);
+/* Likewise has libvirt set a limit of its cgroup by OPERATION, which the handler ends by setting
+ * `limiting` back. */
+int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler);
+/* Whether libvirt is there to do so. */
+bool virt_guest_limits(const struct vm *vm);
 /* Whether QEMU still can be reached; that it can again only a look tells. */
 void virt_guest_answered(struct vm *vm, int result);
 /* The result says nothing of whether it was done, or will be. */

@@ -284,6 +284,29 @@ START_TEST(a_wired_guest_has_no_maximum)
 }
 END_TEST
 
+/* libvirt's rule for locked memory follows its hard_limit, which a memory.max of ours is. */
+START_TEST(a_maximum_of_ours_is_no_drift_of_locked_memory)
+{
+    struct story *story = story_of_one();
+    struct vm_snapshot *vm = story_vm(story, 0);
+    story->rules->host.memlock = MEMLOCK_REPORT;
+    vm->sources |= VM_SOURCE_LIBVIRT;
+    vm->memlock_soft = vm->memlock_hard = 64 * MIB;
+    vm->definition = (struct vm_definition){
+        .memory = 8 * GIB, .hard_limit = MEMLOCK_UNLIMITED, .locked = TRISTATE_NO};
+    give_class(story, 0);
+    story_run_libvirt(story, 60 * SEC);
+    ck_assert(is_ours(story, 0, VM_LIMIT_MEMORY_MAX));
+    vm->definition.hard_limit = value_of(story, 0, VM_LIMIT_MEMORY_MAX);
+    story_run_libvirt(story, 300 * SEC);
+    ck_assert_uint_eq(story->alerts[REASON_MEMLOCK_DRIFT], 0);
+    vm->definition.hard_limit = 10 * GIB;
+    story_run_libvirt(story, 300 * SEC);
+    ck_assert_uint_eq(story->alerts[REASON_MEMLOCK_DRIFT], 1);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_device_that_comes_lifts_the_maximum)
 {
     struct story *story = story_of_one();
@@ -435,6 +458,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_refusal_of_the_kernels_is_not_repeated_at_once);
     tcase_add_test(tests, a_maximum_below_the_use_waits_until_there_is_room);
     tcase_add_loop_test(tests, a_wired_guest_has_no_maximum, 0, 3);
+    tcase_add_test(tests, a_maximum_of_ours_is_no_drift_of_locked_memory);
     tcase_add_test(tests, a_device_that_comes_lifts_the_maximum);
     tcase_add_test(tests, without_a_cgroup_of_its_own_it_is_told);
     tcase_add_test(tests, who_is_not_known_yet_is_left_alone);
