@@ -12,9 +12,9 @@
 #ifndef PLIMSOLL_DAEMON_ACT_H
 #define PLIMSOLL_DAEMON_ACT_H
 
-#include "reclaimer.h"
 #include "roots.h"
 #include "vm.h"
+#include "writer.h"
 
 #include <plimsoll/plan.h>
 
@@ -25,9 +25,9 @@ void act_balloon_advance(struct vm *vm, uint64_t now);
 int act_balloon_yield(struct vm *vm);
 
 /* Hands BYTES to be written to its memory.reclaim to RECLAIMER; what comes of it stands in the
- * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as reclaimer_ask(). */
+ * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as writer_ask(). */
 int act_reclaim(
-    struct vm *vm, struct reclaimer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now);
+    struct vm *vm, struct writer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now);
 
 /* Leaves each vCPU BRAKE_QUOTA. -ENODEV: they have no cgroups of their own that can be throttled;
  * -ENOTUNIQ: what they have now differs; -ERANGE: it is no more than that; -EBUSY: it is paused or
@@ -70,5 +70,22 @@ int act_oom_score_restore(struct vm *vm, const struct roots *roots);
 int act_memlock(struct vm *vm, uint64_t cap, enum mode mode);
 /* Puts the limit back if it is still the one we set. */
 int act_memlock_restore(struct vm *vm);
+
+/* Hands VALUE for LIMIT of its own cgroup to WRITER; what comes of it stands in the figures'
+ * `limits`, and act_contain_answered() is to be told. VM_LIMIT_NONE is none. Never loosens what
+ * was found before our first. -ENODEV: its cgroup has no such limit, or is not its own alone (any
+ * more); -ERANGE: a memory.max below the present use, or a pids.max below the present tasks;
+ * -ESTALE: somebody else has changed ours; -EALREADY: it is as tight as it is; else as
+ * writer_ask(). */
+int act_contain(struct vm *vm, struct writer *writer, enum vm_limit limit, uint64_t value,
+    enum mode mode, uint64_t now);
+/* The last write has come to its end with RESULT. */
+void act_contain_answered(struct vm *vm, int result, uint64_t now);
+/* Puts LIMIT back if it is still the one we set; through libvirt it only begins to. -EBUSY: a write
+ * of it is under way; -EAGAIN: it holds more than it may have then, and to put it back now could
+ * block. */
+int act_contain_restore(struct vm *vm, enum vm_limit limit, uint64_t now);
+/* The same with all limits. */
+int act_contain_restore_all(struct vm *vm, uint64_t now);
 
 #endif

@@ -8,22 +8,25 @@
 #include "act.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 int act_reclaim(
-    struct vm *vm, struct reclaimer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now)
+    struct vm *vm, struct writer *reclaimer, uint64_t bytes, enum mode mode, uint64_t now)
 {
     struct vm_reclaim *reclaim = &vm->figures.reclaim;
+    char text[WRITER_TEXT_MAX];
 
     if (bytes == 0)
         return -EINVAL;
     if (!vm_alive(vm))
         return -ESRCH;
+    (void)snprintf(text, sizeof text, "%" PRIu64, bytes);
     int result = vm_sampler_reclaim_check(&vm->sampler, vm->figures.identity.pid);
     if (mode == MODE_DRY_RUN)
         return result;
     if (result == 0)
-        result =
-            reclaimer_ask(reclaimer, vm->sampler.cgroup_reclaim_fd, bytes, (uint64_t)vm->slot, now);
+        result = writer_ask(reclaimer, vm->sampler.cgroup_reclaim_fd, text, vm->slot, now);
     /* It is the last that was asked of this guest, whatever comes of it. */
     reclaim->asked = now;
     reclaim->answered = result < 0 ? now : UNKNOWN;

@@ -50,6 +50,7 @@ static int action_level(const struct action *action, int result)
     case ACTION_THAW:
     case ACTION_RESUME:
     case ACTION_MEMLOCK:
+    case ACTION_CONTAIN:
         return LOG_NOTICE;
     case ACTION_OOM_SCORE:
     case ACTION_KIND_COUNT:
@@ -81,12 +82,13 @@ static void culprit_detail(
 }
 
 #define LIMIT_WORDS_SIZE 24 /* 20 digits */
+_Static_assert(MEMLOCK_UNLIMITED == VM_LIMIT_NONE, "both are unlimited");
 
 static const char *limit_words(uint64_t limit, char buffer[LIMIT_WORDS_SIZE])
 {
     if (!known(limit))
         return "unknown";
-    if (limit == MEMLOCK_UNLIMITED)
+    if (limit == VM_LIMIT_NONE)
         return "unlimited";
     (void)snprintf(buffer, LIMIT_WORDS_SIZE, "%" PRIu64, limit);
     return buffer;
@@ -118,6 +120,19 @@ static void pinned_detail(
     }
 }
 
+/* Which limit of its cgroup, what it is now, and what is held against it. */
+static void contain_detail(
+    const struct action *action, const struct vm_snapshot *vm, char *buffer, size_t size)
+{
+    char present[LIMIT_WORDS_SIZE], used[LIMIT_WORDS_SIZE];
+    const struct vm_limits *limits = &vm->limits;
+    uint64_t use = action->limit == VM_LIMIT_PIDS_MAX ? limits->tasks : vm->cgroup_current;
+
+    (void)snprintf(buffer, size, " key=%s present=%s used=%s%s", vm_limit_name(action->limit),
+        limit_words(limits->values[action->limit], present), limit_words(use, used),
+        limits->legacy ? " cgroup=v1" : "");
+}
+
 static void alert_detail(const struct plan *plan, const struct action *action, const struct vm *vm,
     const struct snapshot *snapshot, char *buffer, size_t size)
 {
@@ -125,6 +140,8 @@ static void alert_detail(const struct plan *plan, const struct action *action, c
         culprit_detail(&plan->assessment.culprit, &snapshot->host, buffer, size);
     else if (action->reason == REASON_PINNED_LIMIT)
         pinned_detail(plan, action, buffer, size);
+    else if (vm && action->reason == REASON_CONTAIN_REFUSED)
+        contain_detail(action, &vm->figures, buffer, size);
     else if (vm && action->reason >= REASON_MEMLOCK_CAP && action->reason <= REASON_PINNED_GROWTH)
         memlock_detail(&vm->figures, buffer, size);
 }
@@ -159,6 +176,12 @@ static void action_detail(const struct plan *plan, const struct action *action, 
             (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
         if (vm)
             memlock_detail(&vm->figures, buffer + strlen(buffer), size - strlen(buffer));
+        break;
+    case ACTION_CONTAIN:
+        if (known(action->target))
+            (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
+        if (vm)
+            contain_detail(action, &vm->figures, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_RECLAIM:
     case ACTION_BRAKE:

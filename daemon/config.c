@@ -214,10 +214,6 @@ static void key_load(struct loader *loader, const struct config_item *item)
         return;
     }
     const struct config_key *key = &config_keys[index];
-    if (!key->parser) {
-        mistake_here(item->line, loader, "%s= is not supported by this version", item->key);
-        return;
-    }
     const char *expected = key->parser(item->value, (char *)base + key->offset);
     if (expected) {
         mistake_here(item->line, loader, "%s=%s: expected %s", item->key, item->value, expected);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Owns the table of keys. Keys of a later version are named, so that a file written for it is
- * refused with the right words: a limit that is accepted and not set is worse than none.
- */
+/* Owns the table of keys. */
 #include "config_keys.h"
 
 #include <plimsoll/cleanup.h>
@@ -35,10 +32,6 @@
     {                                                                   \
         name, IN_VM, config_parse_##parser, FIELD(rule_section, member) \
     }
-#define LATER(name)                        \
-    {                                      \
-        name, IN_CLASS | IN_VM, NULL, 0, 0 \
-    }
 
 const struct config_key config_keys[] = {
     GUARD("mode", mode, host.mode),
@@ -65,14 +58,14 @@ const struct config_key config_keys[] = {
     RULE("sacrifice", sacrifice, rules.sacrifice),
     RULE("restart-cost", restart_cost, rules.restart_cost),
     RULE("commit", commitment, rules.commitment),
+    RULE("memory-high", limit, rules.memory_high),
+    RULE("memory-max", limit, rules.memory_max),
+    RULE("pids-max", pids_max, rules.pids_max),
+    RULE("cpu-max", cpu_max, rules.cpu_max),
+    RULE("oom-group", oom_group, rules.oom_group),
     RULE("mode", mode, rules.mode),
     VM("match", pattern, match),
     VM("class", class_name, class_name),
-    LATER("memory-high"),
-    LATER("memory-max"),
-    LATER("pids-max"),
-    LATER("cpu-max"),
-    LATER("oom-group"),
 };
 
 _Static_assert(CONFIG_KEY_COUNT <= 32, "rule_section.set has a bit for each");

@@ -40,9 +40,9 @@ struct rule_section {
 
 struct config_key {
     const char *name;
-    unsigned sections;    /* CONFIG_SECTION_BIT()s */
-    config_parser parser; /* NULL: belongs to a later version */
-    size_t offset, size;  /* in struct guard_section or struct rule_section */
+    unsigned sections; /* CONFIG_SECTION_BIT()s */
+    config_parser parser;
+    size_t offset, size; /* in struct guard_section or struct rule_section */
 };
 
 #define CONFIG_KEY_COUNT 32

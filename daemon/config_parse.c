@@ -24,6 +24,14 @@
 #define TIMEOUT_MIN (100 * NSEC_PER_MSEC)
 #define TIMEOUT_MAX (30 * NSEC_PER_SEC)
 
+/* PID_MAX_LIMIT, include/linux/threads.h: the kernel never has more. */
+#define PIDS_MAX_LIMIT 4194304
+/* A thousand processors; no guest has more. */
+#define CPU_MAX_LIMIT 100000
+
+/* Where a class sets a limit and one guest of it is to have none. */
+#define NONE "none"
+
 #define BLANKS " \t"
 
 /* The index of VALUE among the COUNT names that NAME gives, or -1. */
@@ -294,6 +302,59 @@ const char *config_parse_max_vms(const char *value, void *ret)
 const char *config_parse_restart_cost(const char *value, void *ret)
 {
     return text_parse_time(value, ret) == 0 ? NULL : "a time such as 60min or 1h 30min";
+}
+
+const char *config_parse_limit(const char *value, void *ret)
+{
+    struct amount amount = {.kind = AMOUNT_AUTO};
+
+    /* Nothing at all is left to no guest. */
+    if (strcmp(value, NONE) != 0 && (!amount_parse(value, &amount) || amount.value == 0))
+        return "\"none\", a size such as 4G, or a share such as 90%, at most 100%";
+    *(struct amount *)ret = amount;
+    return NULL;
+}
+
+const char *config_parse_pids_max(const char *value, void *ret)
+{
+    _Static_assert(PIDS_MAX_LIMIT == 4194304, "the words below");
+
+    if (strcmp(value, NONE) != 0)
+        return number_parse(value, 1, PIDS_MAX_LIMIT, ret)
+                   ? NULL
+                   : "\"none\", or a number from 1 to 4194304";
+    *(uint32_t *)ret = 0;
+    return NULL;
+}
+
+/* As systemd's CPUQuota=. */
+const char *config_parse_cpu_max(const char *value, void *ret)
+{
+    static const char expected[] =
+        "\"none\", or whole percent of one processor such as 150%, at most 100000%";
+    size_t digits = strspn(value, "0123456789");
+    char number[8];
+
+    _Static_assert(CPU_MAX_LIMIT == 100000, "the words above");
+    if (strcmp(value, NONE) == 0) {
+        *(uint32_t *)ret = 0;
+        return NULL;
+    }
+    if (digits >= sizeof(number) || strcmp(value + digits, "%") != 0)
+        return expected;
+    memcpy(number, value, digits);
+    number[digits] = '\0';
+    return number_parse(number, 1, CPU_MAX_LIMIT, ret) ? NULL : expected;
+}
+
+const char *config_parse_oom_group(const char *value, void *ret)
+{
+    bool group = strcmp(value, "yes") == 0;
+
+    if (!group && strcmp(value, "no") != 0)
+        return "\"yes\" or \"no\"";
+    *(bool *)ret = group;
+    return NULL;
 }
 
 /* Copies a text that is shown and matched as it is. */

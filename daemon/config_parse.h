@@ -29,9 +29,13 @@ const char *config_parse_priority(const char *value, void *ret);        /* uint3
 const char *config_parse_shares(const char *value, void *ret);          /* uint32_t */
 const char *config_parse_max_vms(const char *value, void *ret);         /* uint32_t */
 const char *config_parse_restart_cost(const char *value, void *ret);    /* uint64_t, ns */
-const char *config_parse_directory(const char *value, void *ret);       /* char[CONFIG_TEXT_MAX] */
-const char *config_parse_libvirt(const char *value, void *ret);         /* char[CONFIG_TEXT_MAX] */
-const char *config_parse_pattern(const char *value, void *ret);         /* char[CONFIG_TEXT_MAX] */
-const char *config_parse_class_name(const char *value, void *ret);      /* char[CLASS_NAME_MAX] */
+const char *config_parse_limit(const char *value, void *ret);      /* struct amount; auto: none */
+const char *config_parse_pids_max(const char *value, void *ret);   /* uint32_t; 0: none */
+const char *config_parse_cpu_max(const char *value, void *ret);    /* uint32_t, %; 0: none */
+const char *config_parse_oom_group(const char *value, void *ret);  /* bool */
+const char *config_parse_directory(const char *value, void *ret);  /* char[CONFIG_TEXT_MAX] */
+const char *config_parse_libvirt(const char *value, void *ret);    /* char[CONFIG_TEXT_MAX] */
+const char *config_parse_pattern(const char *value, void *ret);    /* char[CONFIG_TEXT_MAX] */
+const char *config_parse_class_name(const char *value, void *ret); /* char[CLASS_NAME_MAX] */
 
 #endif

@@ -140,7 +140,8 @@ static enum mode mode_of(const struct action *action, const struct vm *vm)
 {
     bool giving_back = action->kind == ACTION_THAW || action->kind == ACTION_RESUME ||
                        action->kind == ACTION_RELEASE ||
-                       (action->kind == ACTION_MEMLOCK && !known(action->target)) ||
+                       ((action->kind == ACTION_MEMLOCK || action->kind == ACTION_CONTAIN) &&
+                           !known(action->target)) ||
                        (action->kind == ACTION_BALLOON && action->reason == REASON_BALLOON_RETURN &&
                            vm_has(vm, VM_MEASURE_BALLOON));
 
@@ -180,6 +181,10 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
     case ACTION_MEMLOCK:
         return known(action->target) ? act_memlock(vm, action->target, mode)
                                      : act_memlock_restore(vm);
+    case ACTION_CONTAIN:
+        return known(action->target)
+                   ? act_contain(vm, guard->container, action->limit, action->target, mode, now)
+                   : act_contain_restore(vm, action->limit, now);
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
         break;
@@ -284,7 +289,7 @@ static uint64_t guard_deadline(const struct guard *guard)
     deadline = min_u64(deadline, inventory_deadline(guard->inventory));
     if (guard->virt)
         deadline = min_u64(deadline, virt_link_deadline(guard->virt));
-    deadline = min_u64(deadline, reclaimer_deadline(guard->reclaimer));
+    deadline = min_u64(deadline, guard_writers_deadline(guard));
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
@@ -303,7 +308,7 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
-        reclaimer_advance(guard->reclaimer, guard_band(guard), now);
+        guard_advance_writers(guard, now);
         guard_advance_virt(guard, now);
         guard_advance_calls(guard, now);
         control_server_expire(guard->control, now);

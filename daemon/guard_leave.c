@@ -155,6 +155,8 @@ static bool restore_step(struct guard *guard, uint64_t now)
             (void)act_oom_score_restore(vm, &guard->roots);
         if (vm_has(vm, VM_MEASURE_MEMLOCK))
             (void)act_memlock_restore(vm);
+        if (vm_has(vm, VM_MEASURE_CONTAIN))
+            (void)act_contain_restore_all(vm, now);
         if (vm_has(vm, VM_MEASURE_PAUSE))
             pause_back(vm, &room, now);
         else if (vm_has(vm, VM_MEASURE_BALLOON))

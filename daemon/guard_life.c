@@ -130,20 +130,6 @@ static void on_pause_moved(struct vm *vm, void *userdata)
     act_pause_advance(vm, loop_now());
 }
 
-/* A piece of reclaim has come to its end. Whoever has the guest's place meanwhile has none. */
-static void on_reclaimed(uint64_t ticket, int result, void *userdata)
-{
-    struct guard *guard = userdata;
-    struct vm *vm = guard->inventory ? inventory_vm(guard->inventory, (uint32_t)ticket) : NULL;
-
-    if (!vm || vm->gone || !known(vm->figures.reclaim.asked) || known(vm->figures.reclaim.answered))
-        return;
-    vm->figures.reclaim.answered = loop_now();
-    vm->figures.reclaim.result = result;
-    vm->next_edge = 0; /* what it brought is looked at, and the next may be due */
-    guard->next_tick = 0;
-}
-
 /* ---- signals and the PSI trigger ---- */
 
 static void on_signal(struct loop_source *source, uint32_t events)
@@ -378,8 +364,7 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     if (result == 0)
         result = notify_new(&guard->notify);
     if (result == 0)
-        result = reclaimer_new(
-            guard->loop, RECLAIMER_PIECE_TIME, on_reclaimed, guard, &guard->reclaimer);
+        result = guard_open_writers(guard);
     if (result < 0)
         return error_set(ret_error, result, "cannot set up the event loop and its helpers: %s",
             strerror(-result));
@@ -454,7 +439,7 @@ struct guard *guard_free(struct guard *guard)
         return NULL;
     control_server_free(guard->control);
     guard_kernel_close(guard);
-    reclaimer_free(guard->reclaimer);
+    guard_close_writers(guard);
     guard->inventory =
         inventory_free(guard->inventory); /* its guests may have calls to libvirt outstanding */
     virt_link_free(guard->virt);

@@ -2,8 +2,8 @@
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
  * and reloads, guard_leave.c hands over, guard_admission.c answers the hook, guard_virt.c joins
- * what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the kernel does. Nobody
- * else includes this.
+ * what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the kernel does,
+ * guard_writers.c has others write what may block. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -18,10 +18,10 @@
 #include "ledger.h"
 #include "loop.h"
 #include "notify.h"
-#include "reclaimer.h"
 #include "sample_host.h"
 #include "sample_tmpfs.h"
 #include "virt_link.h"
+#include "writer.h"
 
 #include <plimsoll/policy.h>
 
@@ -57,7 +57,7 @@ struct guard {
     struct control_server *control;
     struct notify *notify;
     struct guard_kernel kernel;
-    struct reclaimer *reclaimer;
+    struct writer *reclaimer, *container;
     struct virt_link *virt; /* NULL: libvirt is not asked */
     uint32_t next_served;   /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;
@@ -121,6 +121,16 @@ void guard_kernel_ended(struct guard *guard, const struct vm *vm);
 void guard_kernel_advance(struct guard *guard, uint64_t now);
 /* Says what is left to be said. */
 void guard_kernel_close(struct guard *guard);
+
+/* ---- guard_writers.c ---- */
+
+/* Forks the processes that write what may block. */
+int guard_open_writers(struct guard *guard);
+/* Ends them, those that were never begun as well. */
+void guard_close_writers(struct guard *guard);
+/* To be called once in a turn of the loop, and by then at the latest. */
+void guard_advance_writers(struct guard *guard, uint64_t now);
+uint64_t guard_writers_deadline(const struct guard *guard);
 
 /* ---- guard_leave.c ---- */
 

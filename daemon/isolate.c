@@ -33,9 +33,9 @@
 /* The deepest path, an alert out of an act out of a tick, uses about 8 KiB; json-c recurses by
  * nesting depth, which is bounded. */
 #define STACK_RESERVE (128 * KIB)
-/* Kept files of one VM (9), its pidfd, QMP socket, and two files of each vCPU for a guest of common
- * size. */
-#define DESCRIPTORS_PER_VM 36
+/* Kept files of one VM (11), its pidfd, QMP socket, and two files of each vCPU for a guest of
+ * common size. */
+#define DESCRIPTORS_PER_VM 38
 #define DESCRIPTORS_OWN 256
 /* How long the rehearsal's child may take to die: a fork and a signal, on a host that may be busy.
  */

@@ -21,6 +21,11 @@
 int kernel_file_open(int directory, const char *path);
 /* The same for a path that is formatted first; -ENAMETOOLONG beyond PATH_MAX. */
 int kernel_file_open_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* FD, or -1 where it is a negative errno. */
+static inline int kernel_file_valid(int fd)
+{
+    return fd < 0 ? -1 : fd;
+}
 /* Closes FD, if it is one, and returns -1. */
 int kernel_file_close(int fd);
 void kernel_file_close_at(int *fd);

@@ -54,6 +54,7 @@ static bool copy_is_valid(const struct ledger_copy *copy)
     return copy->sequence != 0 && copy->checksum == copy_checksum(copy->sequence, &copy->entry) &&
            is_text(copy->entry.name, sizeof(copy->entry.name)) &&
            is_text(copy->entry.monitor, sizeof(copy->entry.monitor)) &&
+           (uint32_t)copy->entry.limit_written < VM_LIMIT_COUNT &&
            (uint32_t)copy->entry.reason < REASON_COUNT;
 }
 

@@ -34,7 +34,9 @@ struct ledger_entry {
     int32_t oom_score_before;                          /* valid with VM_MEASURE_OOM_SCORE */
     int32_t oom_score_previous; /* likewise: ours before the one in measures; a guard killed between
                                  * ledger and kernel leaves either in force */
-    enum reason reason;         /* of the last action */
+    enum vm_limit limit_written; /* the last limit of its cgroup; valid with VM_MEASURE_CONTAIN … */
+    uint64_t limit_previous; /* … and what it was before, while either may be in force; UNKNOWN */
+    enum reason reason;      /* of the last action */
 };
 
 struct ledger_destruction {

@@ -225,13 +225,27 @@ void cgroup_memory_open(
     *ret_numa_fd = numa < 0 ? -1 : numa;
 }
 
-/* cgroup.procs speaks for a leaf and for a threaded domain, which lists the processes of all
- * threads below it; another group may have others below whose memory is charged to it. */
-static bool folder_is_whole(const char *folder)
+int cgroup_domain_find(const struct cgroup_mounts *mounts, int process, char ret_folder[PATH_MAX])
+{
+    int result = cgroup_folder_find(mounts, CGROUP_UNIFIED, process, "cgroup", ret_folder);
+
+    if (result == 0)
+        folder_climb_to_domain(ret_folder);
+    return result;
+}
+
+int cgroup_folder_open(const char *folder)
+{
+    int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 ? fd : -errno;
+}
+
+bool cgroup_is_whole(int folder)
 {
     static const char leaf[] = "nr_descendants 0\n", threaded[] = "domain threaded\n";
-    CLEANUP(kernel_file_close_at) int stat = kernel_file_open_format("%s/cgroup.stat", folder);
-    CLEANUP(kernel_file_close_at) int type = kernel_file_open_format("%s/cgroup.type", folder);
+    CLEANUP(kernel_file_close_at) int stat = kernel_file_open(folder, "cgroup.stat");
+    CLEANUP(kernel_file_close_at) int type = kernel_file_open(folder, "cgroup.type");
     char text[1024]; /* two lines, and one or two for each controller */
 
     if (kernel_file_read(stat, text, sizeof(text)) > 0 && strncmp(text, leaf, strlen(leaf)) == 0)
@@ -242,18 +256,18 @@ static bool folder_is_whole(const char *folder)
 void cgroup_reclaim_open(
     const struct cgroup_mounts *mounts, int process, int *ret_reclaim_fd, int *ret_procs_fd)
 {
-    char folder[PATH_MAX], path[PATH_MAX];
+    CLEANUP(kernel_file_close_at) int folder = -1;
+    char path[PATH_MAX];
     int reclaim = -1, procs = -1;
 
     *ret_reclaim_fd = *ret_procs_fd = -1;
-    if (cgroup_folder_find(mounts, CGROUP_UNIFIED, process, "cgroup", folder) < 0)
+    if (cgroup_domain_find(mounts, process, path) < 0)
         return;
-    folder_climb_to_domain(folder);
-    int length = snprintf(path, sizeof(path), "%s/memory.reclaim", folder);
-    if (length < 0 || (size_t)length >= sizeof(path) || !folder_is_whole(folder))
+    folder = cgroup_folder_open(path);
+    if (folder < 0 || !cgroup_is_whole(folder))
         return;
-    reclaim = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    procs = kernel_file_open_format("%s/cgroup.procs", folder);
+    reclaim = openat(folder, "memory.reclaim", O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    procs = kernel_file_open(folder, "cgroup.procs");
     if (reclaim < 0 || procs < 0) {
         (void)kernel_file_close(reclaim);
         (void)kernel_file_close(procs);

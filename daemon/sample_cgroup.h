@@ -21,6 +21,16 @@ enum cgroup_hierarchy {
 int cgroup_folder_find(const struct cgroup_mounts *mounts, enum cgroup_hierarchy hierarchy,
     int process, const char *path, char ret_folder[PATH_MAX]);
 
+/* The folder of the v2 cgroup that counts PROCESS's memory: its own, or the domain of a threaded
+ * one. Errors as above. */
+int cgroup_domain_find(const struct cgroup_mounts *mounts, int process, char ret_folder[PATH_MAX]);
+/* A descriptor to open its files by, which is that cgroup for as long as it is open. */
+int cgroup_folder_open(const char *folder);
+/* Whether its cgroup.procs speaks for all that it counts: it does for a leaf and for a threaded
+ * domain, which lists the processes of all threads below it; another group may have others below
+ * whose memory is charged to it. */
+bool cgroup_is_whole(int folder);
+
 /* Opens memory.reclaim for writing, and the list of processes, of the v2 cgroup that counts
  * PROCESS, where that list speaks for all that is charged to it; else -1 both. */
 void cgroup_reclaim_open(

@@ -76,6 +76,7 @@ int vm_sampler_open(struct vm_sampler *sampler, const struct roots *roots,
     }
     cgroup_memory_open(mounts, process, &opened.cgroup_current_fd, &opened.cgroup_numa_fd);
     cgroup_reclaim_open(mounts, process, &opened.cgroup_reclaim_fd, &opened.cgroup_procs_fd);
+    limit_group_open(mounts, process, &opened.limits);
     opened.proc = roots->proc;
     *sampler = opened;
     return 0;
@@ -92,6 +93,7 @@ void vm_sampler_close(struct vm_sampler *sampler)
     sampler->cgroup_numa_fd = kernel_file_close(sampler->cgroup_numa_fd);
     sampler->cgroup_reclaim_fd = kernel_file_close(sampler->cgroup_reclaim_fd);
     sampler->cgroup_procs_fd = kernel_file_close(sampler->cgroup_procs_fd);
+    limit_group_close(&sampler->limits);
 }
 
 /* A file of a process: empty or ESRCH is a process that is gone. */
@@ -279,6 +281,7 @@ static int vm_read_full(
     vm_read_nodes(sampler, host, vm);
     bool own = vm_sampler_reclaim_check(sampler, vm->identity.pid) == 0;
     vm->reclaim.possible = own ? TRISTATE_YES : TRISTATE_NO;
+    limits_read(&sampler->limits, sampler->proc, vm->identity.pid, &vm->limits);
     if (vm->process_state != VM_PROCESS_DEAD)
         result = first_failure(result, vm_read_status(sampler, host, vm));
     return result;

@@ -6,6 +6,7 @@
 #ifndef PLIMSOLL_DAEMON_SAMPLE_VM_H
 #define PLIMSOLL_DAEMON_SAMPLE_VM_H
 
+#include "cgroup_limit.h"
 #include "roots.h"
 #include "sample_host.h"
 
@@ -22,15 +23,16 @@ struct vm_sampler {
     /* memory.reclaim, open for writing, and the list of who is in its group; -1: v1, an older
      * kernel, or a group that is not this process's alone. */
     int cgroup_reclaim_fd, cgroup_procs_fd;
+    struct limit_group limits;
     const char *proc; /* where /proc is; the caller's */
 };
-#define VM_SAMPLER_CLOSED                        \
-    {                                            \
-        -1, -1, -1, -1, -1, -1, -1, -1, -1, NULL \
+#define VM_SAMPLER_CLOSED                                          \
+    {                                                              \
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, LIMIT_GROUP_NONE, NULL \
     }
 
 /* Descriptors one guest takes, for the limit on open files. */
-#define VM_SAMPLER_FILES 9
+#define VM_SAMPLER_FILES 11
 
 /* Opens the files of IDENTITY's pid and verifies its start time through them, so that from here on
  * they belong to that process for certain. -ESRCH: it is gone or another; else negative errno. */
@@ -41,7 +43,8 @@ void vm_sampler_close(struct vm_sampler *sampler);
 /*
  * Reads into VM's fields. SAMPLE_EDGE: statm, what decisions at the edge rest on; the state letter,
  * which costs more than that, keeps its last value unless statm shows that the process has no
- * memory left. SAMPLE_FULL adds it, status, limits, memory.current, numa_stat and the score.
+ * memory left. SAMPLE_FULL adds it, status, limits, memory.current, numa_stat, the score and the
+ * limits of its cgroup.
  * Returns 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated or malformed (VM->sampled
  * is then UNKNOWN, and so are the fields that could not be read). Of a zombie, all sizes are
  * UNKNOWN. No allocation.

@@ -24,6 +24,7 @@ static const char *const measure_names[] = {
     "oom-score",
     "memlock",
     "braked",
+    "contain",
     "saving",
     "shutting-down",
 };
@@ -318,6 +319,28 @@ static void memlock_write(struct json_writer *writer, const struct vm_snapshot *
         writer, "definition_age", known(confirmed) ? sub_or_zero(now, confirmed) : UNKNOWN);
 }
 
+/* The limits of its cgroup as they stand, ours or not. */
+static struct json_object *limits_json(const struct vm_limits *limits)
+{
+    static const char *const keys[] = {
+        [VM_LIMIT_MEMORY_HIGH] = "memory_high",
+        [VM_LIMIT_MEMORY_MAX] = "memory_max",
+        [VM_LIMIT_PIDS_MAX] = "pids_max",
+        [VM_LIMIT_CPU_MAX] = "cpu_max",
+        [VM_LIMIT_OOM_GROUP] = "oom_group",
+    };
+    static_assert(ELEMENTSOF(keys) == VM_LIMIT_COUNT, "a limit has no key");
+    struct json_writer writer;
+
+    json_writer_begin(&writer);
+    for (int limit = 0; limit < VM_LIMIT_COUNT; limit++) {
+        uint64_t value = limits->values[limit];
+
+        json_writer_u64(&writer, keys[limit], value == VM_LIMIT_NONE ? UNKNOWN : value);
+    }
+    return json_writer_end(&writer);
+}
+
 static void migration_write(struct json_writer *writer, enum vm_migration migration)
 {
     if (migration == VM_MIGRATION_UNKNOWN)
@@ -357,6 +380,7 @@ static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot
     memlock_write(writer, vm, snapshot->time);
     json_writer_u64(writer, "hugetlb", vm->hugetlb);
     json_writer_u64(writer, "cgroup_current", vm->cgroup_current);
+    json_writer_child(writer, "limits", limits_json(&vm->limits));
     json_writer_child(writer, "node_bytes", node_bytes_json(vm, host->node_count));
     if (vm->nodes_allowed)
         json_writer_child(writer, "nodes_allowed", nodes_allowed_json(vm, host));

@@ -2,7 +2,7 @@
 /*
  * Owns the undoing of a whole ledger. Theory of operation:
  *
- * Two passes. The first does what needs nobody's help: thaw, brake, score and limit, for every VM,
+ * Two passes. The first does what needs nobody's help: thaw, brake, score and limits, for every VM,
  * so that a guest whose monitor hangs keeps no other one frozen; it also makes monitors answer
  * again. The second talks to the monitors: the balloon first, since a target set while a guest is
  * paused acts the moment it runs, then `cont`.
@@ -181,6 +181,35 @@ static void end_forget(struct undo_vm *vm)
         settle(vm, "shutdown", VM_MEASURE_SHUTTING_DOWN, left, 0, "");
 }
 
+/* Each limit leaves the ledger by itself, and the measure with the last. */
+static void limits_restore(struct undo_vm *vm)
+{
+    struct vm_measures *measures = &vm->entry.measures;
+    char text[TEXT_MAX];
+
+    if (!(measures->in_force & VM_MEASURE_CONTAIN))
+        return;
+    for (int i = 0; i < VM_LIMIT_COUNT; i++) {
+        const enum vm_limit limit = (enum vm_limit)i;
+        struct undo_decision decision = {.verdict = UNDO_DO, .why = "restored"};
+        uint64_t previous = vm->entry.limit_written == limit ? vm->entry.limit_previous : UNKNOWN;
+
+        if (!(measures->contained & VM_LIMIT_BIT(limit)))
+            continue;
+        int result = undo_process_unlimit(
+            vm->undo->options->roots, &vm->process, limit, &measures->limits[limit], previous);
+        if (result == -ESTALE) {
+            decision = (struct undo_decision){UNDO_FORGET, "somebody else has changed it"};
+            result = 0;
+        }
+        if (result == 0)
+            measures->contained &= ~VM_LIMIT_BIT(limit);
+        (void)snprintf(text, sizeof(text), "cannot restore it: %s", strerror(-result));
+        settle(vm, vm_limit_name(limit), measures->contained ? 0 : VM_MEASURE_CONTAIN, decision,
+            result, text);
+    }
+}
+
 /* A guest that was sent SIGKILL is thawed and released, too: a guard that died between the ledger
  * and the signal never sent it, and would leave a guest frozen for ever. */
 static void undo_unaided(struct undo_vm *vm)
@@ -194,6 +223,7 @@ static void undo_unaided(struct undo_vm *vm)
     end_forget(vm);
     score_restore(vm);
     memlock_restore(vm);
+    limits_restore(vm);
 }
 
 /* ---- second pass ---- */

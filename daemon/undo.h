@@ -40,8 +40,8 @@ struct undo_decision undo_may_deflate(
 struct undo_decision undo_may_restore_score(int32_t current, int32_t set);
 
 /* Told of each measure: VM and what became of it. MEASURE is a word ("freeze", "brake", "pause",
- * "balloon", "oom-score", "memlock", "save", "shutdown") or "guest" for what concerns all of them.
- * DONE: nothing of it is left to undo. */
+ * "balloon", "oom-score", "memlock", "save", "shutdown", or that of a limit, "memory-high" and so
+ * on) or "guest" for what concerns all of them. DONE: nothing of it is left to undo. */
 typedef void (*undo_report)(
     const char *vm, const char *measure, bool done, const char *text, void *userdata);
 
@@ -57,7 +57,7 @@ struct undo_options {
 
 /*
  * Undoes what stands in LEDGER for the VMs of the NAMES (COUNT 0: all): first everything that needs
- * nobody's help (thaw, brake, score, limit), for all, then what needs the monitors, one after
+ * nobody's help (thaw, brake, score, limits), for all, then what needs the monitors, one after
  * another. A measure leaves the ledger only after it is undone or was found to be no longer ours; a
  * VM that is gone leaves it with all of them. Blocks. Returns how many measures could not be
  * undone; a name that fits no entry counts as one.

@@ -37,4 +37,9 @@ int undo_process_thaw(const struct roots *roots, const struct undo_process *proc
 int undo_process_release(const struct roots *roots, const struct undo_process *process,
     struct vcpu_quota ours, struct vcpu_quota before);
 
+/* Puts back LIMIT of its cgroup, as limit_restore() does; may block. -ENODEV: no mount of cgroup v2
+ * shows its group. */
+int undo_process_unlimit(const struct roots *roots, const struct undo_process *process,
+    enum vm_limit limit, const struct vm_contained *ours, uint64_t previous);
+
 #endif

@@ -130,6 +130,15 @@ int virt_guest_end(struct vm *vm, enum virt_operation operation, uint64_t argume
     return virt_link_call(vm->virt.link, &call, handler, vm);
 }
 
+int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler)
+{
+    int result = virt_guest_end(vm, operation, argument, now, timeout, handler);
+
+    vm->virt.limiting = result == 0;
+    return result;
+}
+
 /* ---- looks ---- */
 
 /* How old the guest's last report is; UNKNOWN: there was none. */
@@ -300,6 +309,10 @@ static void leave(struct vm *vm)
         return;
     virt_link_forget(virt->link, vm);
     bool acting = virt->acting;
+    if (virt->limiting) {
+        vm->figures.limits.answered = loop_now();
+        vm->figures.limits.result = -ETIMEDOUT;
+    }
     *virt = (struct virt_guest){0};
     /* Nobody answers them any more; a pause on its way may yet take hold, and is ours. */
     if (acting || !vm->monitor) {

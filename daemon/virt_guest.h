@@ -18,6 +18,7 @@ struct virt_guest {
     bool due;               /* to be looked at, whatever the tier */
     bool looking;           /* a look is under way */
     bool acting;            /* a pause or resume is under way */
+    bool limiting;          /* likewise a limit of its cgroup */
     uint64_t looked;        /* when it was begun */
     uint64_t asked;         /* when its driver was asked for reports; 0: not yet */
     uint64_t next_period;   /* when it may be asked again */
@@ -39,12 +40,16 @@ bool virt_guest_is_askable(const struct vm *vm);
  */
 int virt_guest_call(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler);
-/* Whether libvirt can be asked to end it. */
+/* Whether libvirt can be asked to end it, or to set a limit of its cgroup. */
 bool virt_guest_is_callable(const struct vm *vm);
 /* Has libvirt end it by OPERATION (MANAGED_SAVE, SHUTDOWN, DESTROY), whether it has a monitor of
  * its own or not, and this instance of its domain alone; what comes of it says nothing of whether
  * QEMU can be reached. -ENOTCONN: libvirt does not know that it runs. */
 int virt_guest_end(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
+    uint64_t timeout, virt_call_handler handler);
+/* Likewise has libvirt set a limit of its cgroup by OPERATION, which the handler ends by setting
+ * `limiting` back. */
+int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler);
 /* Whether QEMU still can be reached; that it can again only a look tells. */
 void virt_guest_answered(struct vm *vm, int result);

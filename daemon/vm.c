@@ -46,6 +46,11 @@ static void figures_unknown(struct vm_snapshot *figures)
         .definition = VM_DEFINITION_UNKNOWN,
         .migration = VM_MIGRATION_UNKNOWN,
         .reclaim = {.asked = UNKNOWN, .answered = UNKNOWN},
+        .limits = {.cpu_period = UNKNOWN,
+            .tasks = UNKNOWN,
+            .previous = UNKNOWN,
+            .asked = UNKNOWN,
+            .answered = UNKNOWN},
         .measures = {.balloon_target = UNKNOWN,
             .balloon_before = UNKNOWN,
             .balloon_since = UNKNOWN,
@@ -56,6 +61,8 @@ static void figures_unknown(struct vm_snapshot *figures)
     };
     for (unsigned i = 0; i < NODES_MAX; i++)
         figures->node_bytes[i] = UNKNOWN;
+    for (unsigned i = 0; i < VM_LIMIT_COUNT; i++)
+        figures->limits.values[i] = UNKNOWN;
 }
 
 int vm_new(uint32_t slot, const struct vm_identity *identity, const struct roots *roots,
@@ -141,6 +148,8 @@ void vm_write_ledger(struct vm *vm)
         .memlock_soft_before = vm->memlock_before.soft,
         .memlock_hard_before = vm->memlock_before.hard,
         .quota_before = vm->quota_before,
+        .limit_written = vm->figures.limits.written,
+        .limit_previous = vm->figures.limits.previous,
         .reason = vm->reason,
     };
 
@@ -184,6 +193,8 @@ void vm_adopt(struct vm *vm, const struct ledger_entry *entry)
     vm->memlock_before.soft = entry->memlock_soft_before;
     vm->memlock_before.hard = entry->memlock_hard_before;
     vm->quota_before = entry->quota_before;
+    vm->figures.limits.written = entry->limit_written;
+    vm->figures.limits.previous = entry->limit_previous;
     vm->reason = entry->reason;
     vm->frozen_since = loop_now();
     /* Nobody heard whether a STOP event came. It was running when the ledger was written, and the

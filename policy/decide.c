@@ -7,12 +7,13 @@
  * what is short is relieved, in order of harm; in a sprint, where a balloon cannot help in time,
  * growers are stopped first, and nobody is braked. What is left over is given back, to paused
  * guests before ballooned ones; what those who wait are still lacking is had from swap. Last come
- * the kernel's order and the time of the next look.
+ * the kernel's order, the limits of processes and cgroups, and the time of the next look.
  */
 #include "admission.h"
 #include "balloon.h"
 #include "brake.h"
 #include "bridge.h"
+#include "contain.h"
 #include "ends.h"
 #include "grant.h"
 #include "kill.h"
@@ -134,6 +135,8 @@ static void plan_wake(struct decision *d)
     }
     if (d->bridged)
         wake = min_u64(wake, WAKE_BRIDGE);
+    if (d->state->contain_more)
+        wake = min_u64(wake, WAKE_STILL);
     d->plan->next_wake = wake;
 }
 
@@ -175,5 +178,6 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     give_back(d);
     oom_score_order(d);
     memlock_look(d);
+    contain_look(d);
     plan_wake(d);
 }

@@ -222,6 +222,14 @@ static enum reason cap_decide(struct look *look, uint64_t cap)
     return REASON_NONE;
 }
 
+/* To libvirt a memory.max of ours is a hard_limit, and its rule follows from that (contain.c). */
+static bool is_by_containment(const struct look *look)
+{
+    const struct vm_measures *measures = &look->vm->measures;
+    return (measures->contained & VM_LIMIT_BIT(VM_LIMIT_MEMORY_MAX)) &&
+           look->formula == measures->limits[VM_LIMIT_MEMORY_MAX].set;
+}
+
 static enum reason limit_wrong(const struct look *look)
 {
     const struct vm_snapshot *vm = look->vm;
@@ -230,7 +238,7 @@ static enum reason limit_wrong(const struct look *look)
         return REASON_NONE; /* for a migration with RDMA libvirt lifts it, and puts it back */
     if (vm->memlock_hard >= MEMLOCK_UNLIMITED)
         return REASON_MEMLOCK_UNLIMITED;
-    if (known(formula) && formula > 0 &&
+    if (known(formula) && formula > 0 && !is_by_containment(look) &&
         (vm->memlock_hard != formula || vm->memlock_soft != formula))
         return REASON_MEMLOCK_DRIFT;
     return REASON_NONE;

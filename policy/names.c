@@ -127,6 +127,7 @@ static const char *const action_kind_names[] = {
     [ACTION_KILL] = "kill",
     [ACTION_OOM_SCORE] = "oom-score",
     [ACTION_MEMLOCK] = "memlock",
+    [ACTION_CONTAIN] = "contain",
     [ACTION_ALERT] = "alert",
 };
 static_assert(ELEMENTSOF(action_kind_names) == ACTION_KIND_COUNT, "an action has no name");
@@ -134,6 +135,20 @@ static_assert(ELEMENTSOF(action_kind_names) == ACTION_KIND_COUNT, "an action has
 const char *action_kind_name(enum action_kind kind)
 {
     return LOOKUP(action_kind_names, kind);
+}
+
+static const char *const vm_limit_names[] = {
+    [VM_LIMIT_MEMORY_HIGH] = "memory-high",
+    [VM_LIMIT_MEMORY_MAX] = "memory-max",
+    [VM_LIMIT_PIDS_MAX] = "pids-max",
+    [VM_LIMIT_CPU_MAX] = "cpu-max",
+    [VM_LIMIT_OOM_GROUP] = "oom-group",
+};
+static_assert(ELEMENTSOF(vm_limit_names) == VM_LIMIT_COUNT, "a limit has no name");
+
+const char *vm_limit_name(enum vm_limit limit)
+{
+    return LOOKUP(vm_limit_names, limit);
 }
 
 static const char *const pool_kind_names[] = {
@@ -207,6 +222,12 @@ static const char *const reason_names[] = {
     [REASON_MEMLOCK_UNDEFINED] = "memlock-undefined",
     [REASON_PINNED_GROWTH] = "pinned-growth",
     [REASON_PINNED_LIMIT] = "pinned-limit",
+    [REASON_CONTAIN_CLASS] = "contain-class",
+    [REASON_CONTAIN_TAKEN_BACK] = "contain-taken-back",
+    [REASON_CONTAIN_OUTGROWN] = "contain-outgrown",
+    [REASON_CONTAIN_LIFT] = "contain-lift",
+    [REASON_CONTAIN_CHANGED] = "contain-changed",
+    [REASON_CONTAIN_REFUSED] = "contain-refused",
 };
 static_assert(ELEMENTSOF(reason_names) == REASON_COUNT, "a reason has no name");
 
@@ -268,6 +289,17 @@ static const char *const reason_texts[] = {
          "or not now, what the guest may come to lock"),
     [REASON_PINNED_GROWTH] = "the guest has locked or pinned more memory, which no balloon returns",
     [REASON_PINNED_LIMIT] = "guests have locked or pinned more of this memory than pinned-limit",
+    [REASON_CONTAIN_CLASS] = "its class limits what the guest's cgroup may take",
+    [REASON_CONTAIN_TAKEN_BACK] =
+        "memory is scarce and the guest takes back what it had given by balloon",
+    [REASON_CONTAIN_OUTGROWN] =
+        "memory is scarce and QEMU has outgrown its guest's maximum and what it needs beside it",
+    [REASON_CONTAIN_LIFT] = "the limit on its cgroup is not wanted, or not safe, any more",
+    [REASON_CONTAIN_CHANGED] =
+        "somebody else has changed the limit that the guard had set, so it is left as it is",
+    [REASON_CONTAIN_REFUSED] = ("a limit of its cgroup is called for and is not set: the guest "
+                                "would be harmed by it, or no "
+                                "cgroup that is its own alone has one"),
 };
 static_assert(ELEMENTSOF(reason_texts) == REASON_COUNT, "a reason has no text");
 

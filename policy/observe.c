@@ -19,6 +19,15 @@ bool vm_is_going(const struct vm_snapshot *vm)
     return vm->process_state == VM_PROCESS_DEAD || (vm->measures.in_force & VM_MEASURE_KILLED);
 }
 
+bool vm_is_wired(const struct vm_snapshot *vm)
+{
+    const struct vm_wiring *wiring = &vm->wiring;
+    uint64_t wired = max_u64(known_or(vm->locked, 0), known_or(vm->pinned, 0));
+    return wiring->vfio_groups > 0 || wiring->iommufd > 0 || wiring->vdpa > 0 ||
+           wiring->encrypted == TRISTATE_YES || known_or(vm->hugetlb, 0) > 0 ||
+           (known(vm->maximum) && wired >= vm->maximum);
+}
+
 uint64_t memory_with_overhead(uint64_t memory)
 {
     return add_held(memory, add_held(QEMU_OVERHEAD, memory / QEMU_OVERHEAD_DIVISOR));

@@ -13,6 +13,8 @@ void observe_vms(struct decision *d, bool advance);
 uint64_t memory_with_overhead(uint64_t memory);
 /* Its kind of balloon returns memory that can be counted on. */
 bool vm_is_inflatable(const struct vm_snapshot *vm);
+/* A device, a lock, encryption or huge pages keep its memory: nobody can reclaim it. */
+bool vm_is_wired(const struct vm_snapshot *vm);
 /* It has ended, or has been killed and is about to. */
 bool vm_is_going(const struct vm_snapshot *vm);
 

@@ -34,6 +34,7 @@
 
 #include "grant.h"
 #include "node.h"
+#include "observe.h"
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
@@ -149,15 +150,6 @@ void reclaim_settle(struct decision *d)
 
 /* ---- who ---- */
 
-static bool is_wired(const struct vm_snapshot *vm)
-{
-    const struct vm_wiring *wiring = &vm->wiring;
-    uint64_t wired = max_u64(known_or(vm->locked, 0), known_or(vm->pinned, 0));
-    return wiring->vfio_groups > 0 || wiring->iommufd > 0 || wiring->vdpa > 0 ||
-           wiring->encrypted == TRISTATE_YES || known_or(vm->hugetlb, 0) > 0 ||
-           (known(vm->maximum) && wired >= vm->maximum);
-}
-
 /* What it takes whatever the guest does. */
 static bool is_reclaimable(const struct decision *d, uint32_t position)
 {
@@ -172,7 +164,7 @@ static bool is_reclaimable(const struct decision *d, uint32_t position)
            vm->process_state != VM_PROCESS_DEAD &&
            !(vm->measures.in_force &
                (VM_MEASURE_KILLED | VM_MEASURE_RESUMING | VM_MEASURE_ENDING)) &&
-           !migrates && !is_wired(vm) && !known(state->reclaim_rss) &&
+           !migrates && !vm_is_wired(vm) && !known(state->reclaim_rss) &&
            (!known(state->reclaim_next) || d->now >= state->reclaim_next);
 }
 

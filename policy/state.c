@@ -49,6 +49,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->memlock_limit = vm->memlock_since = vm->memlock_asked = UNKNOWN;
     vm->memlock_undefined_at = UNKNOWN;
     vm->memlock_told_limit = vm->memlock_told_formula = vm->memlock_told_at = UNKNOWN;
+    vm->contain_told_at = UNKNOWN;
     vm->pinned_base = vm->pinned_since = vm->pinned_told_at = UNKNOWN;
 }
 
@@ -59,7 +60,7 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->vm_capacity = vm_capacity;
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
-    state->memlock_at = UNKNOWN;
+    state->memlock_at = state->contain_at = UNKNOWN;
     state->leak_at = state->leak_since = state->leak_killed_at = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;

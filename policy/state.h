@@ -71,6 +71,13 @@ struct vm_state {
     bool memlock_yielded;     /* somebody else has set another limit over ours */
     bool memlock_undefined;   /* told of, and still nobody says what it may come to lock */
 
+    /* Limits of its cgroup, VM_LIMIT_BIT()s. */
+    uint64_t contain_told_at;
+    uint8_t contain_told;    /* refused, and told of */
+    uint8_t contain_dry;     /* decided in dry run */
+    uint8_t contain_yielded; /* somebody else has set another over ours */
+    bool contain_shortage;   /* memory.high in force is for a shortage, not by class */
+
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
@@ -170,6 +177,9 @@ struct policy_state {
     struct culprit_watch culprit;
     uint64_t memlock_at;   /* limits were last looked at */
     uint32_t memlock_next; /* position to begin the next look with */
+    uint64_t contain_at;   /* limits of cgroups were last looked at */
+    uint32_t contain_next; /* position to begin the next look with */
+    bool contain_more;     /* there was more to do than one look may */
     bool oom_critical;     /* the last look was in critical */
     uint64_t inflated_at;  /* targets were last worked out */
     enum band inflated_band;

@@ -132,7 +132,7 @@
 /* Free swap that is left to the kernel, of all there is; and never what counts as available. */
 #define RECLAIM_SWAP_RESERVE_DIVISOR 16
 /* A piece has failed of which less than this part shows, or nothing is heard for so long: longer
- * than the one who writes it is waited for (daemon/reclaimer.h). */
+ * than the one who writes it is waited for (daemon/writer.h). */
 #define RECLAIM_SHOWN_DIVISOR 8
 #define RECLAIM_PATIENCE (15 * NSEC_PER_SEC)
 /* Who has been growing, or was resumed, so lately may well use all it has. */
@@ -285,6 +285,32 @@
 #define PINNED_LIMIT_SHARE 8000
 /* Told anew only after it was so much of the limit below it. */
 #define PINNED_LEAVE_DIVISOR 16
+
+/* ---- limits of cgroups ---- */
+
+/* How often guests are looked at for limits that are missing, or no longer wanted. */
+#define CONTAIN_INTERVAL NSEC_PER_SEC
+/* Lines of one look; the guests behind them come at the next. */
+#define CONTAIN_ACTIONS 16
+/* A limit that was not set, or not put back, is not tried again before. */
+#define CONTAIN_RETRY NSEC_PER_MINUTE
+/* A write that nobody answers for: longer than who writes is waited for (daemon/writer.h). */
+#define CONTAIN_PATIENCE (15 * NSEC_PER_SEC)
+/* The kernel keeps limits in whole pages, of 64 KiB at most where KVM runs. */
+#define CONTAIN_UNIT (64 * KIB)
+/* From there on it shows "max" (PAGE_COUNTER_MAX, include/linux/page_counter.h, is more). */
+#define CONTAIN_BYTES_MAX (UINT64_C(1) << 62)
+/* A memory.max leaves so much above the use, or a sixteenth of it: what a guest takes in a second
+ * must not make of a limit a kill. */
+#define CONTAIN_ROOM (64 * MIB)
+#define CONTAIN_ROOM_DIVISOR 16
+/* QEMU aborts where it cannot start a thread, and its pool of workers has so many at most
+ * (THREAD_POOL_MAX_THREADS_DEFAULT, include/block/thread-pool.h). */
+#define CONTAIN_TASKS_ROOM 64
+/* Less than a millisecond the kernel refuses (min_cfs_quota_period, kernel/sched/core.c). */
+#define CONTAIN_QUOTA_MIN NSEC_PER_MSEC
+/* A limit for a shortage follows what the guest gives back in such steps. */
+#define CONTAIN_STEP (16 * MIB)
 
 /* ---- waking ---- */
 

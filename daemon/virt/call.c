@@ -173,6 +173,23 @@ static int set_soft_limit(
     return set_limit(domain, VIR_DOMAIN_MEMORY_SOFT_LIMIT, call, result);
 }
 
+/* libvirt's word for none: VIR_CGROUP_CPU_QUOTA_MAX, src/util/vircgroup.h, of which each version of
+ * its v2 backend makes "max". */
+#define QUOTA_NONE 18446744073709551LL
+
+static int set_quota(virDomainPtr domain, const struct virt_call *call, struct virt_result *result)
+{
+    virTypedParameter parameter = {.type = VIR_TYPED_PARAM_LLONG, .value.l = QUOTA_NONE};
+
+    if (known(call->argument))
+        parameter.value.l = (long long)(call->argument / NSEC_PER_USEC);
+    (void)snprintf(
+        parameter.field, sizeof(parameter.field), "%s", VIR_DOMAIN_SCHEDULER_GLOBAL_QUOTA);
+    return settle(
+        virDomainSetSchedulerParametersFlags(domain, &parameter, 1, VIR_DOMAIN_AFFECT_LIVE),
+        result);
+}
+
 static int (*const operations[])(
     virDomainPtr domain, const struct virt_call *call, struct virt_result *result) = {
     [VIRT_OPERATION_SET_MEMORY] = set_memory,
@@ -185,6 +202,7 @@ static int (*const operations[])(
     [VIRT_OPERATION_MEMORY_STATS] = look,
     [VIRT_OPERATION_SET_HARD_LIMIT] = set_hard_limit,
     [VIRT_OPERATION_SET_SOFT_LIMIT] = set_soft_limit,
+    [VIRT_OPERATION_SET_QUOTA] = set_quota,
 };
 _Static_assert(ELEMENTSOF(operations) == VIRT_OPERATION_COUNT, "an operation that nobody does");
 

@@ -28,6 +28,7 @@ enum action_kind {
     ACTION_KILL,      /* SIGKILL by pidfd */
     ACTION_OOM_SCORE, /* set oom_score_adj to `oom_score_adj` */
     ACTION_MEMLOCK,   /* lower RLIMIT_MEMLOCK to `target`; UNKNOWN: put back what it was */
+    ACTION_CONTAIN,   /* set `limit` of its cgroup to `target`; UNKNOWN: put back what it was */
     ACTION_ALERT,     /* nothing is done; a person must know */
     ACTION_KIND_COUNT,
 };
@@ -77,6 +78,12 @@ enum reason {
     REASON_MEMLOCK_UNDEFINED,  /* alert: not capped, for nobody says what it may come to need */
     REASON_PINNED_GROWTH,      /* alert: it has locked or pinned more since */
     REASON_PINNED_LIMIT,       /* alert: too much of a pool is locked or pinned by guests */
+    REASON_CONTAIN_CLASS,      /* its class limits what its cgroup may take */
+    REASON_CONTAIN_TAKEN_BACK, /* scarce: it takes back what it had given by balloon */
+    REASON_CONTAIN_OUTGROWN,   /* scarce: QEMU has outgrown its guest's maximum and its own part */
+    REASON_CONTAIN_LIFT,       /* a limit of ours is no longer wanted, or could do harm now */
+    REASON_CONTAIN_CHANGED,    /* somebody else has set another limit over ours, and it stays */
+    REASON_CONTAIN_REFUSED,    /* alert: a limit should be set, and must not or cannot be */
     REASON_COUNT,
 };
 
@@ -144,7 +151,8 @@ struct action {
     enum pool_kind pool; /* what was short */
     uint32_t node;
     uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have, UNKNOWN: as it stands, and
-                            * ours no more; _RECLAIM, _MEMLOCK */
+                            * ours no more; _RECLAIM, _MEMLOCK, _CONTAIN */
+    enum vm_limit limit;   /* ACTION_CONTAIN, and its alert */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
     uint64_t deadline;     /* ACTION_SAVE, _SHUTDOWN: ns it is given, then the next rung may come */
     bool orderly;          /* ACTION_KILL: there is time to let QEMU end by itself first */
@@ -195,6 +203,8 @@ const char *action_kind_name(enum action_kind kind);
 const char *pool_kind_name(enum pool_kind kind);
 const char *culprit_kind_name(enum culprit_kind kind);
 const char *reason_name(enum reason reason);
+/* As its key in the configuration. */
+const char *vm_limit_name(enum vm_limit limit);
 /* One sentence for a person, without a full stop. */
 const char *reason_text(enum reason reason);
 const char *vm_kind_name(enum vm_kind kind);

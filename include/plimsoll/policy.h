@@ -41,9 +41,10 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
  * nobody is braked before BAND_SCARCE or in a sprint, and who is braked is released in seconds;
  * equal inputs give equal plans. RLIMIT_MEMLOCK is lowered only of guests that libvirt has started
- * and of whom all is known, once, and never below memlock_safe_cap(). For a NUMA node nobody is
- * asked who has no memory there, and nobody is paused or killed who is not bound to it; it goes to
- * BAND_CRITICAL only while such a guest grows that has no other node left.
+ * and of whom all is known, once, and never below memlock_safe_cap(). A limit of a cgroup is
+ * tighter than what was found there, leaves contain_least(), and is alone in its plan. For a NUMA
+ * node nobody is asked who has no memory there, and nobody is paused or killed who is not bound to
+ * it; it goes to BAND_CRITICAL only while such a guest grows that has no other node left.
  */
 void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);
@@ -74,6 +75,12 @@ uint64_t memlock_formula(const struct vm_snapshot *vm);
 uint64_t memlock_safe_cap(const struct vm_snapshot *vm);
 /* Memory that is locked or pinned for certain, no page counted twice; UNKNOWN while VmLck is. */
 uint64_t vm_pinned(const struct vm_snapshot *vm);
+
+/* ---- limits of cgroups ---- */
+
+/* The least LIMIT that does no harm to a guest that uses USE, of memory or tasks: room above it for
+ * a memory.max and a pids.max; UNKNOWN - 1 where USE is UNKNOWN; 0 for the others. */
+uint64_t contain_least(enum vm_limit limit, uint64_t use);
 
 /* The rules of a VM nobody wrote rules for. */
 void vm_rules_default(struct vm_rules *ret_rules);

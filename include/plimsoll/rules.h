@@ -144,6 +144,10 @@ struct vm_rules {
     enum sacrifice sacrifice;
     uint64_t restart_cost; /* what a shutdown or kill costs, in ns of the VM's time */
     enum commitment commitment;
+    struct amount memory_high, memory_max; /* of its cgroup; AUTO: none; share: of its maximum */
+    uint32_t pids_max;                     /* likewise; 0: none */
+    uint32_t cpu_max;                      /* likewise, in % of one processor; 0: none */
+    bool oom_group;                        /* the kernel kills all of its cgroup, or nobody */
 };
 
 struct rules {

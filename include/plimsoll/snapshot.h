@@ -247,6 +247,33 @@ struct vm_reclaim {
     int32_t result;         /* of it: 0, -EAGAIN: less than was asked for, or another errno */
 };
 
+/* What a cgroup of the guest's own can be limited in. The lower the value, the tighter. */
+enum vm_limit {
+    VM_LIMIT_MEMORY_HIGH, /* bytes; above it the kernel reclaims, and slows who takes more */
+    VM_LIMIT_MEMORY_MAX,  /* bytes; above it the kernel kills */
+    VM_LIMIT_PIDS_MAX,    /* tasks, which is what threads are to it */
+    VM_LIMIT_CPU_MAX,     /* ns of processor time in each period */
+    VM_LIMIT_OOM_GROUP,   /* 1: when the kernel kills one process, it kills all of the group */
+    VM_LIMIT_COUNT,
+};
+#define VM_LIMIT_BIT(limit) (UINT32_C(1) << (limit))
+/* Nothing is limited. */
+#define VM_LIMIT_NONE (NEVER - 1)
+
+/* The limits of its own cgroup as they stand, and what became of the last one written: writing may
+ * take its time. */
+struct vm_limits {
+    uint64_t values[VM_LIMIT_COUNT]; /* UNKNOWN: there is none of the kind that is its own alone */
+    uint64_t cpu_period;             /* ns; UNKNOWN with VM_LIMIT_CPU_MAX */
+    uint64_t tasks;                  /* what VM_LIMIT_PIDS_MAX counts; UNKNOWN with it */
+    bool legacy;                     /* it is cgroup v1 that counts its memory */
+    enum vm_limit written;           /* the last */
+    uint64_t previous;               /* what that was, until it is sure to be set; UNKNOWN */
+    uint64_t asked;                  /* when the last was handed over; UNKNOWN: none was */
+    uint64_t answered;               /* when that was done; UNKNOWN: it is under way */
+    int32_t result;                  /* of it: 0 or a negative errno */
+};
+
 /* Measures in force on one VM, from the ledger. Bits. */
 enum vm_measure {
     VM_MEASURE_BALLOON = 1 << 0,
@@ -259,8 +286,9 @@ enum vm_measure {
     VM_MEASURE_OOM_SCORE = 1 << 7,
     VM_MEASURE_MEMLOCK = 1 << 8,        /* RLIMIT_MEMLOCK lowered to a cap */
     VM_MEASURE_BRAKED = 1 << 9,         /* vCPU cgroups throttled */
-    VM_MEASURE_SAVING = 1 << 10,        /* libvirt was asked to save it, process not gone yet */
-    VM_MEASURE_SHUTTING_DOWN = 1 << 11, /* … to have it shut down, likewise */
+    VM_MEASURE_CONTAIN = 1 << 10,       /* limits of its cgroup lowered */
+    VM_MEASURE_SAVING = 1 << 11,        /* libvirt was asked to save it, process not gone yet */
+    VM_MEASURE_SHUTTING_DOWN = 1 << 12, /* … to have it shut down, likewise */
 };
 #define VM_MEASURE_FROZEN (VM_MEASURE_FROZEN_CGROUP | VM_MEASURE_FROZEN_SIGNAL)
 /* Any state of a pause of ours, on its way or complete. */
@@ -268,8 +296,14 @@ enum vm_measure {
 /* It is to be gone soon, and not by a signal: nothing else is done to it meanwhile but a kill. */
 #define VM_MEASURE_ENDING (VM_MEASURE_SAVING | VM_MEASURE_SHUTTING_DOWN)
 
+/* A limit of ours. */
+struct vm_contained {
+    uint64_t set, before;
+};
+
 struct vm_measures {
     uint32_t in_force;       /* enum vm_measure, or-ed */
+    uint32_t contained;      /* VM_LIMIT_BIT()s; none without VM_MEASURE_CONTAIN */
     uint64_t balloon_target; /* last target we asked for; UNKNOWN: none in force */
     uint64_t balloon_before; /* `actual` before our first */
     uint64_t balloon_since;  /* when balloon_target was asked for */
@@ -279,6 +313,7 @@ struct vm_measures {
     uint64_t ending_until; /* valid with VM_MEASURE_ENDING: then it has failed */
     uint64_t memlock_set;  /* soft and hard alike; valid with VM_MEASURE_MEMLOCK */
     int32_t oom_score_set; /* valid with VM_MEASURE_OOM_SCORE */
+    struct vm_contained limits[VM_LIMIT_COUNT]; /* valid with its bit in `contained` */
 };
 
 struct vm_snapshot {
@@ -324,6 +359,7 @@ struct vm_snapshot {
     enum vm_kind_reason kind_reason;
 
     struct vm_reclaim reclaim;
+    struct vm_limits limits;
 
     struct vm_measures measures;
 };

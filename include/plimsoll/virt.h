@@ -220,6 +220,7 @@ enum virt_operation {
                                     * Never with VFIO: it replaces libvirt's rule for RLIMIT_MEMLOCK
                                     */
     VIRT_OPERATION_SET_SOFT_LIMIT, /* memory.high, likewise */
+    VIRT_OPERATION_SET_QUOTA,      /* of cpu.max; argument: ns of each period, UNKNOWN: none */
     VIRT_OPERATION_COUNT,
 };
 

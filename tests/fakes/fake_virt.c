@@ -176,6 +176,10 @@ static void guest_serve(const struct virt_call *call, struct virt_result *result
     case VIRT_OPERATION_STATS_PERIOD:
         guest.reports = true;
         break;
+    case VIRT_OPERATION_SET_SOFT_LIMIT:
+    case VIRT_OPERATION_SET_HARD_LIMIT:
+    case VIRT_OPERATION_SET_QUOTA:
+        break; /* the cgroup is the test's */
     case VIRT_OPERATION_DESTROY:
     case VIRT_OPERATION_SHUTDOWN:
     case VIRT_OPERATION_MANAGED_SAVE:

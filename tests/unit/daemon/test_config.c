@@ -86,6 +86,35 @@ START_TEST(vm_rules)
 }
 END_TEST
 
+START_TEST(containment)
+{
+    struct config *config = config_load_good(
+        "[class tight]\nmemory-high=90%\nmemory-max=4G\npids-max=512\ncpu-max=150%\noom-group=yes\n"
+        "[vm a]\nclass=tight\n"
+        "[vm b]\nclass=tight\nmemory-high=none\nmemory-max=none\npids-max=none\ncpu-max=none\n"
+        "oom-group=no\n");
+    struct vm_rules rules;
+
+    config_vm_rules(config, "a", &rules);
+    ck_assert_int_eq((int)rules.memory_high.kind, AMOUNT_SHARE);
+    ck_assert_uint_eq(rules.memory_high.value, 9000);
+    ck_assert_int_eq((int)rules.memory_max.kind, AMOUNT_BYTES);
+    ck_assert_uint_eq(rules.memory_max.value, 4 * GIB);
+    ck_assert_uint_eq(rules.pids_max, 512);
+    ck_assert_uint_eq(rules.cpu_max, 150);
+    ck_assert(rules.oom_group);
+    for (int i = 0; i < 2; i++) {
+        config_vm_rules(config, i == 0 ? "b" : "nobody", &rules);
+        ck_assert_int_eq((int)rules.memory_high.kind, AMOUNT_AUTO);
+        ck_assert_int_eq((int)rules.memory_max.kind, AMOUNT_AUTO);
+        ck_assert_uint_eq(rules.pids_max, 0);
+        ck_assert_uint_eq(rules.cpu_max, 0);
+        ck_assert(!rules.oom_group);
+    }
+    config_free(config);
+}
+END_TEST
+
 START_TEST(defaults)
 {
     struct config *config = config_load_good("");
@@ -241,6 +270,7 @@ int main(void)
     tcase_add_test(tests, guard_section);
     tcase_add_test(tests, vm_rules);
     tcase_add_test(tests, domain_rules);
+    tcase_add_test(tests, containment);
     tcase_add_test(tests, defaults);
     tcase_add_test(tests, same_key_in_neighbouring_sections);
     tcase_add_test(tests, line_ends_and_blanks);

@@ -64,8 +64,22 @@ static const struct {
     {"[class a]\nmatch=*\n", "p.conf:2: [class a] has no key match\n"},
     {"[guard]\npriority=1\n", "p.conf:2: [guard] has no key priority\n"},
     {"[vm a]\nfloor=1G\n", "p.conf:2: [vm a] has no key floor\n"},
-    {"[class a]\nmemory-max=4G\n", "p.conf:2: memory-max= is not supported by this version\n"},
-    {"[vm a]\noom-group=yes\n", "p.conf:2: oom-group= is not supported by this version\n"},
+    {"[class a]\nmemory-max=0\n", "p.conf:2: memory-max=0: expected \"none\", a size such as 4G, "
+                                  "or a share such as 90%, at most 100%\n"},
+    {"[vm a]\nmemory-high=110%\n", "p.conf:2: memory-high=110%: expected \"none\", a size such as "
+                                   "4G, or a share such as 90%, at most 100%\n"},
+    {"[vm a]\npids-max=0\n",
+        "p.conf:2: pids-max=0: expected \"none\", or a number from 1 to 4194304\n"},
+    {"[class a]\ncpu-max=150\n",
+        "p.conf:2: cpu-max=150: expected \"none\", or whole percent of one "
+        "processor such as 150%, at most 100000%\n"},
+    {"[class a]\ncpu-max=1.5%\n", "p.conf:2: cpu-max=1.5%: expected \"none\", or whole percent of "
+                                  "one processor such as 150%, at most 100000%\n"},
+    {"[class a]\ncpu-max=100001%\n",
+        "p.conf:2: cpu-max=100001%: expected \"none\", or whole percent "
+        "of one processor such as 150%, at most 100000%\n"},
+    {"[class a]\noom-group=1\n", "p.conf:2: oom-group=1: expected \"yes\" or \"no\"\n"},
+    {"[guard]\nmemory-max=4G\n", "p.conf:2: [guard] has no key memory-max\n"},
     {"[numa]\nmode=off\n", "p.conf:1: section [numa] is not known to this version; there are "
                            "[guard], [memlock], [admission], [class NAME] and [vm NAME]\n"},
     {"[memlock]\nmode=dry-run\n",

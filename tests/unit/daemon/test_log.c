@@ -108,7 +108,7 @@ static void child_stall(int child)
  */
 START_TEST(stalled_child_drops_and_counts)
 {
-    unsigned long long next = 0, dropped = 0;
+    unsigned long long next = 0, dropped = 0, after = 0;
     int child = log_start();
 
     ck_assert_int_gt(child, 0);
@@ -122,8 +122,10 @@ START_TEST(stalled_child_drops_and_counts)
     while (dropped == 0) {
         static const char lost[] = "<4>event=log-dropped lines=";
         char expected[32];
-        if (!said_within(20))
+        if (!said_within(20)) {
             log_message(LOG_INFO, "after");
+            after++;
+        }
         const char *line = said_line();
         if (strncmp(line, lost, strlen(lost)) == 0) {
             dropped = strtoull(line + strlen(lost), NULL, 10);
@@ -133,8 +135,11 @@ START_TEST(stalled_child_drops_and_counts)
         ck_assert_str_eq(line, expected);
     }
     ck_assert_uint_gt(next, 50);
-    ck_assert_uint_eq(next + dropped, FILL_MAX);
-    said_expect("<6>after");
+    /* A child that is slow has no room for the first of those either. */
+    ck_assert_uint_ge(next + dropped, FILL_MAX);
+    ck_assert_uint_lt(next + dropped, FILL_MAX + after);
+    for (unsigned long long i = next + dropped; i < FILL_MAX + after; i++)
+        said_expect("<6>after");
     log_stop();
     expect_silence();
 }

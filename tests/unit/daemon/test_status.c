@@ -39,6 +39,7 @@ static void vm_unknown(struct vm_snapshot *vm)
         .measures.balloon_target = UNKNOWN,
         .measures.balloon_before = UNKNOWN};
     memset(vm->node_bytes, 0xff, sizeof(vm->node_bytes));
+    memset(vm->limits.values, 0xff, sizeof(vm->limits.values));
 }
 
 static void setup(void)
@@ -191,6 +192,10 @@ static void fill(void)
         .in_force = VM_MEASURE_BALLOON | VM_MEASURE_OOM_SCORE | VM_MEASURE_BRAKED,
         .balloon_target = 5 * GIB,
         .balloon_before = 8 * GIB};
+    vm->measures.in_force |= VM_MEASURE_CONTAIN;
+    vm->limits.values[VM_LIMIT_MEMORY_HIGH] = 4 * GIB;
+    vm->limits.values[VM_LIMIT_MEMORY_MAX] = VM_LIMIT_NONE;
+    vm->limits.values[VM_LIMIT_OOM_GROUP] = 1;
     vm->node_bytes[1] = 12;
     vm->nodes_allowed = 2;
 }
@@ -239,7 +244,9 @@ START_TEST(test_known)
     assert_json("host.nodes.1.pinned", "2");
     assert_json("vms.2.balloon", "{\"actual\":6442450944,\"target\":5368709120,"
                                  "\"before\":8589934592}");
-    assert_json("vms.2.measures", "[\"balloon\",\"oom-score\",\"braked\"]");
+    assert_json("vms.2.measures", "[\"balloon\",\"oom-score\",\"braked\",\"contain\"]");
+    assert_json("vms.2.limits", "{\"memory_high\":4294967296,\"memory_max\":null,"
+                                "\"pids_max\":null,\"cpu_max\":null,\"oom_group\":1}");
     assert_json("vms.2.node_bytes", "[null,12]");
     assert_json("vms.2.nodes_allowed", "[8]");
     assert_json("vms.0.nodes_allowed", "null");

@@ -106,6 +106,7 @@ unsigned story_guest(struct story *story, uint64_t maximum, uint64_t wants)
     vm->rss = vm->rss_anonymous = wants;
     vm->reclaim =
         (struct vm_reclaim){.possible = TRISTATE_YES, .asked = UNKNOWN, .answered = UNKNOWN};
+    story_show_no_limits(vm);
     for (int node = 0; node < NODES_MAX; node++)
         vm->node_bytes[node] = UNKNOWN;
     vm_classify(vm, &vm->kind, &vm->kind_reason);
@@ -284,6 +285,7 @@ static void show(struct story *story, bool tiered)
             vm->rss = story_resident(guest);
             vm->rss_anonymous = vm->wiring.shared == TRISTATE_YES ? 0 : vm->rss;
             vm->rss_shmem = vm->rss - vm->rss_anonymous;
+            vm->cgroup_current = vm->rss;
             if (story->node_count > 0)
                 story_show_nodes(story, vm);
         }
@@ -380,6 +382,9 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
     case ACTION_MEMLOCK:
         story_act_memlock(guest, vm, action);
         break;
+    case ACTION_CONTAIN:
+        story_contain(story, vm, action);
+        break;
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
         break;
@@ -404,6 +409,8 @@ static void act(struct story *story)
             story->guests[action->slot].caps += known(action->target);
             story->guests[action->slot].lifts += !known(action->target);
         }
+        if (action->kind == ACTION_CONTAIN)
+            story_count_limit(&story->guests[action->slot], action);
         if (vm && action->mode == MODE_ENFORCE) {
             act_on(story, vm, action);
             take_hold(story, &story->guests[vm->slot], vm);

@@ -42,7 +42,9 @@ struct story_guest {
     uint64_t swapped; /* of touched and overhead together */
     uint64_t hot;     /* of touched, what it uses over and over while it runs */
     uint64_t memlock_before;
-    unsigned caps, lifts; /* seen in plans, in dry run too */
+    unsigned caps, lifts;      /* seen in plans, in dry run too */
+    bool refuses_limits;       /* none of its cgroup's can be set */
+    unsigned limits, unlimits; /* of its cgroup, set and given back, in dry run too */
     unsigned balloons, grants, pauses, freezes, thaws, resumes, kills; /* seen in plans */
     unsigned saves, shutdowns;                                         /* that were acted on */
     uint64_t end_time;                                                 /* what either takes of it */
@@ -107,6 +109,12 @@ void story_endable(struct story *story, unsigned guest, uint64_t time);
 void story_end(
     struct story_guest *guest, struct vm_snapshot *vm, const struct action *action, uint64_t now);
 bool story_take_end(const struct story_guest *guest, struct vm_snapshot *vm, uint64_t now);
+
+/* A cgroup of its own, and nothing limited. */
+void story_show_no_limits(struct vm_snapshot *vm);
+/* For story.c: a limit is written, or put back; and counted, in dry run too. */
+void story_contain(struct story *story, struct vm_snapshot *vm, const struct action *action);
+void story_count_limit(struct story_guest *guest, const struct action *action);
 
 /* Gives the host SIZE bytes of swap on a device of SPEED bytes per second, of which SEEN has been
  * seen so far. */

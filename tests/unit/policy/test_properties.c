@@ -28,7 +28,7 @@ static unsigned actions_seen[ACTION_KIND_COUNT];
 
 struct seen {
     uint64_t grants;
-    unsigned destructive, reclaims;
+    unsigned destructive, reclaims, limits;
 };
 
 static const struct vm_snapshot *vm_of(const struct world *world, const struct action *action)
@@ -254,6 +254,36 @@ static void check_brake(const struct world *world, const struct action *action)
         0);
 }
 
+/* One at a time, tighter than what was found, and with room above the use where more would kill. */
+static void check_contain(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct vm_contained *ours = &vm->measures.limits[action->limit];
+    bool held = (vm->measures.in_force & VM_MEASURE_CONTAIN) &&
+                (vm->measures.contained & VM_LIMIT_BIT(action->limit));
+    bool shortage =
+        action->reason == REASON_CONTAIN_TAKEN_BACK || action->reason == REASON_CONTAIN_OUTGROWN;
+    uint64_t present = vm->limits.values[action->limit], target = action->target;
+    ck_assert_int_lt(action->limit, VM_LIMIT_COUNT);
+    if (!known(target)) {
+        ck_assert(held);
+        return;
+    }
+    ck_assert(known(present) && known(vm->sampled) && !world->plan->assessment.sprint);
+    ck_assert_uint_lt(target, held ? ours->before : present);
+    if (held)
+        ck_assert_uint_eq(present, ours->set);
+    if (action->limit == VM_LIMIT_MEMORY_MAX) {
+        ck_assert_uint_eq(vm->wiring.vfio_groups + vm->wiring.iommufd + vm->wiring.vdpa, 0);
+        ck_assert(target > present || target >= contain_least(action->limit, vm->cgroup_current));
+    }
+    if (shortage) {
+        ck_assert_int_eq(action->limit, VM_LIMIT_MEMORY_HIGH);
+        ck_assert(held || world->plan->assessment.band >= BAND_SCARCE);
+        ck_assert(world->rules->vms[vm->slot].rungs & RUNG_BIT(RUNG_RECLAIM));
+    }
+}
+
 static void check_action(const struct world *world, const struct action *action, struct seen *seen)
 {
     const struct plan *plan = world->plan;
@@ -327,6 +357,10 @@ static void check_action(const struct world *world, const struct action *action,
     case ACTION_MEMLOCK:
         check_memlock(world, action);
         break;
+    case ACTION_CONTAIN:
+        check_contain(world, action);
+        seen->limits += known(action->target);
+        break;
     case ACTION_THAW:
     case ACTION_ALERT:
     case ACTION_KIND_COUNT:
@@ -363,6 +397,7 @@ static void check_plan(const struct world *world)
     ck_assert_uint_le(seen.destructive, 1);
     ck_assert_uint_le(seen.reclaims, 1);
     check_brakes_end(world);
+    ck_assert_uint_le(seen.limits, 1);
     const struct pool_view *host = &plan->assessment.pools[0];
     uint64_t room = host->headroom > 0 ? (uint64_t)host->headroom : 0;
     const struct threshold *bands = world->rules->host.bands;

@@ -117,6 +117,32 @@ void draw_rules(struct rules *rules, uint64_t total)
         vm->rungs = draw_below(3) ? RUNG_ALL : (uint32_t)draw_below(RUNG_ALL + 1);
         vm->sacrifice = (enum sacrifice)draw_below(SACRIFICE_COUNT);
         vm->restart_cost = draw_size(100 * NSEC_PER_MINUTE);
+        vm->memory_high = draw_amount(total / 4);
+        vm->memory_max = draw_amount(total / 4);
+        vm->pids_max = (uint32_t)draw_below(1000);
+        vm->cpu_max = (uint32_t)draw_below(200);
+        vm->oom_group = draw_below(2);
+    }
+}
+
+/* Mostly none; of ours or not. */
+static void draw_limits(struct vm_snapshot *vm, uint64_t maximum, uint64_t now)
+{
+    struct vm_limits *limits = &vm->limits;
+    limits->cpu_period = draw_below(8) ? 100 * NSEC_PER_MSEC : draw_size(NSEC_PER_SEC);
+    limits->tasks = draw_size(500);
+    limits->written = (enum vm_limit)draw_below(VM_LIMIT_COUNT);
+    limits->previous = draw_below(4) ? UNKNOWN : draw_size(maximum);
+    limits->asked = draw_below(4) ? UNKNOWN : draw_size(now);
+    limits->answered = draw_below(16) ? limits->asked : UNKNOWN;
+    limits->result = draw_below(4) ? 0 : -(int32_t)draw_below(100);
+    for (int i = 0; i < VM_LIMIT_COUNT; i++) {
+        struct vm_contained *ours = &vm->measures.limits[i];
+        limits->values[i] = draw_below(3) ? VM_LIMIT_NONE : draw_size(maximum);
+        ours->before = draw_below(2) ? VM_LIMIT_NONE : draw_size(maximum);
+        ours->set = draw_below(2) ? limits->values[i] : draw_size(maximum);
+        if (draw_below(4) == 0)
+            vm->measures.contained |= VM_LIMIT_BIT(i);
     }
 }
 
@@ -129,7 +155,7 @@ static void draw_measures(struct vm_snapshot *vm, uint64_t maximum)
         vm->measures.balloon_before = draw_size(maximum);
     }
     if (draw_below(5) == 0) {
-        vm->measures.in_force |= (uint32_t)draw_below(1 << 10);
+        vm->measures.in_force |= (uint32_t)draw_below(1 << 11);
         if (draw_below(4) == 0)
             vm->measures.in_force |= (uint32_t)draw_below(4) * VM_MEASURE_SAVING;
         vm->measures.memlock_set = draw_size(maximum);
@@ -151,6 +177,7 @@ static void draw_domain(struct vm_snapshot *vm, uint64_t total)
     vm->uid = draw_below(16) ? draw_below(8) : UNKNOWN;
     vm->memlock_hard = draw_below(2) ? MEMLOCK_UNLIMITED : draw_size(total);
     vm->memlock_soft = draw_below(8) ? vm->memlock_hard : draw_size(total);
+    vm->wiring.kvm = draw_below(16) ? TRISTATE_YES : TRISTATE_UNKNOWN;
     vm->wiring.iommufd = draw_below(12) ? 0 : 1;
     vm->wiring.vfio_groups = (uint32_t)draw_below(3);
     vm->wiring.vdpa = draw_below(4) ? 0 : 1;
@@ -214,6 +241,8 @@ static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
         .result = draw_below(2) ? 0 : -(int32_t)draw_below(100),
     };
     draw_measures(vm, maximum);
+    vm->cgroup_current = draw_size(maximum);
+    draw_limits(vm, maximum, now);
 }
 
 /* Mostly none, sometimes some, of guests that are there or not. */

@@ -3,21 +3,20 @@
  * Owns the helpers: their processes and our ends of their sockets.
  *
  * A request is one record with the descriptor beside it (SCM_RIGHTS), so that the helper looks
- * nothing up: no name is used that could have come to mean another cgroup. It writes the number
- * under an interval timer whose signal breaks the kernel's reclaim off (memory_reclaim(),
- * mm/memcontrol.c, ends with EINTR), and answers with one record.
+ * nothing up: no name is used that could have come to mean another cgroup. It writes the text under
+ * an interval timer whose signal breaks the kernel's reclaim off (mm/memcontrol.c: memory_reclaim()
+ * ends with EINTR; memory_high_write() and memory_max_write() have set the limit by then, and end
+ * well), and answers with one record.
  *
  * Only one helper works at a time; the other is its spare, forked at the start, as a fork at the
  * edge would copy each page that the guard writes. A helper that ended or was killed leaves its
  * place empty, and its process is awaited, however long it hangs in the kernel, before the place is
  * filled again: so there are never more than the places there are.
  */
-#include "reclaimer.h"
+#include "writer.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -32,14 +31,14 @@
 
 #include <plimsoll/cleanup.h>
 
-#define HELPER_NAME "plimsoll-swap" /* within TASK_COMM_LEN */
 /* The one that works, and a spare. */
 #define HELPERS 2
 /* Without memory for a fork now, there may be in a second. */
 #define FORK_RETRY NSEC_PER_SEC
 
 struct request {
-    uint64_t ticket, bytes, time; /* ns it may take */
+    uint64_t ticket, time; /* ns it may take */
+    char text[WRITER_TEXT_MAX];
 };
 
 struct answer {
@@ -49,17 +48,15 @@ struct answer {
 };
 
 struct place {
-    struct reclaimer *reclaimer;
+    struct writer *writer;
     pid_t pid; /* 0: empty */
     struct loop_source source;
     int fd; /* -1: no longer asked */
 };
 
-struct reclaimer {
+struct writer {
     struct loop *loop;
-    reclaimer_done done;
-    void *userdata;
-    uint64_t piece_time;
+    struct writer_options options;
     struct place places[HELPERS];
     struct place *working; /* NULL: nobody */
     uint64_t ticket, since;
@@ -118,13 +115,10 @@ static void timer_set(uint64_t time)
     (void)setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-static int32_t piece_write(int fd, uint64_t bytes, uint64_t time)
+static int32_t text_write(int fd, const char *text, uint64_t time)
 {
-    char text[24]; /* 20 digits */
-    int length = snprintf(text, sizeof(text), "%" PRIu64, bytes);
-
     timer_set(time);
-    int32_t result = write(fd, text, (size_t)length) < 0 ? -errno : 0;
+    int32_t result = write(fd, text, strnlen(text, WRITER_TEXT_MAX)) < 0 ? -errno : 0;
     timer_set(0);
     return result;
 }
@@ -136,7 +130,7 @@ static void __attribute__((noreturn)) helper_run(pid_t guard)
     int fd;
 
     (void)sigaction(SIGALRM, &action, NULL);
-    /* In the middle of a piece it would not see the socket's end. */
+    /* In the middle of a write it would not see the socket's end. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != guard)
         _exit(EXIT_SUCCESS);
@@ -144,7 +138,7 @@ static void __attribute__((noreturn)) helper_run(pid_t guard)
         struct answer answer = {.ticket = request.ticket, .result = -EBADMSG};
 
         if (fd >= 0) {
-            answer.result = piece_write(fd, request.bytes, request.time);
+            answer.result = text_write(fd, request.text, request.time);
             (void)close(fd);
         }
         if (send(HELPER_FD, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
@@ -155,55 +149,56 @@ static void __attribute__((noreturn)) helper_run(pid_t guard)
 
 /* ---- the guard's side ---- */
 
-static void piece_end(struct reclaimer *reclaimer, int result)
+static void work_end(struct writer *writer, int result)
 {
-    reclaimer->working = NULL;
-    reclaimer->done(reclaimer->ticket, result, reclaimer->userdata);
+    writer->working = NULL;
+    writer->options.done(writer->ticket, result, writer->options.userdata);
 }
 
 /* It is not asked any more; its process is reaped when it has ended. */
 static void place_leave(struct place *place)
 {
-    struct reclaimer *reclaimer = place->reclaimer;
+    struct writer *writer = place->writer;
 
     if (place->fd < 0)
         return;
-    loop_remove(reclaimer->loop, &place->source);
+    loop_remove(writer->loop, &place->source);
     (void)close(place->fd);
     place->fd = -1;
     (void)kill(place->pid, SIGKILL); /* not reaped yet, so the number is still its own */
-    if (reclaimer->working == place)
-        piece_end(reclaimer, -ETIMEDOUT);
+    if (writer->working == place)
+        work_end(writer, -ETIMEDOUT);
 }
 
 static void on_answer(struct loop_source *source, uint32_t events)
 {
     struct place *place = container_of(source, struct place, source);
-    struct reclaimer *reclaimer = place->reclaimer;
+    struct writer *writer = place->writer;
     struct answer answer;
     ssize_t length = recv(place->fd, &answer, sizeof(answer), MSG_DONTWAIT);
 
     (void)events;
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    bool expected = length == sizeof(answer) && reclaimer->working == place &&
-                    answer.ticket == reclaimer->ticket && answer.result <= 0;
+    bool expected = length == sizeof(answer) && writer->working == place &&
+                    answer.ticket == writer->ticket && answer.result <= 0;
     if (expected) {
-        piece_end(reclaimer, answer.result);
+        work_end(writer, answer.result);
         return;
     }
-    if (log_permit(&reclaimer->hung_said, loop_now()))
-        log_message(LOG_WARNING, "the process that writes to memory.reclaim (pid %d) %s; replaced",
-            (int)place->pid, length <= 0 ? "has ended" : "answers what it was not asked");
+    if (log_permit(&writer->hung_said, loop_now()))
+        log_message(LOG_WARNING, "the process that writes %s (pid %d) %s; replaced",
+            writer->options.what, (int)place->pid,
+            length <= 0 ? "has ended" : "answers what it was not asked");
     place_leave(place);
 }
 
 static int place_fill(struct place *place)
 {
-    struct reclaimer *reclaimer = place->reclaimer;
+    struct writer *writer = place->writer;
     pid_t guard = getpid();
     int fd = -1;
-    pid_t pid = helper_fork(HELPER_NAME, &fd);
+    pid_t pid = helper_fork(writer->options.name, &fd);
 
     if (pid == 0)
         helper_run(guard);
@@ -211,7 +206,7 @@ static int place_fill(struct place *place)
         return pid;
     place->pid = pid;
     place->fd = fd;
-    int result = loop_add(reclaimer->loop, &place->source, fd, EPOLLIN, on_answer);
+    int result = loop_add(writer->loop, &place->source, fd, EPOLLIN, on_answer);
     if (result < 0) {
         (void)close(fd);
         place->fd = -1;
@@ -226,20 +221,19 @@ static void place_reap(struct place *place)
         place->pid = 0;
 }
 
-static struct place *place_ready(struct reclaimer *reclaimer)
+static struct place *place_ready(struct writer *writer)
 {
-    if (reclaimer->working)
-        return reclaimer->working;
+    if (writer->working)
+        return writer->working;
     for (unsigned i = 0; i < HELPERS; i++)
-        if (reclaimer->places[i].fd >= 0)
-            return &reclaimer->places[i];
+        if (writer->places[i].fd >= 0)
+            return &writer->places[i];
     return NULL;
 }
 
-int reclaimer_ask(
-    struct reclaimer *reclaimer, int fd, uint64_t bytes, uint64_t ticket, uint64_t now)
+int writer_ask(struct writer *writer, int fd, const char *text, uint64_t ticket, uint64_t now)
 {
-    struct request request = {.ticket = ticket, .bytes = bytes, .time = reclaimer->piece_time};
+    struct request request = {.ticket = ticket, .time = writer->options.time};
     struct iovec part = {&request, sizeof(request)};
     union {
         struct cmsghdr header;
@@ -249,89 +243,88 @@ int reclaimer_ask(
         .msg_iovlen = 1,
         .msg_control = control.bytes,
         .msg_controllen = sizeof(control.bytes)};
-    struct place *place = place_ready(reclaimer);
+    struct place *place = place_ready(writer);
 
-    if (reclaimer->working)
+    if (strlen(text) >= sizeof(request.text))
+        return -EINVAL;
+    if (writer->working)
         return -EBUSY;
     if (!place)
         return -ENOTCONN;
+    memcpy(request.text, text, strlen(text));
     control.header.cmsg_level = SOL_SOCKET;
     control.header.cmsg_type = SCM_RIGHTS;
     control.header.cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
     if (sendmsg(place->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         return -errno;
-    reclaimer->working = place;
-    reclaimer->ticket = ticket;
-    reclaimer->since = now;
+    writer->working = place;
+    writer->ticket = ticket;
+    writer->since = now;
     return 0;
 }
 
-void reclaimer_advance(struct reclaimer *reclaimer, enum band band, uint64_t now)
+void writer_advance(struct writer *writer, enum band band, uint64_t now)
 {
-    if (reclaimer->working && sub_or_zero(now, reclaimer->since) >= RECLAIMER_PATIENCE) {
-        if (log_permit(&reclaimer->hung_said, now))
+    if (writer->working && sub_or_zero(now, writer->since) >= WRITER_PATIENCE) {
+        if (log_permit(&writer->hung_said, now))
             log_message(LOG_WARNING,
-                "the process that writes to memory.reclaim (pid %d) hangs; replaced. Is the swap "
-                "device well?",
-                (int)reclaimer->working->pid);
-        place_leave(reclaimer->working);
+                "the process that writes %s (pid %d) hangs; replaced. Is the swap device well?",
+                writer->options.what, (int)writer->working->pid);
+        place_leave(writer->working);
     }
     for (unsigned i = 0; i < HELPERS; i++) {
-        struct place *place = &reclaimer->places[i];
+        struct place *place = &writer->places[i];
 
         place_reap(place);
-        if (place->pid > 0 || band >= BAND_SCARCE || now < reclaimer->next_fork)
+        if (place->pid > 0 || band >= BAND_SCARCE || now < writer->next_fork)
             continue;
         if (place_fill(place) < 0)
-            reclaimer->next_fork = now + FORK_RETRY;
+            writer->next_fork = now + FORK_RETRY;
     }
 }
 
-uint64_t reclaimer_deadline(const struct reclaimer *reclaimer)
+uint64_t writer_deadline(const struct writer *writer)
 {
-    return reclaimer->working ? add_held(reclaimer->since, RECLAIMER_PATIENCE) : NEVER;
+    return writer->working ? add_held(writer->since, WRITER_PATIENCE) : NEVER;
 }
 
-pid_t reclaimer_helper(struct reclaimer *reclaimer)
+pid_t writer_helper(struct writer *writer)
 {
-    const struct place *place = place_ready(reclaimer);
+    const struct place *place = place_ready(writer);
 
     return place ? place->pid : 0;
 }
 
-int reclaimer_new(struct loop *loop, uint64_t piece_time, reclaimer_done done, void *userdata,
-    struct reclaimer **ret_reclaimer)
+int writer_new(struct loop *loop, const struct writer_options *options, struct writer **ret_writer)
 {
-    struct reclaimer *reclaimer = calloc(1, sizeof(*reclaimer));
+    struct writer *writer = calloc(1, sizeof(*writer));
     int result = 0;
 
-    if (!reclaimer)
+    if (!writer)
         return -ENOMEM;
-    *reclaimer = (struct reclaimer){
-        .loop = loop, .done = done, .userdata = userdata, .piece_time = piece_time};
+    *writer = (struct writer){.loop = loop, .options = *options};
     for (unsigned i = 0; i < HELPERS; i++)
-        reclaimer->places[i] =
-            (struct place){.reclaimer = reclaimer, .source = LOOP_SOURCE_NONE, .fd = -1};
+        writer->places[i] = (struct place){.writer = writer, .source = LOOP_SOURCE_NONE, .fd = -1};
     for (unsigned i = 0; i < HELPERS && result == 0; i++)
-        result = place_fill(&reclaimer->places[i]);
+        result = place_fill(&writer->places[i]);
     if (result < 0) {
-        reclaimer_free(reclaimer);
+        writer_free(writer);
         return result;
     }
-    *ret_reclaimer = reclaimer;
+    *ret_writer = writer;
     return 0;
 }
 
-struct reclaimer *reclaimer_free(struct reclaimer *reclaimer)
+struct writer *writer_free(struct writer *writer)
 {
-    if (!reclaimer)
+    if (!writer)
         return NULL;
-    reclaimer->working = NULL; /* nobody is told */
+    writer->working = NULL; /* nobody is told */
     for (unsigned i = 0; i < HELPERS; i++) {
-        place_leave(&reclaimer->places[i]);
-        place_reap(&reclaimer->places[i]); /* or init does */
+        place_leave(&writer->places[i]);
+        place_reap(&writer->places[i]); /* or init does */
     }
-    free(reclaimer);
+    free(writer);
     return NULL;
 }

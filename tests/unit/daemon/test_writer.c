@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The process that writes to memory.reclaim. An ordinary file shows what was written and where; a
- * pipe that is full stands for a device that does not come to an end.
+ * The process that writes to files of a cgroup. An ordinary file shows what was written and where;
+ * a pipe that is full stands for a device that does not come to an end.
  */
-#include "reclaimer.h"
 #include "scratch.h"
 #include "suite.h"
+#include "writer.h"
 
 #include <check.h>
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static struct loop *loop;
-static struct reclaimer *reclaimer;
+static struct writer *writer;
 static struct {
     unsigned count;
     uint64_t ticket;
@@ -32,16 +32,18 @@ static void on_done(uint64_t ticket, int result, void *userdata)
     answers.result = result;
 }
 
-static void begin(uint64_t piece_time)
+static void begin(uint64_t time)
 {
     memset(&answers, 0, sizeof answers);
     ck_assert_int_eq(loop_new(&loop), 0);
-    ck_assert_int_eq(reclaimer_new(loop, piece_time, on_done, &answers, &reclaimer), 0);
+    const struct writer_options options = {
+        .name = "test", .what = "anything", .time = time, .done = on_done, .userdata = &answers};
+    ck_assert_int_eq(writer_new(loop, &options, &writer), 0);
 }
 
 static void end(void)
 {
-    reclaimer = reclaimer_free(reclaimer);
+    writer = writer_free(writer);
     loop = loop_free(loop);
 }
 
@@ -81,7 +83,7 @@ START_TEST(bytes_reach_that_very_file)
 {
     char folder[SCRATCH_FOLDER_MAX], path[128], other[128], text[32] = "";
 
-    scratch_make("reclaimer", folder);
+    scratch_make("writer", folder);
     (void)snprintf(path, sizeof path, "%s/memory.reclaim", folder);
     (void)snprintf(other, sizeof other, "%s/removed", folder);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -90,8 +92,8 @@ START_TEST(bytes_reach_that_very_file)
     /* Another file takes its name before the piece is written. */
     ck_assert_int_eq(rename(path, other), 0);
     int impostor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 134217728, 7, loop_now()), 0);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 1, 8, loop_now()), -EBUSY);
+    ck_assert_int_eq(writer_ask(writer, fd, "134217728", 7, loop_now()), 0);
+    ck_assert_int_eq(writer_ask(writer, fd, "1", 8, loop_now()), -EBUSY);
     await_answers(1);
     ck_assert_uint_eq(answers.ticket, 7);
     ck_assert_int_eq(answers.result, 0);
@@ -99,13 +101,13 @@ START_TEST(bytes_reach_that_very_file)
     ck_assert_str_eq(text, "134217728");
     ck_assert_int_eq(pread(impostor, text, sizeof text, 0), 0);
     /* One after the other, by the same process. */
-    pid_t helper = reclaimer_helper(reclaimer);
+    pid_t helper = writer_helper(writer);
     for (unsigned i = 0; i < 50; i++) {
-        ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 4096, i, loop_now()), 0);
+        ck_assert_int_eq(writer_ask(writer, fd, "4096", i, loop_now()), 0);
         await_answers(2 + i);
         ck_assert_uint_eq(answers.ticket, i);
     }
-    ck_assert_int_eq(reclaimer_helper(reclaimer), helper);
+    ck_assert_int_eq(writer_helper(writer), helper);
     end();
     close(fd);
     close(impostor);
@@ -119,7 +121,7 @@ START_TEST(what_the_kernel_refuses_is_told)
 
     ck_assert_int_ge(fd, 0);
     begin(NSEC_PER_SEC);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 4096, 1, loop_now()), 0);
+    ck_assert_int_eq(writer_ask(writer, fd, "4096", 1, loop_now()), 0);
     await_answers(1);
     ck_assert_int_eq(answers.result, -ENOSPC);
     end();
@@ -132,12 +134,12 @@ START_TEST(a_slow_piece_is_broken_off)
     int ends[2], fd = full_pipe(ends);
 
     begin(20 * NSEC_PER_MSEC);
-    pid_t helper = reclaimer_helper(reclaimer);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 4096, 3, loop_now()), 0);
+    pid_t helper = writer_helper(writer);
+    ck_assert_int_eq(writer_ask(writer, fd, "4096", 3, loop_now()), 0);
     await_answers(1);
     ck_assert_uint_eq(answers.ticket, 3);
     ck_assert_int_eq(answers.result, -EINTR);
-    ck_assert_int_eq(reclaimer_helper(reclaimer), helper);
+    ck_assert_int_eq(writer_helper(writer), helper);
     end();
     close_both(ends);
 }
@@ -149,33 +151,33 @@ START_TEST(one_that_hangs_is_replaced)
     int ends[2], fd = full_pipe(ends), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
     begin(3600 * NSEC_PER_SEC);
-    pid_t first = reclaimer_helper(reclaimer);
+    pid_t first = writer_helper(writer);
     uint64_t now = loop_now();
-    ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 4096, 1, now), 0);
-    ck_assert_uint_eq(reclaimer_deadline(reclaimer), now + RECLAIMER_PATIENCE);
-    reclaimer_advance(reclaimer, BAND_CRITICAL, now + RECLAIMER_PATIENCE - 1);
+    ck_assert_int_eq(writer_ask(writer, fd, "4096", 1, now), 0);
+    ck_assert_uint_eq(writer_deadline(writer), now + WRITER_PATIENCE);
+    writer_advance(writer, BAND_CRITICAL, now + WRITER_PATIENCE - 1);
     ck_assert_uint_eq(answers.count, 0);
-    reclaimer_advance(reclaimer, BAND_CRITICAL, now + RECLAIMER_PATIENCE);
+    writer_advance(writer, BAND_CRITICAL, now + WRITER_PATIENCE);
     ck_assert_uint_eq(answers.count, 1);
     ck_assert_int_eq(answers.result, -ETIMEDOUT);
-    ck_assert_uint_eq(reclaimer_deadline(reclaimer), NEVER);
+    ck_assert_uint_eq(writer_deadline(writer), NEVER);
     /* The spare goes on at once. */
-    pid_t second = reclaimer_helper(reclaimer);
+    pid_t second = writer_helper(writer);
     ck_assert_int_gt(second, 0);
     ck_assert_int_ne(second, first);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, null, 4096, 2, now), 0);
+    ck_assert_int_eq(writer_ask(writer, null, "4096", 2, now), 0);
     await_answers(2);
     ck_assert_int_eq(answers.result, 0);
     /* With the last one gone, too, nobody is forked at the edge. */
     ck_assert_int_eq(kill(second, SIGKILL), 0);
-    while (reclaimer_helper(reclaimer) != 0)
+    while (writer_helper(writer) != 0)
         ck_assert_int_eq(loop_wait(loop, loop_now() + NSEC_PER_SEC), 0);
     await_end(first);
     await_end(second);
-    reclaimer_advance(reclaimer, BAND_SCARCE, now);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, null, 4096, 3, now), -ENOTCONN);
-    reclaimer_advance(reclaimer, BAND_CALM, now);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, null, 4096, 4, now), 0);
+    writer_advance(writer, BAND_SCARCE, now);
+    ck_assert_int_eq(writer_ask(writer, null, "4096", 3, now), -ENOTCONN);
+    writer_advance(writer, BAND_CALM, now);
+    ck_assert_int_eq(writer_ask(writer, null, "4096", 4, now), 0);
     await_answers(3);
     ck_assert_int_eq(answers.result, 0);
     end();
@@ -190,12 +192,12 @@ START_TEST(one_that_ends_is_no_loss)
     int ends[2], fd = full_pipe(ends);
 
     begin(3600 * NSEC_PER_SEC);
-    pid_t helper = reclaimer_helper(reclaimer);
-    ck_assert_int_eq(reclaimer_ask(reclaimer, fd, 4096, 1, loop_now()), 0);
+    pid_t helper = writer_helper(writer);
+    ck_assert_int_eq(writer_ask(writer, fd, "4096", 1, loop_now()), 0);
     ck_assert_int_eq(kill(helper, SIGKILL), 0);
     await_answers(1);
     ck_assert_int_eq(answers.result, -ETIMEDOUT);
-    ck_assert_int_ne(reclaimer_helper(reclaimer), helper);
+    ck_assert_int_ne(writer_helper(writer), helper);
     end();
     close_both(ends);
 }
@@ -211,8 +213,8 @@ START_TEST(no_helper_outlives_the_guard)
     ck_assert_int_ge(guard, 0);
     if (guard == 0) {
         begin(3600 * NSEC_PER_SEC);
-        pid_t helper = reclaimer_helper(reclaimer);
-        bool asked = reclaimer_ask(reclaimer, fd, 4096, 1, loop_now()) == 0;
+        pid_t helper = writer_helper(writer);
+        bool asked = writer_ask(writer, fd, "4096", 1, loop_now()) == 0;
         _exit(asked && write(told[1], &helper, sizeof helper) > 0 ? 0 : 1);
     }
     int status;
@@ -238,7 +240,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("reclaimer");
+    Suite *suite = suite_create("writer");
     TCase *tests = tcase_create("pieces");
 
     tcase_set_timeout(tests, 60);
