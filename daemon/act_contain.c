@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Limits of the guest's own cgroup. Where libvirt has a call for one, and is there, it sets the
- * limits of its domains, so that both agree; else a process of ours writes them, for lowering one
- * may reclaim inside the writer. Raising one to what it was does not, and is done here. Right
+ * Limits of the guest's own cgroup. memory.max and cpu.max libvirt sets for its domains, where it
+ * is there, so that both agree; else a process of ours writes them, for lowering one may reclaim
+ * inside the writer. Raising one to what it was does not, and is done here. Right
  * before a limit is handed over, the group is asked once more whether it is the guest's alone, the
  * limit whether it is what it was, and the use whether the limit leaves room above it; and what the
  * kernel has counts in the end, not what libvirt answers.
@@ -122,15 +122,15 @@ static bool is_by_libvirt(
     if (!virt_guest_is_callable(vm))
         return false;
     switch (limit) {
-    case VM_LIMIT_MEMORY_HIGH:
-        *ret_operation = VIRT_OPERATION_SET_SOFT_LIMIT;
-        return true;
     case VM_LIMIT_MEMORY_MAX:
         *ret_operation = VIRT_OPERATION_SET_HARD_LIMIT;
         return true;
     case VM_LIMIT_CPU_MAX:
         *ret_operation = VIRT_OPERATION_SET_QUOTA;
         return true;
+    /* It may lie below the use, and libvirt would hold the domain for as long as the kernel
+     * reclaims; and one for a shortage would go along with a domain that is migrated or saved. */
+    case VM_LIMIT_MEMORY_HIGH:
     case VM_LIMIT_PIDS_MAX:
     case VM_LIMIT_OOM_GROUP:
     case VM_LIMIT_COUNT:

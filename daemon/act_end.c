@@ -8,8 +8,9 @@
  * it was done is seen by the end of the process. libvirt stops the guest before it saves, and has
  * it go on if it fails. A shutdown returns as soon as the guest has been asked, and a guest need
  * not listen. An answer that says nothing of whether it was done leaves either to its deadline.
- * After that the measure is void, and what libvirt may still be doing is not called back: the guest
- * is again what it was, and a kill can take it.
+ * One that says that nobody had time for it is no refusal: it is asked again for some seconds, for
+ * the next rung may be a kill. After its deadline the measure is void, and what libvirt may still
+ * be doing is not called back: the guest is again what it was, and a kill can take it.
  *
  * Who is being saved is not looked at: libvirt would have the look wait for its save, and it would
  * count as a guest that does not answer.
@@ -20,10 +21,16 @@
 #include <errno.h>
 #include <string.h>
 
+/* Behind a target or a limit of the same domain there is a thread within so long; a look or two of
+ * libvirt's own at it take no longer. */
+#define AGAIN_AFTER (500 * NSEC_PER_MSEC)
+#define AGAIN_MAX 12
+
 static void end_void(struct vm *vm)
 {
     struct vm_measures *measures = &vm->figures.measures;
 
+    vm->end_again = 0;
     measures->in_force &= ~(uint32_t)VM_MEASURE_ENDING;
     measures->ending_until = UNKNOWN;
     vm_write_ledger(vm);
@@ -43,7 +50,13 @@ static void end_failed(struct vm *vm, const char *why)
 /* Of the one that is in force: a late answer says nothing of the other, begun since. */
 static void take_result(struct vm *vm, enum vm_measure measure, const struct virt_result *result)
 {
-    if (vm_has(vm, measure) && result->result < 0 && !virt_result_is_open(result->result))
+    bool busy = result->result == -EAGAIN || result->result == -EBUSY;
+
+    if (!vm_has(vm, measure) || result->result >= 0)
+        return;
+    if (busy && vm->end_asked < AGAIN_MAX)
+        vm->end_again = loop_now() + AGAIN_AFTER;
+    else if (!virt_result_is_open(result->result))
         end_failed(vm, result->text);
 }
 
@@ -57,14 +70,33 @@ static void on_shutdown_result(const struct virt_result *result, void *userdata)
     take_result(userdata, VM_MEASURE_SHUTTING_DOWN, result);
 }
 
+static int end_ask(struct vm *vm, uint64_t now)
+{
+    uint64_t time = vm->figures.measures.ending_until - now;
+
+    vm->end_again = 0;
+    vm->end_asked++;
+    /* Who was stopped by us, and would be resumed, is to run when it is restored. */
+    if (vm_has(vm, VM_MEASURE_SAVING))
+        return virt_guest_end(vm, VIRT_OPERATION_MANAGED_SAVE, vm_has(vm, VM_MEASURE_STOPPED), now,
+            time, on_save_result);
+    return virt_guest_end(vm, VIRT_OPERATION_SHUTDOWN, 0, now, time, on_shutdown_result);
+}
+
 void act_end_advance(struct vm *vm, uint64_t now)
 {
-    if (!vm_has(vm, VM_MEASURE_ENDING) || now < vm->figures.measures.ending_until)
+    if (!vm_has(vm, VM_MEASURE_ENDING))
         return;
-    if (vm_has(vm, VM_MEASURE_KILLED))
+    if (now < vm->figures.measures.ending_until) {
+        bool again = vm->end_again != 0 && now >= vm->end_again;
+        int result = again && !vm_has(vm, VM_MEASURE_KILLED) ? end_ask(vm, now) : 0;
+        if (result < 0)
+            end_failed(vm, strerror(-result));
+    } else if (vm_has(vm, VM_MEASURE_KILLED)) {
         end_void(vm);
-    else
+    } else {
         end_failed(vm, "its time is over");
+    }
 }
 
 static int end_begin(struct vm *vm, enum action_kind kind, enum reason reason, uint64_t time,
@@ -91,12 +123,8 @@ static int end_begin(struct vm *vm, enum action_kind kind, enum reason reason, u
     measures->in_force |= saves ? VM_MEASURE_SAVING : VM_MEASURE_SHUTTING_DOWN;
     measures->ending_until = now + time;
     vm_write_ledger(vm);
-    /* Who was stopped by us, and would be resumed, is to run when it is restored. */
-    if (saves)
-        result = virt_guest_end(vm, VIRT_OPERATION_MANAGED_SAVE, vm_has(vm, VM_MEASURE_STOPPED),
-            now, time, on_save_result);
-    else
-        result = virt_guest_end(vm, VIRT_OPERATION_SHUTDOWN, 0, now, time, on_shutdown_result);
+    vm->end_asked = 0;
+    result = end_ask(vm, now);
     if (result < 0)
         end_void(vm);
     return result;

@@ -128,7 +128,10 @@ bool vm_may_be_silent(const struct vm *vm)
 {
     bool grace = vm->brake_ended != 0 && sub_or_zero(loop_now(), vm->brake_ended) < VM_BRAKE_GRACE;
 
-    return grace || vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_BRAKED | VM_MEASURE_SAVING);
+    bool slowed = vm_has(vm, VM_MEASURE_CONTAIN) &&
+                  (vm->figures.measures.contained & VM_LIMIT_BIT(VM_LIMIT_MEMORY_HIGH));
+
+    return grace || slowed || vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_BRAKED | VM_MEASURE_SAVING);
 }
 
 bool vm_alive(const struct vm *vm)

@@ -59,6 +59,8 @@ struct vm {
     uint64_t kill_by;           /* libvirt is destroying it, by then we kill it; 0: it is not */
     uint64_t frozen_since;      /* by a signal of ours */
     uint64_t brake_ended;       /* when its vCPUs had their own quota again; 0: never braked */
+    uint64_t end_again;         /* when its save or shutdown is to be asked again; 0: it is not */
+    unsigned end_asked;         /* how often it was */
     uint64_t state_read;        /* when process_state was read last */
     unsigned balloons_pending;  /* targets in flight; the last decides */
     uint64_t balloon_again;     /* when the target in force is to be sent again; 0: it was */
@@ -80,7 +82,8 @@ void vm_close_quotas(struct vm *vm);
 bool vm_alive(const struct vm *vm);
 
 /* It is by our own doing if its monitor is silent now: a vCPU may have been stopped, or throttled,
- * while it held the lock that QEMU answers under; or libvirt saves it. */
+ * while it held the lock that QEMU answers under; the kernel has QEMU wait at a memory.high; or
+ * libvirt saves it. */
 bool vm_may_be_silent(const struct vm *vm);
 
 /* Writes the measures in figures to its slot: before an act that adds one, after one that took one

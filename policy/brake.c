@@ -84,8 +84,9 @@ static enum reason release_reason(const struct decision *d, uint32_t position)
     const struct vm_rules *rules = decision_rules(d, position);
     bool allowed = (d->vms[position].traits & TRAIT_ENFORCED) &&
                    (rules->rungs & RUNG_BIT(RUNG_BRAKE)) && rules->sacrifice != SACRIFICE_NEVER;
-    /* Who is to be saved or shut down has to run for it. */
-    const uint32_t ended = VM_MEASURE_FROZEN | VM_MEASURE_STOPPED | VM_MEASURE_ENDING;
+    /* Who is to be saved, shut down or killed has to run for it. */
+    const uint32_t ended =
+        VM_MEASURE_FROZEN | VM_MEASURE_STOPPED | VM_MEASURE_ENDING | VM_MEASURE_KILLED;
     bool runs = !(vm->measures.in_force & ended) && vm->migration != VM_MIGRATION_POSTCOPY;
     if (!allowed || !runs)
         return REASON_RELEASE_VOID;
@@ -112,6 +113,14 @@ void brake_release(struct decision *d)
         if (reason == REASON_RELEASE_TIME)
             state->brake_again = add_held(d->now, BRAKE_BACKOFF);
     }
+}
+
+bool brake_fails(const struct decision *d, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, position);
+    return (decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED) &&
+           known(state->brake_asked) && since(d->now, state->brake_asked) >= BRAKE_SHOWS &&
+           state->growth.fast > state->brake_growth / 4 * 3;
 }
 
 uint32_t brake_priority(const struct decision *d)

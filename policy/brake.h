@@ -22,6 +22,9 @@ void brake_growers(struct decision *d);
  * for them. */
 bool brake_instead(struct decision *d, uint32_t index, uint32_t position, uint64_t deficit);
 
+/* It has been braked for long enough to show, and grows on: not by what its vCPUs do. */
+bool brake_fails(const struct decision *d, uint32_t position);
+
 /* The highest priority of those under a brake; 0: nobody is. Who is worth no more is not resumed
  * into what they are kept from. */
 uint32_t brake_priority(const struct decision *d);

@@ -10,7 +10,8 @@
  * so, not the guest's. It keeps what it has, for below the use the kernel would slow it with each
  * page it touches, and a balloon that is to be inflated again with it: it is growth that ends
  * here. The limit falls with the use, rises with what the guest is given, and goes in calm. It is
- * reclaim by the kernel's hand, and where rungs= forbids reclaim there is none.
+ * reclaim by the kernel's hand: where rungs= forbids that, or there is no swap to reclaim to, there
+ * is none, for the guest and its monitor would only stand still.
  *
  * What would end a guest is refused, and told of: a memory.max without room above the use; any on a
  * guest whose memory is wired, where the kernel could reclaim nothing before it kills (and
@@ -26,6 +27,7 @@
 
 #include "observe.h"
 #include "plan_add.h"
+#include "pool.h"
 
 /* What one look has come to. */
 struct sweep {
@@ -144,7 +146,8 @@ static struct wish shortage_wish(const struct look *look)
     bool stands = look->state->contain_shortage && is_ours(vm, VM_LIMIT_MEMORY_HIGH);
     struct wish due = due_memory(vm);
     if (!known(due.value) || !known(vm->cgroup_current) || vm_is_wired(vm) ||
-        !(look->rules->rungs & RUNG_BIT(RUNG_RECLAIM)))
+        !(look->rules->rungs & RUNG_BIT(RUNG_RECLAIM)) ||
+        look->rules->sacrifice == SACRIFICE_NEVER || pool_swap_spare(look->d) == 0)
         return nothing;
     if (stands ? band == BAND_CALM : band < BAND_SCARCE || !exceeds(look, &due))
         return nothing;
@@ -335,11 +338,15 @@ static void look_at(struct look *look)
         look_at_limit(look, (enum vm_limit)i);
 }
 
-/* Until all about it was read once, nobody knows whether its memory is wired. */
+/* Until all about it was read once, nobody knows whether its memory is wired. libvirt's job of a
+ * migration or save lets no other call through, and who waits behind it seems to hang. */
 static bool is_readable(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
+    bool migrates = vm->migration == VM_MIGRATION_UNKNOWN ? vm->monitor == VM_MONITOR_READY
+                                                          : vm->migration != VM_MIGRATION_NONE;
     return (d->vms[position].traits & TRAIT_USABLE) && known(vm->sampled) && !vm_is_going(vm) &&
+           !migrates && !(vm->measures.in_force & VM_MEASURE_ENDING) &&
            vm->wiring.kvm != TRISTATE_UNKNOWN;
 }
 

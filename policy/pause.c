@@ -36,6 +36,14 @@
 #include "relief.h"
 #include "reserve.h"
 
+/* What is on its way to be off the guest's growth. In a sprint nobody waits for a brake that does
+ * not bite. */
+static int64_t settling_of(const struct decision *d, uint32_t position)
+{
+    bool idle = d->plan->assessment.sprint && brake_fails(d, position);
+    return idle ? 0 : decision_state(d, position)->settling;
+}
+
 int64_t pause_remaining_fill(
     const struct decision *d, const struct pool_view *pool, bool dry_run_too)
 {
@@ -44,8 +52,8 @@ int64_t pause_remaining_fill(
         if (!(d->vms[i].traits & TRAIT_USABLE) || !node_confines(d, pool, i))
             continue;
         const struct vm_state *state = decision_state(d, i);
-        if ((d->vms[i].traits & TRAIT_ENFORCED) && state->settling > 0)
-            fill = rate_sum(fill, -state->settling);
+        if ((d->vms[i].traits & TRAIT_ENFORCED) && settling_of(d, i) > 0)
+            fill = rate_sum(fill, -settling_of(d, i));
         else if (dry_run_too && (state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)))
             fill = rate_sum(fill, -relief_growth(d, i));
         else if (dry_run_too && (state->marks & MARK_BRAKED_DRY))
@@ -60,7 +68,8 @@ static bool is_candidate(const struct decision *d, uint32_t position)
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
-           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE && state->settling == 0 &&
+           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
+           settling_of(d, position) == 0 &&
            (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
 }
@@ -357,9 +366,9 @@ static void pause_for(struct decision *d, uint32_t index)
         }
         if (shortage.reason != REASON_PAUSE_GROWTH &&
             brake_instead(d, index, position, shortage.bytes)) {
-            bool now = d->vms[position].traits & TRAIT_IN_ACTION;
-            real_done = real_done || (enforced && now);
-            dry_done = dry_done || (!enforced && now);
+            /* Nor need anybody who is worth more be paused meanwhile. */
+            real_done = real_done || enforced;
+            dry_done = dry_done || !enforced;
             continue;
         }
         if (!pause_one(d, position, index, &shortage))

@@ -153,6 +153,8 @@
  * kernel waits for (facts 10), and watchdogs in guests begin to bark at about this. A balloon of 1
  * GiB/s is through in a fraction of it, one of a busy guest (60 MiB/s) has moved 1.8 GiB. */
 #define BRAKE_TIME (30 * NSEC_PER_SEC)
+/* By then the fast estimator has come down to 0.6 of what it was: 1 / (1 + time / tau). */
+#define BRAKE_SHOWS (350 * NSEC_PER_MSEC)
 /* Who was braked for all of it is left alone for twice as long: two thirds of the time it runs. */
 #define BRAKE_BACKOFF NSEC_PER_MINUTE
 /* Balloons that bring less are nothing to wait for. */

@@ -85,7 +85,7 @@ static bool is_look(const struct virt_call *call)
            call->operation == VIRT_OPERATION_STATS_PERIOD;
 }
 
-/* What stops guests and lets them go is carried out first, then targets, then looks. */
+/* What stops guests and lets them go is carried out first, then targets and limits, then looks. */
 enum urgency {
     URGENCY_ACT,
     URGENCY_TARGET,
@@ -97,7 +97,23 @@ static enum urgency urgency_of(const struct virt_call *call)
 {
     if (is_look(call))
         return URGENCY_LOOK;
-    return call->operation == VIRT_OPERATION_SET_MEMORY ? URGENCY_TARGET : URGENCY_ACT;
+    switch ((enum virt_operation)call->operation) {
+    case VIRT_OPERATION_SET_MEMORY:
+    case VIRT_OPERATION_SET_HARD_LIMIT:
+    case VIRT_OPERATION_SET_SOFT_LIMIT:
+    case VIRT_OPERATION_SET_QUOTA:
+        return URGENCY_TARGET;
+    case VIRT_OPERATION_SUSPEND:
+    case VIRT_OPERATION_RESUME:
+    case VIRT_OPERATION_SHUTDOWN:
+    case VIRT_OPERATION_DESTROY:
+    case VIRT_OPERATION_MANAGED_SAVE:
+    case VIRT_OPERATION_STATS_PERIOD:
+    case VIRT_OPERATION_MEMORY_STATS:
+    case VIRT_OPERATION_COUNT:
+        break;
+    }
+    return URGENCY_ACT;
 }
 
 static bool is_destroy(const struct virt_call *call)

@@ -42,9 +42,9 @@ void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t 
  * nobody is braked before BAND_SCARCE or in a sprint, and who is braked is released in seconds;
  * equal inputs give equal plans. RLIMIT_MEMLOCK is lowered only of guests that libvirt has started
  * and of whom all is known, once, and never below memlock_safe_cap(). A limit of a cgroup is
- * tighter than what was found there, leaves contain_least(), and is alone in its plan. For a NUMA
- * node nobody is asked who has no memory there, and nobody is paused or killed who is not bound to
- * it; it goes to BAND_CRITICAL only while such a guest grows that has no other node left.
+ * tighter than what was found there, leaves contain_least(), and no other is set in its plan. For a
+ * NUMA node nobody is asked who has no memory there, and nobody is paused or killed who is not
+ * bound to it; it goes to BAND_CRITICAL only while such a guest grows that has no other node left.
  */
 void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);

@@ -351,12 +351,18 @@ END_TEST
 
 /* ---- for a shortage ---- */
 
+/* There is swap, on a slow device: what it takes in ten seconds counts as available. */
+#define SWAP_SPEED MIB
+#define SWAP_USABLE (10 * MIB)
+
 /* QEMU leaks beside a guest whose memory is all in use; of 16 GiB OTHER are somebody else's. */
 static struct story *story_of_leak(uint64_t other)
 {
-    struct story *story = story_new(16 * GIB, other);
+    struct story *story = story_new(16 * GIB, other + SWAP_USABLE);
+    story_swap(story, 16 * GIB, SWAP_SPEED, SWAP_SPEED);
     (void)story_guest(story, 4 * GIB, 4 * GIB);
     story->guests[0].overhead = GIB;
+    story_vm(story, 0)->reclaim.possible = TRISTATE_NO; /* or the guard would have begun so */
     story_rules(story, 0)->rungs = RUNG_BIT(RUNG_RECLAIM);
     return story;
 }
@@ -368,7 +374,7 @@ START_TEST(who_outgrows_its_maximum_is_held_while_memory_is_scarce)
     ck_assert_int_ge(story->plan->assessment.band, BAND_SCARCE);
     /* What it has it keeps; growth ends there. */
     ck_assert_uint_eq(value_of(story, 0, VM_LIMIT_MEMORY_HIGH), 5 * GIB);
-    story->guests[0].overhead = 2 * GIB;
+    story->guests[0].overhead = GIB + 512 * MIB;
     story_run(story, 5 * SEC, SEC / 10);
     ck_assert_uint_eq(value_of(story, 0, VM_LIMIT_MEMORY_HIGH), 5 * GIB);
     /* What it gives back it does not get again. */
@@ -398,6 +404,12 @@ START_TEST(with_memory_to_spare_or_without_leave_nobody_is_held)
         vm->wiring.vfio_groups = 1;
     if (_i == 3)
         story->guests[0].overhead = 64 * MIB;
+    if (_i == 4)
+        story_rules(story, 0)->sacrifice = SACRIFICE_NEVER;
+    if (_i == 5)
+        vm->migration = VM_MIGRATION_OUTGOING;
+    if (_i == 6)
+        story->snapshot->host.swap_free = 0; /* full: what is reclaimed has no place */
     story_run(story, 20 * SEC, SEC);
     ck_assert_uint_eq(story->guests[0].limits, 0);
     story_free(story);
@@ -407,7 +419,8 @@ END_TEST
 /* It was ballooned to 2 GiB, reached that, and then takes back what it gave. */
 START_TEST(who_takes_ballooned_memory_back_is_held)
 {
-    struct story *story = story_new(16 * GIB, 12 * GIB + 500 * MIB);
+    struct story *story = story_new(16 * GIB, 12 * GIB + 500 * MIB + SWAP_USABLE);
+    story_swap(story, 16 * GIB, SWAP_SPEED, SWAP_SPEED);
     (void)story_guest(story, 4 * GIB, 2 * GIB);
     struct vm_snapshot *vm = story_vm(story, 0);
     story_rules(story, 0)->rungs = RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_RECLAIM);
@@ -463,7 +476,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, without_a_cgroup_of_its_own_it_is_told);
     tcase_add_test(tests, who_is_not_known_yet_is_left_alone);
     tcase_add_test(tests, who_outgrows_its_maximum_is_held_while_memory_is_scarce);
-    tcase_add_loop_test(tests, with_memory_to_spare_or_without_leave_nobody_is_held, 0, 4);
+    tcase_add_loop_test(tests, with_memory_to_spare_or_without_leave_nobody_is_held, 0, 7);
     tcase_add_test(tests, who_takes_ballooned_memory_back_is_held);
     tcase_add_test(tests, class_and_shortage_together);
 }

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #define PATIENCE (20 * NSEC_PER_SEC)
-#define HIGH VM_LIMIT_MEMORY_HIGH
+#define MAX VM_LIMIT_MEMORY_MAX
 
 static struct fake_host host;
 static pid_t guest;
@@ -89,17 +89,17 @@ static void expect_file(const char *name, const char *text)
 START_TEST(set_and_put_back_by_libvirt)
 {
     begin("serves");
-    ck_assert_int_eq(contain(HIGH, 4 * GIB), 0);
+    ck_assert_int_eq(contain(MAX, 4 * GIB), 0);
     ck_assert(vm_here()->virt.limiting && vm_has(vm_here(), VM_MEASURE_CONTAIN));
-    expect_file("memory.high", "max\n");
-    cgroup_scene_write(host.tree, "memory.high", "4294967296\n");
+    expect_file("memory.max", "max\n");
+    cgroup_scene_write(host.tree, "memory.max", "4294967296\n");
     await(is_answered());
     ck_assert_int_eq(vm_here()->figures.limits.result, 0);
-    ck_assert_uint_eq(vm_here()->figures.measures.limits[HIGH].set, 4 * GIB);
-    ck_assert_int_eq(act_contain_restore(vm_here(), HIGH, loop_now()), 0);
+    ck_assert_uint_eq(vm_here()->figures.measures.limits[MAX].set, 4 * GIB);
+    ck_assert_int_eq(act_contain_restore(vm_here(), MAX, loop_now()), 0);
     ck_assert(vm_has(vm_here(), VM_MEASURE_CONTAIN)); /* until it is done */
-    ck_assert_int_eq(act_contain_restore(vm_here(), HIGH, loop_now()), -EBUSY);
-    cgroup_scene_write(host.tree, "memory.high", "max\n");
+    ck_assert_int_eq(act_contain_restore(vm_here(), MAX, loop_now()), -EBUSY);
+    cgroup_scene_write(host.tree, "memory.max", "max\n");
     await(is_answered());
     ck_assert(!vm_has(vm_here(), VM_MEASURE_CONTAIN));
     fake_host_end(&host);
@@ -129,7 +129,7 @@ END_TEST
 START_TEST(refused_by_libvirt_leaves_what_was)
 {
     begin(_i == 0 ? "refuses" : "serves");
-    ck_assert_int_eq(contain(HIGH, 4 * GIB), 0);
+    ck_assert_int_eq(contain(MAX, 4 * GIB), 0);
     await(is_answered());
     ck_assert_int_eq(vm_here()->figures.limits.result, _i == 0 ? -EREMOTEIO : -EIO);
     ck_assert(!vm_has(vm_here(), VM_MEASURE_CONTAIN));
@@ -141,7 +141,7 @@ END_TEST
 START_TEST(a_process_that_ends_leaves_it_open)
 {
     begin("drops");
-    ck_assert_int_eq(contain(HIGH, 4 * GIB), 0);
+    ck_assert_int_eq(contain(MAX, 4 * GIB), 0);
     await(is_answered());
     ck_assert_int_eq(vm_here()->figures.limits.result, -ETIMEDOUT);
     ck_assert(vm_has(vm_here(), VM_MEASURE_CONTAIN));

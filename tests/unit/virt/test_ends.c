@@ -130,6 +130,18 @@ START_TEST(it_ends)
 }
 END_TEST
 
+/* That nobody had time for it is no refusal. */
+START_TEST(it_is_asked_again)
+{
+    start("reluctant", GIB);
+    begin_end(&ways[_i]);
+    await(web()->end_again != 0);
+    ck_assert(vm_has(web(), ways[_i].measure));
+    await(!find_web());
+    fake_host_end(&host);
+}
+END_TEST
+
 START_TEST(a_dry_run_asks_nobody)
 {
     start("serves", GIB);
@@ -286,6 +298,7 @@ int main(int argc, char *argv[])
 
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, it_ends, 0, 2);
+    tcase_add_loop_test(tests, it_is_asked_again, 0, 2);
     tcase_add_loop_test(tests, a_dry_run_asks_nobody, 0, 2);
     tcase_add_loop_test(tests, libvirt_refuses, 0, 2);
     tcase_add_loop_test(tests, nothing_comes_of_it, 0, 2);
