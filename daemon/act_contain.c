@@ -97,7 +97,7 @@ static int value_check(
     const struct vm *vm, enum vm_limit limit, uint64_t value, uint64_t *ret_current)
 {
     const struct vm_contained *ours = &vm->figures.measures.limits[limit];
-    uint64_t current;
+    uint64_t current = 0;
 
     int result =
         limit_check(&vm->sampler.limits, limit, vm->sampler.proc, vm->figures.identity.pid);

@@ -82,7 +82,6 @@ static void culprit_detail(
 }
 
 #define LIMIT_WORDS_SIZE 24 /* 20 digits */
-_Static_assert(MEMLOCK_UNLIMITED == VM_LIMIT_NONE, "both are unlimited");
 
 static const char *limit_words(uint64_t limit, char buffer[LIMIT_WORDS_SIZE])
 {

@@ -258,7 +258,7 @@ enum vm_limit {
 };
 #define VM_LIMIT_BIT(limit) (UINT32_C(1) << (limit))
 /* Nothing is limited. */
-#define VM_LIMIT_NONE (NEVER - 1)
+#define VM_LIMIT_NONE MEMLOCK_UNLIMITED
 
 /* The limits of its own cgroup as they stand, and what became of the last one written: writing may
  * take its time. */

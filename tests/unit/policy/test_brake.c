@@ -33,7 +33,7 @@ static unsigned grower_add(struct story *story, int64_t growth)
 /* 5 GiB above the floor and 14 more that two guests do not use; their balloons move by SPEED. */
 static struct story *story_of_idle(uint64_t speed, unsigned growers, int64_t growth)
 {
-    struct story *story = story_new(32 * GIB, 8 * GIB - growers * 3 * GIB);
+    struct story *story = story_new(32 * GIB, 8 * GIB - 3 * GIB * growers);
     story_take_time(story, 100 * MS);
     for (unsigned i = 0; i < growers; i++)
         grower_add(story, growth);
