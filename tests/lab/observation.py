@@ -355,10 +355,12 @@ class Observation:
     def rested(self):
         """Seconds since anything happened: the host's memory moved or that of a guest which has not finished,
         the guard did or said something new, a step was taken. What has finished may come back from swap for
-        minutes, and nothing follows from that."""
-        waited_for = self.alive - self.finished
+        minutes, and nothing follows from that. Nor from what a stopped guest seems to take, for as long as the
+        host has no less: khugepaged fills the holes that a balloon has left, at a megabyte a second, and the
+        order of victims follows the sizes."""
+        waited_for = self.alive - self.finished - self.paused
         times = [self.moved[name][0] for name in (None, *waited_for) if name in self.moved]
-        times += [event["time"] for event in self.events[-1:]]
+        times += [event["time"] for event in self.events if event.get("action") != "oom-score"][-1:]
         times += [time for time, _, _ in self.steps[-1:]]
         times += [self.began] if self.began is not None else []
         return self.now - max(times, default=self.now)
