@@ -85,7 +85,7 @@ START_TEST(one_limit_at_a_time)
     ck_assert_uint_eq(story->guests[0].limits + story->guests[1].limits, 1);
     limits->answered = story->snapshot->time;
     story_run(story, 10 * SEC, SEC / 10);
-    ck_assert_uint_eq(story->guests[0].limits + story->guests[1].limits, 2U * VM_LIMIT_COUNT);
+    ck_assert_uint_eq(story->guests[0].limits + story->guests[1].limits, UINT64_C(2) * VM_LIMIT_COUNT);
     story_free(story);
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(dry_run_tells_each_once)
     ck_assert_uint_eq(story_vm(story, 0)->measures.in_force & VM_MEASURE_CONTAIN, 0);
     story_rules(story, 0)->mode = MODE_ENFORCE;
     story_run(story, 10 * SEC, SEC / 2);
-    ck_assert_uint_eq(story->guests[0].limits, 2U * VM_LIMIT_COUNT);
+    ck_assert_uint_eq(story->guests[0].limits, UINT64_C(2) * VM_LIMIT_COUNT);
     ck_assert(is_ours(story, 0, VM_LIMIT_PIDS_MAX));
     story_free(story);
 }
