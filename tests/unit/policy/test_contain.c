@@ -85,7 +85,8 @@ START_TEST(one_limit_at_a_time)
     ck_assert_uint_eq(story->guests[0].limits + story->guests[1].limits, 1);
     limits->answered = story->snapshot->time;
     story_run(story, 10 * SEC, SEC / 10);
-    ck_assert_uint_eq(story->guests[0].limits + story->guests[1].limits, UINT64_C(2) * VM_LIMIT_COUNT);
+    ck_assert_uint_eq(
+        story->guests[0].limits + story->guests[1].limits, UINT64_C(2) * VM_LIMIT_COUNT);
     story_free(story);
 }
 END_TEST
