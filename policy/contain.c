@@ -10,8 +10,8 @@
  * so, not the guest's. It keeps what it has, for below the use the kernel would slow it with each
  * page it touches, and a balloon that is to be inflated again with it: it is growth that ends
  * here. The limit falls with the use, rises with what the guest is given, and goes in calm. It is
- * reclaim by the kernel's hand: where rungs= forbids that, or there is no swap to reclaim to, there
- * is none, for the guest and its monitor would only stand still.
+ * a brake by the kernel's hand: where rungs= does not name that there is none, nor where there is
+ * no swap to reclaim to, for the guest and its monitor would only stand still.
  *
  * What would end a guest is refused, and told of: a memory.max without room above the use; any on a
  * guest whose memory is wired, where the kernel could reclaim nothing before it kills (and
@@ -146,8 +146,8 @@ static struct wish shortage_wish(const struct look *look)
     bool stands = look->state->contain_shortage && is_ours(vm, VM_LIMIT_MEMORY_HIGH);
     struct wish due = due_memory(vm);
     if (!known(due.value) || !known(vm->cgroup_current) || vm_is_wired(vm) ||
-        !(look->rules->rungs & RUNG_BIT(RUNG_RECLAIM)) ||
-        look->rules->sacrifice == SACRIFICE_NEVER || pool_swap_spare(look->d) == 0)
+        !(look->rules->rungs & RUNG_BIT(RUNG_BRAKE)) || look->rules->sacrifice == SACRIFICE_NEVER ||
+        pool_swap_spare(look->d) == 0)
         return nothing;
     if (stands ? band == BAND_CALM : band < BAND_SCARCE || !exceeds(look, &due))
         return nothing;

@@ -44,8 +44,10 @@ enum rung {
 #define RUNG_BIT(rung) (UINT32_C(1) << (rung))
 #define RUNG_ALL (RUNG_BIT(RUNG_COUNT) - 1)
 /* What nobody asked for by name is not done: who is saved or shut down stays down until somebody
- * starts it. */
-#define RUNGS_DEFAULT (RUNG_ALL & ~(RUNG_BIT(RUNG_SAVE) | RUNG_BIT(RUNG_SHUTDOWN)))
+ * starts it; and a brake that ends at the edge leaves less time for the pause that has to follow.
+ */
+#define RUNGS_DEFAULT \
+    (RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_RECLAIM) | RUNG_BIT(RUNG_PAUSE) | RUNG_BIT(RUNG_KILL))
 
 enum sacrifice {
     SACRIFICE_NORMAL,

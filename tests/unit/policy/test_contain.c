@@ -364,7 +364,7 @@ static struct story *story_of_leak(uint64_t other)
     (void)story_guest(story, 4 * GIB, 4 * GIB);
     story->guests[0].overhead = GIB;
     story_vm(story, 0)->reclaim.possible = TRISTATE_NO; /* or the guard would have begun so */
-    story_rules(story, 0)->rungs = RUNG_BIT(RUNG_RECLAIM);
+    story_rules(story, 0)->rungs = RUNG_BIT(RUNG_BRAKE);
     return story;
 }
 
@@ -400,7 +400,7 @@ START_TEST(with_memory_to_spare_or_without_leave_nobody_is_held)
     struct story *story = story_of_leak(_i == 0 ? 4 * GIB : 10 * GIB + 300 * MIB);
     struct vm_snapshot *vm = story_vm(story, 0);
     if (_i == 1)
-        story_rules(story, 0)->rungs = RUNG_ALL & ~RUNG_BIT(RUNG_RECLAIM) & ~RUNG_BIT(RUNG_KILL);
+        story_rules(story, 0)->rungs = RUNGS_DEFAULT & ~RUNG_BIT(RUNG_KILL);
     if (_i == 2)
         vm->wiring.vfio_groups = 1;
     if (_i == 3)
@@ -424,7 +424,7 @@ START_TEST(who_takes_ballooned_memory_back_is_held)
     story_swap(story, 16 * GIB, SWAP_SPEED, SWAP_SPEED);
     (void)story_guest(story, 4 * GIB, 2 * GIB);
     struct vm_snapshot *vm = story_vm(story, 0);
-    story_rules(story, 0)->rungs = RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_RECLAIM);
+    story_rules(story, 0)->rungs = RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_BRAKE);
     vm->measures.in_force = VM_MEASURE_BALLOON;
     vm->measures.balloon_target = vm->balloon.actual = 2 * GIB;
     vm->measures.balloon_before = 4 * GIB;

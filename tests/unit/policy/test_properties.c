@@ -280,7 +280,7 @@ static void check_contain(const struct world *world, const struct action *action
     if (shortage) {
         ck_assert_int_eq(action->limit, VM_LIMIT_MEMORY_HIGH);
         ck_assert(held || world->plan->assessment.band >= BAND_SCARCE);
-        ck_assert(world->rules->vms[vm->slot].rungs & RUNG_BIT(RUNG_RECLAIM));
+        ck_assert(world->rules->vms[vm->slot].rungs & RUNG_BIT(RUNG_BRAKE));
     }
 }
 
