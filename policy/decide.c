@@ -17,6 +17,7 @@
 #include "ends.h"
 #include "grant.h"
 #include "kill.h"
+#include "leak.h"
 #include "memlock.h"
 #include "node.h"
 #include "observe.h"
@@ -60,7 +61,7 @@ static void forget_dry_run(struct decision *d)
  */
 static void end_somebody(struct decision *d)
 {
-    kill_watch(d);
+    leak_watch(d);
     bool done = end_victim(d, true) || kill_victim(d, true);
     if (!done && !end_victim(d, false))
         kill_victim(d, false);

@@ -257,7 +257,7 @@ static bool end_one(
     }
     decision_state(d, position)->kill_asked = d->now;
     if (wanted->leak)
-        d->state->leak_killed_at = d->now;
+        d->state->leak.killed_at = d->now;
     /* A save loses nothing: who is started again after it may be taken again. */
     state_remember_destruction(d->state, d->now, saves ? nobody : vm->identity.uuid);
     d->state->end = (struct end_pending){.identity = vm->identity,
@@ -277,7 +277,7 @@ static bool end_for(struct decision *d, uint32_t index, bool enforced)
     if (!kill_case(d, index, !enforced, &wanted) || !is_due(d, &wanted))
         return false;
     if ((enforced && victim_breaker_open(d)) ||
-        (wanted.leak && since(d->now, d->state->leak_killed_at) < LEAK_HOLD))
+        (wanted.leak && since(d->now, d->state->leak.killed_at) < LEAK_HOLD))
         return false;
     struct time_left left = time_left(d, &wanted, !enforced);
     mark_candidates(d, &wanted, &left, enforced);

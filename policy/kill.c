@@ -8,11 +8,10 @@
  * Pending balloons count only while there is time to see them come. The deficit to cover is what
  * brings headroom back out of critical, and what goes on filling until the horizon.
  *
- * Guests do not die for others' leaks: where most of the fill is not guests' growth, or most of
- * what is used is not the guests' and all of them together would not suffice, a kill must cover the
- * whole deficit and what the leak takes in ten minutes, and there is one such kill in ten minutes;
- * else nobody dies. An alert names the fact, and what it is (culprit.c), from scarce on. A leak
- * that has reached the wall fills no more, so it is remembered for a while.
+ * Guests do not die for others' leaks: where most of the fill is not guests' growth (leak.c), or
+ * most of what is used is not the guests' and all of them together would not suffice, a kill must
+ * cover the whole deficit and what the leak takes in ten minutes, and there is one such kill in ten
+ * minutes; else nobody dies.
  *
  * Who it is, victim.c says. One at a time: the next waits until the bytes show, or the predicted
  * time has passed twice, and a second; longer for a victim that is slow to die, while there is
@@ -29,6 +28,7 @@
 #include "kill.h"
 
 #include "culprit.h"
+#include "leak.h"
 #include "node.h"
 #include "pause.h"
 #include "plan_add.h"
@@ -118,59 +118,6 @@ void kill_settle(struct decision *d)
 
 /* ---- whether ---- */
 
-/* By both estimators: guests are sampled more slowly than the host, so the fast one alone would see
- * a leak at the start of every guest's growth. */
-static int64_t outside_fill(const struct decision *d, const struct pool_view *pool)
-{
-    const struct rate *fill = &d->state->pools[POOL_INDEX_HOST].fill;
-    if (pool->kind == POOL_BUDGET)
-        return 0;
-    int64_t fast = rate_sum(fill->fast, -(d->guests_fast > 0 ? d->guests_fast : 0));
-    int64_t slow = rate_sum(fill->slow, -(d->guests_slow > 0 ? d->guests_slow : 0));
-    int64_t outside = fast < slow ? fast : slow;
-    return outside >= (int64_t)FILL_IGNORED ? outside : 0; /* slow leaks get there, too */
-}
-
-/* Most of what fills the host is not the guests, or lately was not. */
-static bool leak_holds(const struct decision *d, const struct pool_view *pool)
-{
-    return pool->kind == POOL_HOST && since(d->now, d->state->leak_at) < LEAK_MEMORY;
-}
-
-static void leak_watch(struct decision *d)
-{
-    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    if (!known(host->total) || host->band < BAND_SCARCE) {
-        d->state->leak_since = UNKNOWN;
-        return;
-    }
-    bool critical = host->band == BAND_CRITICAL;
-    if (critical && leak_holds(d, host) && pool_worth(host, host->fill_rate) == 0)
-        d->state->leak_at = d->now; /* at the wall, and nothing has come back */
-    /* Who was just stopped grows no more, but the fill still remembers what it took. */
-    int64_t outside = pause_settling(d) ? 0 : outside_fill(d, host);
-    if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2) {
-        d->state->leak_since = UNKNOWN;
-        return;
-    }
-    if (!known(d->state->leak_since))
-        d->state->leak_since = d->now;
-    uint64_t left = rate_exhaustion(host->headroom, outside);
-    uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
-    if (left > LEAK_CONFIRM &&
-        since(d->now, d->state->leak_since) < min_u64(watch, LEAK_CONFIRM_MOST))
-        return;
-    culprit_seen(d, outside);
-    plan_alert_host(
-        d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL, pool_deficit(d, host, host->band));
-    if (!critical)
-        return;
-    /* Near the wall it slows down without ending. */
-    if (!leak_holds(d, host) || outside > d->state->leak_rate)
-        d->state->leak_rate = outside;
-    d->state->leak_at = d->now;
-}
-
 uint64_t kill_excess(const struct decision *d, const struct pool_view *pool, uint64_t time)
 {
     uint64_t sum = 0;
@@ -234,7 +181,7 @@ bool kill_case(const struct decision *d, uint32_t index, bool dry_run, struct vi
         wanted, sub_or_zero(rate_bytes(unstoppable, HORIZON), kill_excess(d, pool, HORIZON)));
     bool leak = leak_holds(d, pool);
     if (leak)
-        wanted = add_held(wanted, rate_bytes(d->state->leak_rate, LEAK_HOLD));
+        wanted = add_held(wanted, rate_bytes(d->state->leak.rate, LEAK_HOLD));
     *ret_case = (struct victim_case){
         .pool = pool,
         .index = index,
@@ -291,7 +238,7 @@ static bool kill_one(struct decision *d, const struct victim_case *kill, uint32_
     }
     state->kill_asked = d->now;
     if (kill->leak)
-        d->state->leak_killed_at = d->now;
+        d->state->leak.killed_at = d->now;
     state_remember_destruction(d->state, d->now, vm->identity.uuid);
     d->state->kill = (struct kill_pending){
         .identity = vm->identity,
@@ -311,7 +258,7 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
     if (!kill_case(d, index, !enforced, &kill) || !is_due(&kill))
         return false;
     bool any = mark_candidates(d, &kill, enforced);
-    bool again = kill.leak && since(d->now, d->state->leak_killed_at) < LEAK_HOLD;
+    bool again = kill.leak && since(d->now, d->state->leak.killed_at) < LEAK_HOLD;
     uint32_t victim = any && !again ? victim_choose(d, &kill) : UINT32_MAX;
     if (victim == UINT32_MAX) {
         if (kill.leak) {
@@ -328,12 +275,6 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
         return false;
     }
     return kill_one(d, &kill, victim);
-}
-
-void kill_watch(struct decision *d)
-{
-    culprit_observe(d);
-    leak_watch(d);
 }
 
 bool kill_victim(struct decision *d, bool enforced)

@@ -22,9 +22,6 @@ uint64_t kill_excess(const struct decision *d, const struct pool_view *pool, uin
  */
 bool kill_has_time(const struct decision *d, uint64_t time);
 
-/* Sees whether what fills is the guests, and tells of it. Before anybody is ended. */
-void kill_watch(struct decision *d);
-
 /* Kills at most one guest of those that are ENFORCED, or of the others, where nothing milder keeps
  * a floor; true: one is. After pausing was decided. */
 bool kill_victim(struct decision *d, bool enforced);

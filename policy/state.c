@@ -61,7 +61,8 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
     state->memlock_at = state->contain_at = UNKNOWN;
-    state->leak_at = state->leak_since = state->leak_killed_at = UNKNOWN;
+    state->leak.at = state->leak.since = state->leak.killed_at = UNKNOWN;
+    state->leak.used_at = state->leak.lows[0].since = state->leak.lows[1].since = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
     state->culprit.time = state->culprit.seen = UNKNOWN;

@@ -156,6 +156,25 @@ struct culprit_watch {
     struct culprit last;
 };
 
+/* The least that lately was not the guests'. */
+struct leak_low {
+    uint64_t since;  /* UNKNOWN: not used */
+    int64_t outside; /* bytes */
+    uint64_t used;   /* of the host, bytes, when it was last about that */
+};
+
+/* Of the host (leak.c). */
+struct leak_state {
+    uint64_t at;        /* what fills was last seen not to be the guests; UNKNOWN: never */
+    int64_t rate;       /* how fast, then */
+    uint64_t since;     /* it has been seen without a break since; UNKNOWN: it is not */
+    uint64_t killed_at; /* somebody was killed for it; UNKNOWN: never */
+    uint64_t used_at;   /* when `used` was so; UNKNOWN: no look yet */
+    uint64_t used;
+    struct leak_low lows[2]; /* this half of the window, and the one before */
+    bool risen;              /* by bytes, at the last look */
+};
+
 struct policy_state {
     uint32_t vm_capacity;
     uint32_t destruction_next; /* ring */
@@ -170,10 +189,7 @@ struct policy_state {
     uint64_t alerted[REASON_COUNT]; /* when each host-wide alert was last given */
     uint64_t resumed_at;            /* the last resume of any guest */
     uint64_t oom_scored_at;
-    uint64_t leak_at;        /* what fills was last seen not to be the guests; UNKNOWN: never */
-    int64_t leak_rate;       /* how fast, then */
-    uint64_t leak_since;     /* it has been seen without a break since; UNKNOWN: it is not */
-    uint64_t leak_killed_at; /* somebody was killed for it */
+    struct leak_state leak;
     struct culprit_watch culprit;
     uint64_t memlock_at;   /* limits were last looked at */
     uint32_t memlock_next; /* position to begin the next look with */

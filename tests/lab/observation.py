@@ -223,6 +223,11 @@ class Observation:
             if all(key in event and fnmatch.fnmatchcase(event[key], value) for key, value in wanted.items())
         ]
 
+    def forget(self, since, **wanted):
+        """Of the guard's lines from number SINCE on those that said() would find."""
+        found = self.said(**wanted)
+        self.events[since:] = [event for event in self.events[since:] if event not in found]
+
     def did(self, action, **wanted):
         """The guests to which the guard did this, without failure."""
         return {

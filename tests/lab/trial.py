@@ -139,9 +139,7 @@ UNITS = {"earlyoom": "earlyoom", "systemd-oomd": "systemd-oomd"}
 
 AT_THE_END = r"""
 plimsoll --json status >/lab/status.json 2>/lab/status.err
-for name in $(ls /lab/domains /lab/defined | sed -n 's/\.xml$//p'); do
-    echo "$name $(timeout 5 virsh domstate "$name" 2>/dev/null | head -n 1)"
-done
+timeout 30 virsh list --all | sed -n '1,2d; s/^ *[^ ]* *\([^ ]*\) */\1 /p'
 journalctl -o short-monotonic >/lab/journal 2>&1
 mkdir -p /lab/qemu
 cp /var/log/libvirt/qemu/*.log /lab/qemu/
@@ -326,13 +324,14 @@ class Trial:
 
     def watch_to_the_end(self):
         """The guard may act, on a guest's back-off say, while the state at the end is asked for: then that
-        was not the end."""
+        was not the end. That the asking itself fills the host is true, and nothing of the scenario's."""
         end = time.monotonic() + self.scenario.limit
         while True:
             self.rested = False
             self.watch(end)
             before = len(self.seen.events)
             self.conclude()
+            self.seen.forget(before, reason="leak-outside")
             if self.silent or self.spoiled_at or len(self.seen.events) == before or time.monotonic() >= end:
                 return
 
@@ -380,8 +379,8 @@ class Trial:
     def is_own_fault(self, words):
         """A host on which the kernel had to kill, though the guard was to see to it that it does not, may die
         of it."""
-        if self.guard != "plimsoll" or not words:
-            return False
+        if self.guard != "plimsoll" or not words or not self.seen:
+            return False  # a host lost before anything could be seen has done nothing else, either
         demands = " ".join(expression for expression, _ in self.scenario.holds.get(self.guard, ()))
         return "not kernel_kills" in demands and ("on memory" in words or self.seen.killed_before_lockup)
 

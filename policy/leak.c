@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns the difference between what fills the host and what the guests take. A leak is told, from
+ * scarce on, when by both rates and bytes most of the fill is not the guests', for long enough:
+ *
+ * By rates, the fill's estimators less the guests'. They are quick, but guests are looked at more
+ * slowly than the host, and where all is slow, noise has any rate.
+ *
+ * By bytes, what is used less what the guests hold, against the least that this was in the last
+ * half to one minute. Used is of the look before, so that each guest has been looked at since and
+ * no growth of theirs can pass for somebody else's. The kernel's own lists of free pages, one of
+ * each processor and zone, count as used and come and go (mm/page_alloc.c, nr_pcp_high(): up to the
+ * low watermark; 30 to 70 MiB of a host of 4 GiB were seen): so much is no leak, nor is what a
+ * command takes that somebody runs.
+ *
+ * A leak that has reached the wall fills no more, so it is remembered for a while. An alert names
+ * it, and what it is (culprit.c).
+ */
+#include "leak.h"
+
+#include "culprit.h"
+#include "pause.h"
+#include "plan_add.h"
+#include "pool.h"
+
+/* By both estimators: guests are sampled more slowly than the host, so the fast one alone would see
+ * a leak at the start of every guest's growth. */
+static int64_t outside_fill(const struct decision *d)
+{
+    const struct rate *fill = &d->state->pools[POOL_INDEX_HOST].fill;
+    int64_t fast = rate_sum(fill->fast, -(d->guests_fast > 0 ? d->guests_fast : 0));
+    int64_t slow = rate_sum(fill->slow, -(d->guests_slow > 0 ? d->guests_slow : 0));
+    int64_t outside = fast < slow ? fast : slow;
+    return outside >= (int64_t)FILL_IGNORED ? outside : 0; /* slow leaks get there, too */
+}
+
+/* What may come and go without being a leak. The less there is left, the less is waited for. */
+static int64_t leak_noise(const struct pool_view *host, int64_t room)
+{
+    uint64_t part = room > 0 ? (uint64_t)room / LEAK_NOISE_DIVISOR : 0;
+    part = max_u64(part, host->floor / LEAK_NOISE_LEAST_DIVISOR);
+    return (int64_t)min_u64(part, min_u64(host->floor / LEAK_NOISE_DIVISOR, LEAK_NOISE_MOST));
+}
+
+/* True when OUTSIDE has risen from LOW by more than noise, and by most of what is used more since. */
+static bool leak_rises(
+    const struct pool_view *host, struct leak_low *low, int64_t outside, uint64_t used)
+{
+    if (!known(low->since))
+        return false;
+    if (outside < low->outside)
+        low->outside = outside;
+    int64_t room = diff_i64(sub_or_zero(host->total, low->used), host->floor);
+    int64_t rise = outside - low->outside - leak_noise(host, room);
+    if (rise <= 0)
+        low->used = used;
+    return rise > 0 && rise > diff_i64(used, low->used) / 2;
+}
+
+/* When the guest was looked at whose last look is oldest; those that are no longer looked at apart. */
+static uint64_t oldest_look(const struct decision *d)
+{
+    uint64_t oldest = NEVER;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        uint64_t time = decision_state(d, i)->growth.time;
+        if ((d->vms[i].traits & TRAIT_USABLE) && since(d->now, time) <= GROWTH_STALE)
+            oldest = min_u64(oldest, time);
+    }
+    return oldest;
+}
+
+/* Sees, once every guest has been looked at again, what is used and not the guests'. */
+static void leak_weigh(struct decision *d, const struct pool_view *host)
+{
+    struct leak_state *leak = &d->state->leak;
+    if (known(leak->used_at) && oldest_look(d) <= leak->used_at)
+        return;
+    if (known(leak->used_at)) {
+        int64_t outside = diff_i64(leak->used, d->plan->assessment.guests_held);
+        if (!known(leak->lows[0].since) || since(d->now, leak->lows[0].since) > LEAK_WINDOW / 2) {
+            leak->lows[1] = leak->lows[0];
+            leak->lows[0] = (struct leak_low){d->now, outside, leak->used};
+        }
+        bool lately = leak_rises(host, &leak->lows[0], outside, leak->used);
+        leak->risen = leak_rises(host, &leak->lows[1], outside, leak->used) || lately;
+    }
+    leak->used = sub_or_zero(host->total, host->available);
+    leak->used_at = d->now;
+}
+
+bool leak_holds(const struct decision *d, const struct pool_view *pool)
+{
+    return pool->kind == POOL_HOST && since(d->now, d->state->leak.at) < LEAK_MEMORY;
+}
+
+void leak_watch(struct decision *d)
+{
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    struct leak_state *leak = &d->state->leak;
+    culprit_observe(d);
+    if (!known(host->total))
+        return;
+    leak_weigh(d, host);
+    if (host->band < BAND_SCARCE) {
+        leak->since = UNKNOWN;
+        return;
+    }
+    bool critical = host->band == BAND_CRITICAL;
+    if (critical && leak_holds(d, host) && pool_worth(host, host->fill_rate) == 0)
+        leak->at = d->now; /* at the wall, and nothing has come back */
+    /* Who was just stopped grows no more, but the fill still remembers what it took. */
+    int64_t outside = pause_settling(d) ? 0 : outside_fill(d);
+    if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2) {
+        leak->since = UNKNOWN;
+        return;
+    }
+    if (!known(leak->since))
+        leak->since = d->now;
+    uint64_t left = rate_exhaustion(host->headroom, outside);
+    uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
+    bool watched = left <= LEAK_CONFIRM ||
+                   since(d->now, leak->since) >= min_u64(watch, LEAK_CONFIRM_MOST);
+    if (!watched || !leak->risen)
+        return;
+    culprit_seen(d, outside);
+    plan_alert_host(
+        d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL, pool_deficit(d, host, host->band));
+    if (!critical)
+        return;
+    /* Near the wall it slows down without ending. */
+    if (!leak_holds(d, host) || outside > leak->rate)
+        leak->rate = outside;
+    leak->at = d->now;
+}
