@@ -3,7 +3,7 @@
  * Owns the difference between what fills the host and what the guests take. A leak is told, from
  * scarce on, when by both rates and bytes most of the fill is not the guests', for long enough:
  *
- * By rates, the fill's estimators less the guests'. They are quick, but guests are looked at more
+ * By rates, the fill's fast estimator less the guests'. It is quick, but guests are looked at more
  * slowly than the host, and where all is slow, noise has any rate.
  *
  * By bytes, what is used less what the guests hold, against the least that this was in the last
@@ -23,15 +23,20 @@
 #include "plan_add.h"
 #include "pool.h"
 
-/* By both estimators: guests are sampled more slowly than the host, so the fast one alone would see
- * a leak at the start of every guest's growth. */
 static int64_t outside_fill(const struct decision *d)
 {
     const struct rate *fill = &d->state->pools[POOL_INDEX_HOST].fill;
-    int64_t fast = rate_sum(fill->fast, -(d->guests_fast > 0 ? d->guests_fast : 0));
+    int64_t outside = rate_sum(fill->fast, -(d->guests_fast > 0 ? d->guests_fast : 0));
+    bool most = outside > fill->fast / 2;
+    return most && outside >= (int64_t)FILL_IGNORED ? outside : 0; /* slow leaks get there, too */
+}
+
+/* By the slower of both estimators, as what it may be is measured. */
+static int64_t outside_steady(const struct decision *d, int64_t fast)
+{
+    const struct rate *fill = &d->state->pools[POOL_INDEX_HOST].fill;
     int64_t slow = rate_sum(fill->slow, -(d->guests_slow > 0 ? d->guests_slow : 0));
-    int64_t outside = fast < slow ? fast : slow;
-    return outside >= (int64_t)FILL_IGNORED ? outside : 0; /* slow leaks get there, too */
+    return fast < slow ? fast : slow;
 }
 
 /* What may come and go without being a leak. The less there is left, the less is waited for. */
@@ -42,7 +47,8 @@ static int64_t leak_noise(const struct pool_view *host, int64_t room)
     return (int64_t)min_u64(part, min_u64(host->floor / LEAK_NOISE_DIVISOR, LEAK_NOISE_MOST));
 }
 
-/* True when OUTSIDE has risen from LOW by more than noise, and by most of what is used more since. */
+/* True when OUTSIDE has risen from LOW by clearly more than noise, and what it rose beyond is most
+ * of what is used more since. */
 static bool leak_rises(
     const struct pool_view *host, struct leak_low *low, int64_t outside, uint64_t used)
 {
@@ -51,13 +57,15 @@ static bool leak_rises(
     if (outside < low->outside)
         low->outside = outside;
     int64_t room = diff_i64(sub_or_zero(host->total, low->used), host->floor);
-    int64_t rise = outside - low->outside - leak_noise(host, room);
-    if (rise <= 0)
+    int64_t noise = leak_noise(host, room);
+    int64_t beyond = outside - low->outside - noise;
+    if (beyond <= 0)
         low->used = used;
-    return rise > 0 && rise > diff_i64(used, low->used) / 2;
+    return beyond > noise / 2 && beyond > diff_i64(used, low->used) / 2;
 }
 
-/* When the guest was looked at whose last look is oldest; those that are no longer looked at apart. */
+/* When the guest was looked at whose last look is oldest; those that are no longer looked at apart.
+ */
 static uint64_t oldest_look(const struct decision *d)
 {
     uint64_t oldest = NEVER;
@@ -110,7 +118,7 @@ void leak_watch(struct decision *d)
         leak->at = d->now; /* at the wall, and nothing has come back */
     /* Who was just stopped grows no more, but the fill still remembers what it took. */
     int64_t outside = pause_settling(d) ? 0 : outside_fill(d);
-    if (outside == 0 || outside <= rate_confirmed(&d->state->pools[POOL_INDEX_HOST].fill) / 2) {
+    if (outside == 0) {
         leak->since = UNKNOWN;
         return;
     }
@@ -118,11 +126,11 @@ void leak_watch(struct decision *d)
         leak->since = d->now;
     uint64_t left = rate_exhaustion(host->headroom, outside);
     uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
-    bool watched = left <= LEAK_CONFIRM ||
-                   since(d->now, leak->since) >= min_u64(watch, LEAK_CONFIRM_MOST);
+    bool watched =
+        left <= LEAK_CONFIRM || since(d->now, leak->since) >= min_u64(watch, LEAK_CONFIRM_MOST);
     if (!watched || !leak->risen)
         return;
-    culprit_seen(d, outside);
+    culprit_seen(d, outside_steady(d, outside));
     plan_alert_host(
         d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL, pool_deficit(d, host, host->band));
     if (!critical)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Stories of what fills a host and is no leak, and of leaks that hide beside it. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "story.h"
+
+#define SEC NSEC_PER_SEC
+
+/* The lab's host with three guests, LEFT MiB above its floor. */
+static struct story *story_of_host(uint64_t left)
+{
+    const uint64_t total = 3919 * MIB, floor = 198 * MIB;
+    struct story *story = story_new(total, total - floor - left * MIB - 2100 * MIB);
+    story->rules->host.floor = (struct amount){AMOUNT_BYTES, floor};
+    story_take_time(story, 500 * NSEC_PER_MSEC);
+    for (unsigned i = 0; i < 3; i++) {
+        story_guest(story, 1200 * MIB, 700 * MIB - 48 * MIB);
+        story->guests[i].overhead = 48 * MIB;
+        story_rules(story, i)->minimum = (struct amount){AMOUNT_SHARE, AMOUNT_SHARE_WHOLE};
+    }
+    story_no_balloons(story);
+    story_live(story, 20 * SEC);
+    return story;
+}
+
+static unsigned told(const struct story *story)
+{
+    return story->alerts[REASON_LEAK_OUTSIDE];
+}
+
+static const uint64_t rooms[] = {160, 300, 500, 800};
+
+/* Its lists of free pages fill while a guest grows, and stay full. */
+START_TEST(what_the_kernel_keeps_is_no_leak)
+{
+    struct story *story = story_of_host(rooms[_i]);
+    story->guests[0].growth = 6 * (int64_t)MIB;
+    story->guests[0].goal = 750 * MIB;
+    story->other_growth = 9 * (int64_t)MIB;
+    story_live(story, 6 * SEC);
+    story->other_growth = 0;
+    story_live(story, 60 * SEC);
+    ck_assert_uint_eq(told(story), 0);
+    story_free(story);
+}
+END_TEST
+
+/* 45 MiB at 5 MiB/s, gone again, and so once more. */
+START_TEST(a_command_that_somebody_runs_is_no_leak)
+{
+    struct story *story = story_of_host(rooms[_i]);
+    for (int run = 0; run < 4; run++) {
+        story->other_growth = 5 * (int64_t)MIB;
+        story_live(story, 9 * SEC);
+        story->other_growth = -45 * (int64_t)MIB;
+        story_live(story, SEC);
+        story->other_growth = 0;
+        story_live(story, 3 * SEC);
+    }
+    ck_assert_uint_eq(told(story), 0);
+    story_free(story);
+}
+END_TEST
+
+/* A host so slow that all is noise: nobody can be stopped, and each guest is seen every third
+ * second. */
+START_TEST(slow_growth_among_noise_is_no_leak)
+{
+    struct story *story = story_of_host(rooms[_i]);
+    for (unsigned i = 0; i < 3; i++) {
+        story->guests[i].growth = (int64_t)MIB;
+        story->guests[i].refuses_stop = true;
+    }
+    for (int tenth = 0; tenth < 400; tenth++) {
+        story->other_growth = (tenth / 20 % 2 == 0 ? 5 : -5) * (int64_t)MIB;
+        story_live(story, SEC / 10);
+        for (unsigned i = 0; i < 3; i++)
+            if (story_vm(story, i)->sampled == story->snapshot->time)
+                story->guests[i].next_look = story->snapshot->time + 3 * SEC;
+    }
+    ck_assert_uint_eq(told(story), 0);
+    story_free(story);
+}
+END_TEST
+
+/* It is told before half of what was left is gone. */
+START_TEST(a_leak_beside_guests_that_grow_is_told)
+{
+    struct story *story = story_of_host(rooms[_i]);
+    story->guests[0].growth = 10 * (int64_t)MIB;
+    story->guests[0].goal = 900 * MIB;
+    story_live(story, 5 * SEC);
+    int64_t before = story->plan->assessment.pools[0].headroom;
+    story->other_growth = 40 * (int64_t)MIB;
+    for (int tenth = 0; tenth < 600 && told(story) == 0; tenth++)
+        story_live(story, SEC / 10);
+    ck_assert_uint_eq(told(story), 1);
+    ck_assert_int_gt(story->plan->assessment.pools[0].headroom, before / 4);
+    story_free(story);
+}
+END_TEST
+
+/* Where nothing is left, no time is either. */
+START_TEST(a_leak_at_the_wall_is_told_and_nobody_dies)
+{
+    struct story *story = story_of_host(20);
+    story->other_growth = 15 * (int64_t)MIB;
+    story_live(story, 8 * SEC);
+    ck_assert_uint_eq(told(story), 1);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(story->guests[i].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+#define ROOMS (int)(sizeof(rooms) / sizeof(rooms[0]))
+
+int main(void)
+{
+    Suite *suite = suite_create("leak");
+    TCase *tests = tcase_create("leak");
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, what_the_kernel_keeps_is_no_leak, 1, ROOMS);
+    tcase_add_loop_test(tests, a_command_that_somebody_runs_is_no_leak, 0, ROOMS);
+    tcase_add_loop_test(tests, slow_growth_among_noise_is_no_leak, 0, ROOMS);
+    tcase_add_loop_test(tests, a_leak_beside_guests_that_grow_is_told, 0, ROOMS);
+    tcase_add_test(tests, a_leak_at_the_wall_is_told_and_nobody_dies);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
