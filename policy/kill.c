@@ -155,7 +155,8 @@ bool kill_case(const struct decision *d, uint32_t index, bool dry_run, struct vi
     const struct pool_view *pool = &d->plan->assessment.pools[index];
     if (!known(pool->total) || pool->band != BAND_CRITICAL)
         return false;
-    int64_t remaining = pause_remaining_fill(d, pool, dry_run);
+    /* Nobody is killed for so slow a fill that it may be noise, or end by itself. */
+    int64_t remaining = pool_worth(pool, pause_remaining_fill(d, pool, dry_run));
     int64_t possible = pause_possible(d, pool);
     /* What else fills a node ends there by itself. */
     if (pool->kind == POOL_NODE && pool_filling(d, pool) > d->confined_growth[pool->node])

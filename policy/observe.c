@@ -171,8 +171,12 @@ static void settle_pause(
     }
     if (!(in_force & VM_MEASURE_STOP_SENT))
         state->marks &= (uint16_t)~MARK_FROZEN_OVER;
-    bool settles = waited < limit && since(d->now, state->growth.time) <= GROWTH_STALE &&
-                   growth >= (int64_t)GROWTH_MEASURABLE;
+    /* Of a slow one the last part is noise. */
+    int64_t least = state->growth_before / GROWTH_STEP + 1;
+    if (least > (int64_t)GROWTH_MEASURABLE)
+        least = (int64_t)GROWTH_MEASURABLE;
+    bool settles =
+        waited < limit && since(d->now, state->growth.time) <= GROWTH_STALE && growth >= least;
     state->settling = settles ? growth : 0;
     if (settles && growth > state->growth_before)
         state->growth_before = growth; /* the estimate was still on its way up */

@@ -59,23 +59,23 @@ int64_t pause_remaining_fill(
         else if (dry_run_too && (state->marks & MARK_BRAKED_DRY))
             fill = rate_sum(fill, -relief_brake(d, i));
     }
-    return pool_worth(pool, fill);
+    return pool_matters(pool, fill);
 }
 
-static bool is_candidate(const struct decision *d, uint32_t position)
+/* LEAST: growth that counts, bytes per second. */
+static bool is_candidate(const struct decision *d, uint32_t position, int64_t least)
 {
     const struct vm_state *state = decision_state(d, position);
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
-           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
-           settling_of(d, position) == 0 &&
+           relief_growth(d, position) >= least && settling_of(d, position) == 0 &&
            (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
 }
 
 /* Its `stop` is on its way, and it grows on, or nobody can say. */
-static bool may_freeze_over(const struct decision *d, uint32_t position)
+static bool may_freeze_over(const struct decision *d, uint32_t position, int64_t least)
 {
     const struct vm_state *state = decision_state(d, position);
     const uint32_t wanted = TRAIT_STOPPING | TRAIT_ENFORCED;
@@ -84,32 +84,42 @@ static bool may_freeze_over(const struct decision *d, uint32_t position)
     bool asked =
         (state->marks & MARK_FROZEN_OVER) && since(d->now, state->pause_asked) < PAUSE_RETRY;
     return (traits & wanted) == wanted && !(traits & TRAIT_IN_ACTION) && !asked &&
-           (unknown || relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE) &&
+           (unknown || relief_growth(d, position) >= least) &&
            (d->plan->assessment.sprint ||
                since(d->now, decision_vm(d, position)->measures.paused_since) >= STOP_PATIENCE);
 }
 
-/* Of everybody, whether they act or are only watched. */
-static int64_t pausable_growth(const struct decision *d, const struct pool_view *pool)
+/* Of everybody who grows by LEAST, whether they act or are only watched. */
+static int64_t pausable_growth(
+    const struct decision *d, const struct pool_view *pool, int64_t least)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (((d->vms[i].traits & TRAIT_PAUSABLE) ||
                 ((d->vms[i].traits & TRAIT_USABLE) && decision_state(d, i)->settling > 0)) &&
             node_confines(d, pool, i))
-            sum = rate_sum(sum, relief_growth(d, i) > 0 ? relief_growth(d, i) : 0);
+            sum = rate_sum(sum, relief_growth(d, i) >= least ? relief_growth(d, i) : 0);
     return sum;
+}
+
+/* The growth that a guest must have to be worth a pause. */
+static int64_t least_growth(const struct decision *d, const struct pool_view *pool)
+{
+    int64_t fill = pool_filling(d, pool), least = (int64_t)GROWTH_MEASURABLE;
+    while (least > (int64_t)GROWTH_LEAST && pausable_growth(d, pool, least) < fill / 2)
+        least /= GROWTH_STEP;
+    return least;
 }
 
 int64_t pause_possible(const struct decision *d, const struct pool_view *pool)
 {
-    int64_t sum = 0;
+    int64_t sum = 0, least = least_growth(d, pool);
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_ENFORCED) || !node_confines(d, pool, i))
             continue;
         /* What is settling is out of the fill already. */
-        bool over = decision_state(d, i)->settling == 0 && may_freeze_over(d, i);
-        if (over || is_candidate(d, i))
+        bool over = decision_state(d, i)->settling == 0 && may_freeze_over(d, i, least);
+        if (over || is_candidate(d, i, least))
             sum = rate_sum(sum, relief_growth(d, i));
     }
     return sum;
@@ -134,6 +144,7 @@ static bool makes_difference(const struct decision *d, uint32_t position, int64_
  * see `real`, those in dry run `all`, which counts what other dry runs would have done. */
 struct need {
     const struct pool_view *pool;
+    int64_t least;     /* growth that is worth a pause */
     uint64_t critical; /* threshold */
     int64_t real_fill, all_fill;
     uint64_t real_excess, all_excess; /* of the fill: what cannot be, because
@@ -169,6 +180,7 @@ static struct need need_of(const struct decision *d, const struct pool_view *poo
 {
     struct need need = {
         .pool = pool,
+        .least = least_growth(d, pool),
         .critical = pool_enter(d, pool, BAND_CRITICAL),
         .real_fill = pause_remaining_fill(d, pool, false),
         .all_fill = pause_remaining_fill(d, pool, true),
@@ -194,9 +206,9 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_excess = sub_or_zero(need->real_excess, excess);
         need->real_end = sub_or_zero(need->real_end, end);
     }
-    need->all_fill = pool_worth(need->pool, rate_sum(need->all_fill, -growth));
+    need->all_fill = pool_matters(need->pool, rate_sum(need->all_fill, -growth));
     if (enforced)
-        need->real_fill = pool_worth(need->pool, rate_sum(need->real_fill, -growth));
+        need->real_fill = pool_matters(need->pool, rate_sum(need->real_fill, -growth));
 }
 
 /* Why a guest has to be stopped, and how much is short of what it would need; REASON_NONE: it need
@@ -333,7 +345,7 @@ static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
 {
     struct shortage shortage = {REASON_FREEZE_SILENT, pool_deficit(d, need->pool, BAND_CRITICAL)};
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if (may_freeze_over(d, i) && node_confines(d, need->pool, i) &&
+        if (may_freeze_over(d, i, need->least) && node_confines(d, need->pool, i) &&
             !has_for_stop(d, need, reserve_for_valuable(d, need->pool, i)) &&
             !pause_one(d, i, index, &shortage))
             return false;
@@ -349,13 +361,13 @@ static void pause_for(struct decision *d, uint32_t index)
     struct need need = need_of(d, pool);
     if (!freeze_over(d, index, &need))
         return;
-    int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool);
+    int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool, need.least);
     bool real_done = d->paused && !sprint, dry_done = false;
     uint32_t count = order_sort(d, TRAIT_PAUSABLE, reserve_yields_before);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
-        if (!is_candidate(d, position) || !node_confines(d, pool, position) ||
+        if (!is_candidate(d, position, need.least) || !node_confines(d, pool, position) ||
             !makes_difference(d, position, fill, all) || (enforced ? real_done : dry_done))
             continue;
         struct shortage shortage = shortage_of(d, &need, position);

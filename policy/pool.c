@@ -24,12 +24,24 @@ uint64_t pool_capacity(const struct pool_view *pool)
     return known(pool->total) ? sub_or_zero(pool->total, pool->floor) : 0;
 }
 
+static uint64_t fill_ignored(const struct pool_view *pool)
+{
+    /* Of a node only the fill by guests matters, and they are not noisy. */
+    if (pool->kind == POOL_NODE)
+        return FILL_IGNORED;
+    return max_u64(FILL_IGNORED, pool_capacity(pool) / FILL_IGNORED_DIVISOR);
+}
+
 int64_t pool_worth(const struct pool_view *pool, int64_t rate)
 {
-    uint64_t ignored = FILL_IGNORED;
-    /* Of a node only the fill by guests matters, and they are not noisy. */
-    if (pool->kind != POOL_NODE)
-        ignored = max_u64(ignored, pool_capacity(pool) / FILL_IGNORED_DIVISOR);
+    return rate > 0 && (uint64_t)rate > fill_ignored(pool) ? rate : 0;
+}
+
+int64_t pool_matters(const struct pool_view *pool, int64_t rate)
+{
+    uint64_t headroom = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
+    uint64_t ends = headroom / (FILL_MATTERS_TIME / NSEC_PER_SEC);
+    uint64_t ignored = max_u64(min_u64(fill_ignored(pool), ends), FILL_LEAST);
     return rate > 0 && (uint64_t)rate > ignored ? rate : 0;
 }
 
@@ -164,7 +176,7 @@ static void assess_node(struct decision *d, uint32_t index, struct pool_view *po
 
 int64_t pool_filling(const struct decision *d, const struct pool_view *pool)
 {
-    int64_t fill = pool_worth(pool, pool->fill_rate);
+    int64_t fill = pool_matters(pool, pool->fill_rate);
     if (pool->kind != POOL_NODE || pool->headroom > 0 || d->confined_growth[pool->node] <= fill)
         return fill;
     return d->confined_growth[pool->node];

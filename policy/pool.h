@@ -26,7 +26,10 @@ uint64_t pool_enter_time(const struct decision *d, const struct pool_view *pool,
 /* RATE where it is worth a forecast, else 0. */
 int64_t pool_worth(const struct pool_view *pool, int64_t rate);
 
-/* The rate by which POOL fills, where it is worth a forecast, else 0. */
+/* RATE where it is that, or where the floor is so near that it has to be stopped, else 0. */
+int64_t pool_matters(const struct pool_view *pool, int64_t rate);
+
+/* The rate by which POOL fills, where it matters, else 0. */
 int64_t pool_filling(const struct decision *d, const struct pool_view *pool);
 
 /* Memory the pool has beyond where BAND is left: what may be given away without falling into it. 0

@@ -26,8 +26,15 @@
 /* Slower fills say nothing about time: 1 MiB/s, or 0.05 % of the pool per second. */
 #define FILL_IGNORED MIB
 #define FILL_IGNORED_DIVISOR 2000
-/* A guest that grows slower is not worth a pause. */
+/* But one that reaches the floor within this time is to be stopped, however slow it is. */
+#define FILL_MATTERS_TIME NSEC_PER_MINUTE
+/* 16 pages a second, which is nobody's growth. */
+#define FILL_LEAST (64 * KIB)
+/* A guest that grows slower is not worth a pause, as long as those who grow faster are most of what
+ * fills: five hundred slow ones fill a host as well. Slower than the least nobody grows. */
 #define GROWTH_MEASURABLE MIB
+#define GROWTH_LEAST (16 * KIB)
+#define GROWTH_STEP 4
 /* A growth rate measured longer ago than this says nothing about now. */
 #define GROWTH_STALE (5 * NSEC_PER_SEC)
 /* So far ahead a growing guest's free memory is not idle. */

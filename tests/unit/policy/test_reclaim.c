@@ -174,6 +174,8 @@ START_TEST(who_must_not_give_is_left_alone)
         vm->maximum = vm->balloon.actual = 8 * GIB;
         story->guests[guest].goal = 8 * GIB;
         story->guests[guest].growth = 3 * (int64_t)MIB;
+        /* Stopped it would grow no more, and could give. */
+        story_rules(story, guest)->rungs &= ~RUNG_BIT(RUNG_PAUSE);
         break;
     case SPARED_VFIO:
         vm->wiring.vfio_groups = 1;
