@@ -8,10 +8,12 @@
  *
  * By bytes, what is used less what the guests hold, against the least that this was in the last
  * half to one minute. Used is of the look before, so that each guest has been looked at since and
- * no growth of theirs can pass for somebody else's. The kernel's own lists of free pages, one of
- * each processor and zone, count as used and come and go (mm/page_alloc.c, nr_pcp_high(): up to the
- * low watermark; 30 to 70 MiB of a host of 4 GiB were seen): so much is no leak, nor is what a
- * command takes that somebody runs.
+ * no growth of theirs can pass for somebody else's.
+ *
+ * The kernel's own lists of free pages, one of each processor and zone, count as used and come and
+ * go (mm/page_alloc.c, zone_highsize(): in all up to the low watermarks; 30 to 72 MiB of 110 were
+ * seen). What does not exceed that is not told. But to wait for so much near the wall would kill a
+ * guest for a leak: there less is enough for nobody to die.
  *
  * A leak that has reached the wall fills no more, so it is remembered for a while. An alert names
  * it, and what it is (culprit.c).
@@ -39,7 +41,7 @@ static int64_t outside_steady(const struct decision *d, int64_t fast)
     return fast < slow ? fast : slow;
 }
 
-/* What may come and go without being a leak. The less there is left, the less is waited for. */
+/* What may come and go beside a leak, as far as there is time to see. */
 static int64_t leak_noise(const struct pool_view *host, int64_t room)
 {
     uint64_t part = room > 0 ? (uint64_t)room / LEAK_NOISE_DIVISOR : 0;
@@ -47,13 +49,13 @@ static int64_t leak_noise(const struct pool_view *host, int64_t room)
     return (int64_t)min_u64(part, min_u64(host->floor / LEAK_NOISE_DIVISOR, LEAK_NOISE_MOST));
 }
 
-/* True when OUTSIDE has risen from LOW by clearly more than noise, and what it rose beyond is most
- * of what is used more since. */
-static bool leak_rises(
+/* How far OUTSIDE has risen from LOW beyond noise, if it is clearly more, and most of what is used
+ * more since; else 0. */
+static int64_t leak_rise(
     const struct pool_view *host, struct leak_low *low, int64_t outside, uint64_t used)
 {
     if (!known(low->since))
-        return false;
+        return 0;
     if (outside < low->outside)
         low->outside = outside;
     int64_t room = diff_i64(sub_or_zero(host->total, low->used), host->floor);
@@ -61,7 +63,8 @@ static bool leak_rises(
     int64_t beyond = outside - low->outside - noise;
     if (beyond <= 0)
         low->used = used;
-    return beyond > noise / 2 && beyond > diff_i64(used, low->used) / 2;
+    bool most = beyond > diff_i64(used, low->used) / 2;
+    return most && beyond > noise / 2 ? beyond + noise : 0;
 }
 
 /* When the guest was looked at whose last look is oldest; those that are no longer looked at apart.
@@ -89,8 +92,11 @@ static void leak_weigh(struct decision *d, const struct pool_view *host)
             leak->lows[1] = leak->lows[0];
             leak->lows[0] = (struct leak_low){d->now, outside, leak->used};
         }
-        bool lately = leak_rises(host, &leak->lows[0], outside, leak->used);
-        leak->risen = leak_rises(host, &leak->lows[1], outside, leak->used) || lately;
+        leak->risen = 0;
+        for (int i = 0; i < 2; i++) {
+            int64_t rise = leak_rise(host, &leak->lows[i], outside, leak->used);
+            leak->risen = leak->risen > rise ? leak->risen : rise;
+        }
     }
     leak->used = sub_or_zero(host->total, host->available);
     leak->used_at = d->now;
@@ -128,11 +134,14 @@ void leak_watch(struct decision *d)
     uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
     bool watched =
         left <= LEAK_CONFIRM || since(d->now, leak->since) >= min_u64(watch, LEAK_CONFIRM_MOST);
-    if (!watched || !leak->risen)
+    if (!watched || leak->risen == 0)
         return;
-    culprit_seen(d, outside_steady(d, outside));
-    plan_alert_host(
-        d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL, pool_deficit(d, host, host->band));
+    uint64_t lists = known_or(d->snapshot->host.watermark_low, host->floor / 2);
+    if (leak->risen > (int64_t)lists) {
+        culprit_seen(d, outside_steady(d, outside));
+        plan_alert_host(d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL,
+            pool_deficit(d, host, host->band));
+    }
     if (!critical)
         return;
     /* Near the wall it slows down without ending. */

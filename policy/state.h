@@ -172,7 +172,7 @@ struct leak_state {
     uint64_t used_at;   /* when `used` was so; UNKNOWN: no look yet */
     uint64_t used;
     struct leak_low lows[2]; /* this half of the window, and the one before */
-    bool risen;              /* by bytes, at the last look */
+    int64_t risen;           /* by so many bytes, at the last look; 0: by no more than noise */
 };
 
 struct policy_state {

@@ -251,9 +251,8 @@
 /* A slower one for this part of that time, so that a command that somebody runs is none. */
 #define LEAK_CONFIRM_DIVISOR 8
 #define LEAK_CONFIRM_MOST (10 * NSEC_PER_SEC)
-/* By bytes it is told from what comes and goes by itself: a quarter of what was left to the floor,
- * of which the lab's host moves 30 to 70 MiB in the kernel's lists of free pages; at the floor,
- * where no time is left, a little. More than a GiB comes and goes on no host. */
+/* By bytes it is told from what comes and goes by itself: a quarter of what was left to the floor;
+ * at the floor, where no time is left, a little. More than a GiB comes and goes on no host. */
 #define LEAK_NOISE_DIVISOR 4
 #define LEAK_NOISE_LEAST_DIVISOR 64
 #define LEAK_NOISE_MOST GIB
