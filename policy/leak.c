@@ -7,8 +7,8 @@
  * slowly than the host, and where all is slow, noise has any rate.
  *
  * By bytes, what is used less what the guests hold, against the least that this was in the last
- * half to one minute. Used is of the look before, so that each guest has been looked at since and
- * no growth of theirs can pass for somebody else's.
+ * minutes. Used is of the look before, so that each guest has been looked at since and no growth of
+ * theirs can pass for somebody else's.
  *
  * The kernel's own lists of free pages, one of each processor and zone, count as used and come and
  * go (mm/page_alloc.c, zone_highsize(): in all up to the low watermarks; 30 to 72 MiB of 110 were
@@ -136,7 +136,7 @@ void leak_watch(struct decision *d)
         left <= LEAK_CONFIRM || since(d->now, leak->since) >= min_u64(watch, LEAK_CONFIRM_MOST);
     if (!watched || leak->risen == 0)
         return;
-    uint64_t lists = known_or(d->snapshot->host.watermark_low, host->floor / 2);
+    uint64_t lists = known_or(d->snapshot->host.watermark_low, host->floor / LEAK_NOISE_DIVISOR);
     if (leak->risen > (int64_t)lists) {
         culprit_seen(d, outside_steady(d, outside));
         plan_alert_host(d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL,

@@ -256,7 +256,7 @@
 #define LEAK_NOISE_DIVISOR 4
 #define LEAK_NOISE_LEAST_DIVISOR 64
 #define LEAK_NOISE_MOST GIB
-#define LEAK_WINDOW NSEC_PER_MINUTE
+#define LEAK_WINDOW (5 * NSEC_PER_MINUTE)
 /* A leak that has reached the wall no longer fills; it is remembered for so long. */
 #define LEAK_MEMORY NSEC_PER_MINUTE
 
