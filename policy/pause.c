@@ -133,11 +133,13 @@ bool pause_settling(const struct decision *d)
     return false;
 }
 
-/* Stopping this guest would make a difference, or stopping all who can be stopped would. Who grows
- * by little beside a burst of something else is not paused for it. */
+/* Stopping all who can be stopped would make a difference, or stopping this one. Who grows by
+ * little beside something else that fills is not paused for it. */
 static bool makes_difference(const struct decision *d, uint32_t position, int64_t fill, int64_t all)
 {
-    return all >= fill / 2 || relief_growth(d, position) >= fill / PAUSE_SHARE_DIVISOR;
+    int64_t growth = relief_growth(d, position);
+    bool alone = growth >= fill / PAUSE_SHARE_DIVISOR && growth >= (int64_t)GROWTH_MEASURABLE;
+    return all >= fill / 2 || alone;
 }
 
 /* What one pool needs, kept while guests are chosen so that each costs the same. Enforced guests
