@@ -15,8 +15,8 @@
  * seen). What does not exceed that is not told. But to wait for so much near the wall would kill a
  * guest for a leak: there less is enough for nobody to die.
  *
- * A leak that has reached the wall fills no more, so it is remembered for a while. An alert names
- * it, and what it is (culprit.c).
+ * A leak that has reached the wall fills no more, so it is remembered for a while, as long as the
+ * guests have not taken as much since it began. An alert names it, and what it is (culprit.c).
  */
 #include "leak.h"
 
@@ -41,30 +41,43 @@ static int64_t outside_steady(const struct decision *d, int64_t fast)
     return fast < slow ? fast : slow;
 }
 
-/* What may come and go beside a leak, as far as there is time to see. */
-static int64_t leak_noise(const struct pool_view *host, int64_t room)
+/* What may come and go without being a leak, as far as there is time to see. */
+static int64_t leak_noise(const struct pool_view *host)
 {
-    uint64_t part = room > 0 ? (uint64_t)room / LEAK_NOISE_DIVISOR : 0;
+    uint64_t part = host->headroom > 0 ? (uint64_t)host->headroom / LEAK_NOISE_DIVISOR : 0;
     part = max_u64(part, host->floor / LEAK_NOISE_LEAST_DIVISOR);
     return (int64_t)min_u64(part, min_u64(host->floor / LEAK_NOISE_DIVISOR, LEAK_NOISE_MOST));
 }
 
-/* How far OUTSIDE has risen from LOW beyond noise, if it is clearly more, and most of what is used
- * more since; else 0. */
-static int64_t leak_rise(
-    const struct pool_view *host, struct leak_low *low, int64_t outside, uint64_t used)
+/* Most of what is used more than at LOW is not the guests'. */
+static bool is_most(const struct leak_state *leak, const struct leak_low *low)
+{
+    return leak->outside - low->outside > diff_i64(leak->used, low->used) / 2;
+}
+
+static void low_follow(
+    struct leak_low *low, const struct leak_state *leak, const struct pool_view *host)
 {
     if (!known(low->since))
-        return 0;
-    if (outside < low->outside)
-        low->outside = outside;
-    int64_t room = diff_i64(sub_or_zero(host->total, low->used), host->floor);
-    int64_t noise = leak_noise(host, room);
-    int64_t beyond = outside - low->outside - noise;
-    if (beyond <= 0)
-        low->used = used;
-    bool most = beyond > diff_i64(used, low->used) / 2;
-    return most && beyond > noise / 2 ? beyond + noise : 0;
+        return;
+    if (leak->outside < low->outside)
+        low->outside = leak->outside;
+    if (leak->outside - low->outside <= (int64_t)(host->floor / LEAK_NOISE_LEAST_DIVISOR))
+        low->used = leak->used;
+}
+
+/* The low from which a leak has risen, and most; NULL: from none. */
+static const struct leak_low *risen_from(
+    const struct leak_state *leak, const struct pool_view *host)
+{
+    const struct leak_low *from = NULL;
+    for (int i = 0; i < 2; i++) {
+        const struct leak_low *low = &leak->lows[i];
+        if (known(low->since) && leak->outside - low->outside > leak_noise(host) &&
+            is_most(leak, low) && (!from || low->outside < from->outside))
+            from = low;
+    }
+    return from;
 }
 
 /* When the guest was looked at whose last look is oldest; those that are no longer looked at apart.
@@ -84,27 +97,27 @@ static uint64_t oldest_look(const struct decision *d)
 static void leak_weigh(struct decision *d, const struct pool_view *host)
 {
     struct leak_state *leak = &d->state->leak;
-    if (known(leak->used_at) && oldest_look(d) <= leak->used_at)
+    if (known(leak->seen_at) && oldest_look(d) <= leak->seen_at)
         return;
-    if (known(leak->used_at)) {
-        int64_t outside = diff_i64(leak->used, d->plan->assessment.guests_held);
+    if (known(leak->seen_at)) {
+        leak->used = leak->seen;
+        leak->outside = diff_i64(leak->used, d->plan->assessment.guests_held);
         if (!known(leak->lows[0].since) || since(d->now, leak->lows[0].since) > LEAK_WINDOW / 2) {
             leak->lows[1] = leak->lows[0];
-            leak->lows[0] = (struct leak_low){d->now, outside, leak->used};
+            leak->lows[0] = (struct leak_low){d->now, leak->outside, leak->used};
         }
-        leak->risen = 0;
-        for (int i = 0; i < 2; i++) {
-            int64_t rise = leak_rise(host, &leak->lows[i], outside, leak->used);
-            leak->risen = leak->risen > rise ? leak->risen : rise;
-        }
+        for (int i = 0; i < 2; i++)
+            low_follow(&leak->lows[i], leak, host);
     }
-    leak->used = sub_or_zero(host->total, host->available);
-    leak->used_at = d->now;
+    leak->seen = sub_or_zero(host->total, host->available);
+    leak->seen_at = d->now;
 }
 
 bool leak_holds(const struct decision *d, const struct pool_view *pool)
 {
-    return pool->kind == POOL_HOST && since(d->now, d->state->leak.at) < LEAK_MEMORY;
+    const struct leak_state *leak = &d->state->leak;
+    return pool->kind == POOL_HOST && since(d->now, leak->at) < LEAK_MEMORY &&
+           is_most(leak, &leak->origin);
 }
 
 void leak_watch(struct decision *d)
@@ -134,10 +147,11 @@ void leak_watch(struct decision *d)
     uint64_t watch = max_u64(left / LEAK_CONFIRM_DIVISOR, LEAK_CONFIRM);
     bool watched =
         left <= LEAK_CONFIRM || since(d->now, leak->since) >= min_u64(watch, LEAK_CONFIRM_MOST);
-    if (!watched || leak->risen == 0)
+    const struct leak_low *from = risen_from(leak, host);
+    if (!watched || !from)
         return;
     uint64_t lists = known_or(d->snapshot->host.watermark_low, host->floor / LEAK_NOISE_DIVISOR);
-    if (leak->risen > (int64_t)lists) {
+    if (leak->outside - from->outside > (int64_t)lists) {
         culprit_seen(d, outside_steady(d, outside));
         plan_alert_host(d, REASON_LEAK_OUTSIDE, POOL_INDEX_HOST, ALERT_INTERVAL,
             pool_deficit(d, host, host->band));
@@ -145,7 +159,11 @@ void leak_watch(struct decision *d)
     if (!critical)
         return;
     /* Near the wall it slows down without ending. */
-    if (!leak_holds(d, host) || outside > leak->rate)
+    if (!leak_holds(d, host)) {
+        leak->origin = *from;
         leak->rate = outside;
+    } else if (outside > leak->rate) {
+        leak->rate = outside;
+    }
     leak->at = d->now;
 }

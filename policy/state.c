@@ -62,7 +62,7 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
     state->memlock_at = state->contain_at = UNKNOWN;
     state->leak.at = state->leak.since = state->leak.killed_at = UNKNOWN;
-    state->leak.used_at = state->leak.lows[0].since = state->leak.lows[1].since = UNKNOWN;
+    state->leak.seen_at = state->leak.lows[0].since = state->leak.lows[1].since = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
     state->culprit.time = state->culprit.seen = UNKNOWN;

@@ -165,14 +165,16 @@ struct leak_low {
 
 /* Of the host (leak.c). */
 struct leak_state {
-    uint64_t at;        /* what fills was last seen not to be the guests; UNKNOWN: never */
-    int64_t rate;       /* how fast, then */
-    uint64_t since;     /* it has been seen without a break since; UNKNOWN: it is not */
-    uint64_t killed_at; /* somebody was killed for it; UNKNOWN: never */
-    uint64_t used_at;   /* when `used` was so; UNKNOWN: no look yet */
+    uint64_t at;            /* what fills was last seen not to be the guests; UNKNOWN: never */
+    int64_t rate;           /* how fast, then */
+    uint64_t since;         /* it has been seen without a break since; UNKNOWN: it is not */
+    uint64_t killed_at;     /* somebody was killed for it; UNKNOWN: never */
+    struct leak_low origin; /* where it rose from; void unless it is remembered */
+    uint64_t seen_at;       /* when `seen` was used; UNKNOWN: no look yet */
+    uint64_t seen;
+    int64_t outside; /* what was not the guests', when all of them had been looked at again */
     uint64_t used;
     struct leak_low lows[2]; /* this half of the window, and the one before */
-    int64_t risen;           /* by so many bytes, at the last look; 0: by no more than noise */
 };
 
 struct policy_state {

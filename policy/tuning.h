@@ -254,7 +254,7 @@
 /* By bytes it is told from what comes and goes by itself: a quarter of what was left to the floor;
  * at the floor, where no time is left, a little. More than a GiB comes and goes on no host. */
 #define LEAK_NOISE_DIVISOR 4
-#define LEAK_NOISE_LEAST_DIVISOR 64
+#define LEAK_NOISE_LEAST_DIVISOR 32
 #define LEAK_NOISE_MOST GIB
 #define LEAK_WINDOW (5 * NSEC_PER_MINUTE)
 /* A leak that has reached the wall no longer fills; it is remembered for so long. */

@@ -117,6 +117,30 @@ START_TEST(a_leak_at_the_wall_is_told_and_nobody_dies)
 }
 END_TEST
 
+/* One that may not be stopped grows to the wall, and now and then the kernel's lists take some: who
+ * is to die for it dies. */
+START_TEST(what_the_kernel_keeps_saves_nobody_whom_a_guest_costs)
+{
+    struct story *story = story_of_host(300);
+    for (unsigned i = 0; i < 3; i++)
+        story_rules(story, i)->rungs &= ~RUNG_BIT(RUNG_PAUSE);
+    story_rules(story, 0)->sacrifice = SACRIFICE_NEVER;
+    story_rules(story, 0)->priority = 900;
+    story->guests[0].growth = 5 * (int64_t)MIB;
+    story->other_growth = 6 * (int64_t)MIB;
+    story_live(story, 3 * SEC);
+    for (int half = 0; half < 160; half++) {
+        story->other_growth = half % 8 == 0   ? 12 * (int64_t)MIB
+                              : half % 8 == 3 ? -12 * (int64_t)MIB
+                                              : 0;
+        story_live(story, SEC / 2);
+    }
+    ck_assert_uint_ge(story->guests[1].kills + story->guests[2].kills, 1);
+    ck_assert_int_ge(story->headroom_least, -8 * (int64_t)MIB);
+    story_free(story);
+}
+END_TEST
+
 #define ROOMS (int)(sizeof(rooms) / sizeof(rooms[0]))
 
 int main(void)
@@ -129,6 +153,7 @@ int main(void)
     tcase_add_loop_test(tests, slow_growth_among_noise_is_no_leak, 0, ROOMS);
     tcase_add_loop_test(tests, a_leak_beside_guests_that_grow_is_told, 0, ROOMS);
     tcase_add_test(tests, a_leak_at_the_wall_is_told_and_nobody_dies);
+    tcase_add_test(tests, what_the_kernel_keeps_saves_nobody_whom_a_guest_costs);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
