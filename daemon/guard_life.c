@@ -290,29 +290,17 @@ static void bridges_end(struct guard *guard)
     }
 }
 
-static bool is_alive(const struct guard *guard, const struct vm_identity *identity)
-{
-    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
-        const struct vm *vm = inventory_vm(guard->inventory, slot);
-
-        if (vm && !vm->gone && vm_identity_equal(&vm->figures.identity, identity))
-            return true;
-    }
-    return false;
-}
-
 static void measures_take_over(struct guard *guard)
 {
-    static const uint8_t nobody[UUID_SIZE];
     uint32_t adopted = inventory_adopt(guard->inventory);
     const struct ledger_destruction *past;
 
-    /* Who was to die and lives on is no guest that something has restarted, nor is who was saved.
-     */
     for (uint32_t i = 0; (past = ledger_history(guard->ledger, i)); i++) {
-        bool spared = past->kind == ACTION_SAVE || is_alive(guard, &past->identity);
+        struct vm_identity identity = past->identity;
 
-        policy_state_seed(guard->state, past->time, spared ? nobody : past->identity.uuid);
+        if (past->kind == ACTION_SAVE) /* who is started again after it may be taken again */
+            memset(identity.uuid, 0, UUID_SIZE);
+        policy_state_seed(guard->state, past->time, &identity);
     }
     if (adopted == 0)
         return;

@@ -234,7 +234,6 @@ static void mark_candidates(struct decision *d, const struct victim_case *wanted
 static bool end_one(
     struct decision *d, const struct victim_case *wanted, uint32_t position, enum action_kind kind)
 {
-    static const uint8_t nobody[UUID_SIZE];
     const struct vm_snapshot *vm = decision_vm(d, position);
     bool saves = kind == ACTION_SAVE, paused = d->vms[position].traits & TRAIT_PAUSED;
     enum reason reason = !saves   ? REASON_SHUTDOWN_FLOOR
@@ -255,11 +254,12 @@ static bool end_one(
         decision_state(d, position)->marks |= MARK_KILLED_DRY;
         return true;
     }
-    decision_state(d, position)->kill_asked = d->now;
     if (wanted->leak)
         d->state->leak.killed_at = d->now;
-    /* A save loses nothing: who is started again after it may be taken again. */
-    state_remember_destruction(d->state, d->now, saves ? nobody : vm->identity.uuid);
+    struct vm_identity identity = vm->identity;
+    if (saves) /* loses nothing: who is started again after it may be taken again */
+        __builtin_memset(identity.uuid, 0, UUID_SIZE);
+    state_remember_destruction(d->state, d->now, &identity);
     d->state->end = (struct end_pending){.identity = vm->identity,
         .kind = kind,
         .deadline = add_held(d->now, action->deadline),
@@ -276,13 +276,12 @@ static bool end_for(struct decision *d, uint32_t index, bool enforced)
     struct victim_case wanted;
     if (!kill_case(d, index, !enforced, &wanted) || !is_due(d, &wanted))
         return false;
-    if ((enforced && victim_breaker_open(d)) ||
-        (wanted.leak && since(d->now, d->state->leak.killed_at) < LEAK_HOLD))
+    if (wanted.leak && since(d->now, d->state->leak.killed_at) < LEAK_HOLD)
         return false;
     struct time_left left = time_left(d, &wanted, !enforced);
     mark_candidates(d, &wanted, &left, enforced);
     uint32_t victim = victim_choose(d, &wanted);
-    if (victim == UINT32_MAX)
+    if (victim == UINT32_MAX || (enforced && victim_breaker_open(d, victim)))
         return false;
     if (fits_save(d, &left, victim))
         return end_one(d, &wanted, victim, ACTION_SAVE);

@@ -237,10 +237,9 @@ static bool kill_one(struct decision *d, const struct victim_case *kill, uint32_
         state->marks |= MARK_KILLED_DRY;
         return true;
     }
-    state->kill_asked = d->now;
     if (kill->leak)
         d->state->leak.killed_at = d->now;
-    state_remember_destruction(d->state, d->now, vm->identity.uuid);
+    state_remember_destruction(d->state, d->now, &vm->identity);
     d->state->kill = (struct kill_pending){
         .identity = vm->identity,
         .asked = d->now,
@@ -270,7 +269,7 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
         }
         return false;
     }
-    if (enforced && victim_breaker_open(d)) {
+    if (enforced && victim_breaker_open(d, victim)) {
         plan_alert_host(
             d, REASON_BREAKER, index, d->rules->host.max_destructive_window, kill.deficit);
         return false;

@@ -44,7 +44,7 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->reclaim_piece = RECLAIM_PIECE_MIN;
     vm->resume_after = vm->resumed_at = UNKNOWN;
     vm->resume_backoff = RESUME_BACKOFF;
-    vm->bridge_at = vm->kill_asked = UNKNOWN;
+    vm->bridge_at = UNKNOWN;
     vm->save_after = vm->shutdown_after = UNKNOWN;
     vm->memlock_limit = vm->memlock_since = vm->memlock_asked = UNKNOWN;
     vm->memlock_undefined_at = UNKNOWN;
@@ -87,17 +87,23 @@ struct policy_scratch *policy_scratch_init(void *buffer, uint32_t vm_capacity)
 }
 
 void state_remember_destruction(
-    struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE])
+    struct policy_state *state, uint64_t time, const struct vm_identity *identity)
 {
-    struct destruction *entry = &state->destructions[state->destruction_next];
-    entry->time = time;
-    __builtin_memcpy(entry->uuid, uuid, UUID_SIZE);
+    const struct destruction destruction = {.time = time, .identity = *identity};
+    for (uint32_t i = 0; i < state->destruction_count; i++) {
+        if (!destruction_is_of(&state->destructions[i], identity))
+            continue;
+        state->destructions[i] = destruction;
+        return;
+    }
+    state->destructions[state->destruction_next] = destruction;
     state->destruction_next = (state->destruction_next + 1) % DESTRUCTION_MAX;
     if (state->destruction_count < DESTRUCTION_MAX)
         state->destruction_count++;
 }
 
-void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE])
+void policy_state_seed(
+    struct policy_state *state, uint64_t time, const struct vm_identity *identity)
 {
-    state_remember_destruction(state, time, uuid);
+    state_remember_destruction(state, time, identity);
 }

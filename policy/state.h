@@ -55,7 +55,6 @@ struct vm_state {
     uint64_t reclaim_next, reclaim_backoff; /* left alone until then */
     uint64_t reclaim_piece;                 /* so much is tried next while it runs */
 
-    uint64_t kill_asked;                 /* or asked to save or shut it down */
     uint64_t save_after, shutdown_after; /* one has failed: not tried again before */
     int32_t oom_asked;                   /* the score a dry run would have set */
 
@@ -141,9 +140,10 @@ struct reclaim_pending {
 /* So many destructive actions are remembered; max-destructive beyond it acts as if it were this. */
 #define DESTRUCTION_MAX 64
 
+/* A guest that was to be ended, by however many rungs: it is lost once. */
 struct destruction {
-    uint64_t time;
-    uint8_t uuid[UUID_SIZE];
+    uint64_t time;               /* of the last of them */
+    struct vm_identity identity; /* uuid all zero: it may come back, and be ended again */
 };
 
 /* What is used outside the guests, by kind, and how fast each grows. */
@@ -297,8 +297,16 @@ static inline uint64_t since(uint64_t now, uint64_t event)
 void pool_state_reset(struct pool_state *pool);
 void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity);
 
-/* Remembers a destructive action for the circuit breaker. */
+/* Remembers a destructive action for the circuit breaker; the uuid of IDENTITY as above. */
 void state_remember_destruction(
-    struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE]);
+    struct policy_state *state, uint64_t time, const struct vm_identity *identity);
+
+/* It was remembered of this very process. */
+static inline bool destruction_is_of(
+    const struct destruction *destruction, const struct vm_identity *identity)
+{
+    return destruction->identity.pid == identity->pid &&
+           destruction->identity.start_time == identity->start_time;
+}
 
 #endif

@@ -3,8 +3,9 @@
  * Owns who is ended when somebody has to be. The victim is the least loss among those that cover
  * alone, as of a kill whatever the rung will be, so that a rung that costs less brings no valuable
  * guest before a lesser one; if none covers alone, the best loss per byte. SACRIFICE_LAST joins
- * only when the others together do not cover. A circuit breaker bounds all ends, and who comes back
- * under the same uuid is not ended again.
+ * only when the others together do not cover. A circuit breaker bounds how many guests are ended: a
+ * rung that follows another on the same guest is no further loss. Who comes back under the same
+ * uuid is not ended again.
  */
 #include "victim.h"
 
@@ -14,15 +15,17 @@
 
 /* ---- the circuit breaker ---- */
 
-bool victim_breaker_open(const struct decision *d)
+bool victim_breaker_open(const struct decision *d, uint32_t position)
 {
     const struct policy_state *state = d->state;
     const struct host_rules *rules = &d->rules->host;
+    const struct vm_identity *identity = &decision_vm(d, position)->identity;
     uint32_t allowed =
         rules->max_destructive < DESTRUCTION_MAX ? rules->max_destructive : DESTRUCTION_MAX;
     uint32_t recent = 0;
     for (uint32_t i = 0; i < state->destruction_count; i++)
-        if (since(d->now, state->destructions[i].time) < rules->max_destructive_window)
+        if (since(d->now, state->destructions[i].time) < rules->max_destructive_window &&
+            !destruction_is_of(&state->destructions[i], identity))
             recent++;
     return recent >= allowed;
 }
@@ -30,16 +33,19 @@ bool victim_breaker_open(const struct decision *d)
 static bool is_restarted(const struct decision *d, uint32_t position)
 {
     static const uint8_t none[UUID_SIZE];
-    const uint8_t *uuid = decision_vm(d, position)->identity.uuid;
-    if (known(decision_state(d, position)->kill_asked))
-        return false; /* this very process was asked for, and is still here */
-    if (__builtin_memcmp(uuid, none, UUID_SIZE) == 0)
+    const struct vm_identity *identity = &decision_vm(d, position)->identity;
+    bool restarted = false;
+    if (__builtin_memcmp(identity->uuid, none, UUID_SIZE) == 0)
         return false;
-    for (uint32_t i = 0; i < d->state->destruction_count; i++)
-        if (since(d->now, d->state->destructions[i].time) < RESTART_MEMORY &&
-            __builtin_memcmp(uuid, d->state->destructions[i].uuid, UUID_SIZE) == 0)
-            return true;
-    return false;
+    for (uint32_t i = 0; i < d->state->destruction_count; i++) {
+        const struct destruction *past = &d->state->destructions[i];
+        if (destruction_is_of(past, identity))
+            return false; /* it was to be ended before, and is still here */
+        restarted =
+            restarted || (since(d->now, past->time) < RESTART_MEMORY &&
+                             __builtin_memcmp(identity->uuid, past->identity.uuid, UUID_SIZE) == 0);
+    }
+    return restarted;
 }
 
 /* ---- who ---- */

@@ -16,8 +16,9 @@ struct victim_case {
     bool leak; /* what fills is not the guests: only full cover justifies an end */
 };
 
-/* The limit of destructive actions in their window is reached. */
-bool victim_breaker_open(const struct decision *d);
+/* So many others were ended in the window, or were to be, that the guest at POSITION must not be
+ * lost as well. */
+bool victim_breaker_open(const struct decision *d, uint32_t position);
 
 /* Whether an end of this guest would count for the case as ENFORCED guests see it, or those in dry
  * run; whether rules and facts allow one is the caller's. Gives an alert where something restarts

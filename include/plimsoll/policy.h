@@ -25,9 +25,11 @@ size_t policy_scratch_size(uint32_t vm_capacity);
 struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity);
 struct policy_scratch *policy_scratch_init(void *buffer, uint32_t vm_capacity);
 
-/* Tells a fresh state of a destructive action from before a restart (out of the ledger): counts for
- * the circuit breaker, and the same guest (by uuid) is not killed again in a loop. */
-void policy_state_seed(struct policy_state *state, uint64_t time, const uint8_t uuid[UUID_SIZE]);
+/* Tells a fresh state of a destructive action from before a restart (out of the ledger), oldest
+ * first: each guest of them counts once for the circuit breaker, and who comes back with the same
+ * uuid is not killed again in a loop; with none, it may be. */
+void policy_state_seed(
+    struct policy_state *state, uint64_t time, const struct vm_identity *identity);
 
 /*
  * Decides. SNAPSHOT's time must not run backwards between calls with one state; a snapshot not

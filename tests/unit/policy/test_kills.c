@@ -126,8 +126,9 @@ END_TEST
 START_TEST(who_comes_back_from_the_dead_is_not_killed_again)
 {
     struct story *story = story_of_killing();
-    const uint8_t uuid[UUID_SIZE] = {1}; /* guest 0, the least loss */
-    policy_state_seed(story->state, story->snapshot->time - SEC, uuid);
+    struct vm_identity before = story_vm(story, 0)->identity; /* the least loss */
+    before.pid = 77;
+    policy_state_seed(story->state, story->snapshot->time - SEC, &before);
     ck_assert(story_until(story, ACTION_KILL, 1, 60 * SEC, 10 * MS));
     ck_assert_uint_eq(story->guests[0].kills, 0);
     ck_assert_uint_gt(story->alerts[REASON_RESTARTED_VICTIM], 0);
