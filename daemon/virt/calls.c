@@ -121,6 +121,11 @@ static bool is_destroy(const struct virt_call *call)
     return call->operation == VIRT_OPERATION_DESTROY;
 }
 
+static bool is_save(const struct virt_call *call)
+{
+    return call->operation == VIRT_OPERATION_MANAGED_SAVE;
+}
+
 /* ---- the threads ---- */
 
 static bool domain_is_busy(const struct calls *calls, const struct virt_call *call)
@@ -194,6 +199,8 @@ static void carry_out(struct worker *worker, struct slot *slot)
 
     slot->state = SLOT_RUNNING;
     worker->busy_until = call.deadline;
+    if (is_save(&call))
+        ring(calls); /* it may have taken the last one: workers_lost() */
     (void)pthread_mutex_unlock(&calls->lock);
     calls->owner.run(&worker->connection, &call, &result);
     (void)pthread_mutex_lock(&calls->lock);
@@ -317,13 +324,25 @@ static void overdue_tell(struct calls *calls, uint64_t now)
     }
 }
 
-static void hung_tell(struct calls *calls, uint64_t now)
+/* Those that hang; and where nobody is left beside them but who saves, which takes minutes, that one
+ * as well. The save itself is none the worse for a successor: libvirt goes on with it. */
+static uint32_t workers_lost(const struct calls *calls, uint64_t now)
 {
-    struct virt_record record = {.kind = VIRT_RECORD_WORKERS};
+    uint32_t hung = 0, saving = 0;
 
     for (unsigned i = 0; i < VIRT_WORKERS; i++)
-        record.workers.hung +=
-            calls->workers[i].busy_until != 0 && calls->workers[i].busy_until <= now;
+        hung += calls->workers[i].busy_until != 0 && calls->workers[i].busy_until <= now;
+    for (unsigned i = 0; i < SLOTS; i++)
+        saving += calls->slots[i].state == SLOT_RUNNING && is_save(&calls->slots[i].call) &&
+                  calls->slots[i].call.deadline > now;
+    return hung > 0 && hung + saving >= VIRT_WORKERS ? VIRT_WORKERS : hung;
+}
+
+static void hung_tell(struct calls *calls, uint64_t now)
+{
+    struct virt_record record = {
+        .kind = VIRT_RECORD_WORKERS, .workers.hung = workers_lost(calls, now)};
+
     if (record.workers.hung != calls->hung_told &&
         calls->owner.tell(&record, calls->owner.userdata))
         calls->hung_told = record.workers.hung;

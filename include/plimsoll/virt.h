@@ -262,7 +262,9 @@ struct virt_result {
 #define VIRT_ERRNO_MAX 4095
 
 struct virt_workers {
-    uint32_t hung; /* of VIRT_WORKERS: their deadline has passed and they have not returned */
+    /* Of VIRT_WORKERS: their deadline has passed and they have not returned. All of them, too,
+     * where the others save and none is left. */
+    uint32_t hung;
 };
 
 struct virt_record {

@@ -308,6 +308,39 @@ START_TEST(destroy_waits_for_nobody)
 }
 END_TEST
 
+/* By index: whether the save came before the others hang, or took the last worker. */
+START_TEST(beside_a_save_those_that_hang_are_all_there_are)
+{
+    const unsigned saved = VIRT_WORKERS;
+
+    hold(saved, true);
+    if (_i == 0)
+        (void)call(saved, VIRT_OPERATION_MANAGED_SAVE, 10 * FAR);
+    for (unsigned i = 1; i < VIRT_WORKERS; i++) {
+        hold(i, true);
+        (void)call(i, VIRT_OPERATION_SUSPEND, NEAR);
+    }
+    if (_i == 1) {
+        await(scene.hung == VIRT_WORKERS - 1);
+        (void)call(saved, VIRT_OPERATION_MANAGED_SAVE, 10 * FAR);
+    }
+    await(scene.hung == VIRT_WORKERS);
+    hold(saved, false);
+    await(scene.hung == VIRT_WORKERS - 1);
+}
+END_TEST
+
+START_TEST(a_save_is_no_worker_that_hangs)
+{
+    hold(1, true);
+    (void)call(1, VIRT_OPERATION_MANAGED_SAVE, 10 * FAR);
+    await(begun() == 1);
+    for (unsigned i = 2; i < DOMAINS; i++)
+        expect(call(i, VIRT_OPERATION_SUSPEND, FAR), 0);
+    ck_assert_uint_eq(scene.hung_told, 0);
+}
+END_TEST
+
 START_TEST(a_connection_that_hangs_is_a_thread_that_hangs)
 {
     /* Its limit is longer than a test should take, so that only its end is seen here. */
@@ -384,6 +417,8 @@ int main(void)
     tcase_add_test(tests, looks_leave_room_for_acts);
     tcase_add_test(tests, looks_that_hang_hold_up_no_others);
     tcase_add_test(tests, destroy_waits_for_nobody);
+    tcase_add_loop_test(tests, beside_a_save_those_that_hang_are_all_there_are, 0, 2);
+    tcase_add_test(tests, a_save_is_no_worker_that_hangs);
     tcase_add_test(tests, a_connection_that_hangs_is_a_thread_that_hangs);
     tcase_add_test(tests, what_finds_no_room_is_told_later);
     tcase_add_test(tests, more_than_there_is_room_for);
