@@ -127,11 +127,28 @@ static int destroy(virDomainPtr domain, const struct virt_call *call, struct vir
     return settle(virDomainDestroy(domain), result);
 }
 
+/* The file system takes no O_DIRECT, so that the file could not be made (tmpfs before Linux 6.6): a
+ * system error whose number libvirt passes on (virReportSystemErrorFull(), src/util/virerror.c). */
+static bool is_cache_needed(void)
+{
+    virErrorPtr error = virGetLastError();
+
+    return error && error->code == VIR_ERR_SYSTEM_ERROR &&
+           (error->int1 == EINVAL || error->int1 == EOPNOTSUPP);
+}
+
+/* Past the page cache: what is written of a guest because the host is short of memory shall not
+ * fill it on its way. It costs nothing, for libvirt passes a save through a helper in any case
+ * (libvirt_iohelper; qemuSaveImageCreate(), src/qemu/qemu_saveimage.c), which has its buffers
+ * aligned. One that could not begin has left the guest as it was. */
 static int save(virDomainPtr domain, const struct virt_call *call, struct virt_result *result)
 {
     unsigned flags = call->argument != 0 ? VIR_DOMAIN_SAVE_RUNNING : 0;
+    int returned = virDomainManagedSave(domain, flags | VIR_DOMAIN_SAVE_BYPASS_CACHE);
 
-    return settle(virDomainManagedSave(domain, flags), result);
+    if (returned < 0 && is_cache_needed())
+        returned = virDomainManagedSave(domain, flags);
+    return settle(returned, result);
 }
 
 static int set_period(virDomainPtr domain, const struct virt_call *call, struct virt_result *result)

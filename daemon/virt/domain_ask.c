@@ -79,8 +79,8 @@ static bool domain_read(virDomainPtr domain, const char *pid_folder, config_sink
         return false;
     ret_domain->asked = asked;
     ret_domain->state = state_fold(state);
-    /* qemuDomainManagedSave() of libvirt refuses a transient one: nothing would be left of it to
-     * start again. */
+    /* libvirt refuses a transient one (qemuDomainManagedSave(), in later versions by its
+     * qemuDomainManagedSaveHelper()): nothing would be left of it to start again. */
     ret_domain->can_save = ret_domain->can_save && virDomainIsPersistent(domain) == 1;
     if (ret_domain->id >= 0)
         ret_domain->pid = pid_read(pid_folder, virDomainGetName(domain));

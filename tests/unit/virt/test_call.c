@@ -6,6 +6,7 @@
 #include "call.h"
 #include "suite.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <libvirt/virterror.h>
 #include <string.h>
@@ -17,7 +18,35 @@ static struct scene {
     virConnectPtr operator;
     virDomainPtr domain;
     uint8_t uuid[UUID_SIZE];
+    int refusal; /* errno of a file system that takes no O_DIRECT; 0: it does */
+    unsigned saves, flags;
+    virError error;
 } scene;
+
+/* In the place of libvirt's own, whose test driver writes its files in its own way. */
+int virDomainManagedSave(virDomainPtr domain, unsigned flags)
+{
+    int (*save)(virDomainPtr, unsigned) = NULL;
+
+    scene.saves++;
+    scene.flags = flags;
+    if ((flags & VIR_DOMAIN_SAVE_BYPASS_CACHE) && scene.refusal != 0) {
+        scene.error = (virError){.code = VIR_ERR_SYSTEM_ERROR, .int1 = scene.refusal};
+        return -1;
+    }
+    *(void **)&save = dlsym(RTLD_NEXT, "virDomainManagedSave");
+    ck_assert(save != NULL);
+    return save(domain, flags);
+}
+
+virErrorPtr virGetLastError(void)
+{
+    virErrorPtr (*last)(void) = NULL;
+
+    *(void **)&last = dlsym(RTLD_NEXT, "virGetLastError");
+    ck_assert(last != NULL);
+    return scene.error.code != 0 ? &scene.error : last();
+}
 
 static void on_libvirt_error(void *userdata, virErrorPtr error)
 {
@@ -29,6 +58,9 @@ static void setup(void)
 {
     virSetErrorFunc(NULL, on_libvirt_error);
     ck_assert_int_eq(virInitialize(), 0);
+    scene.refusal = 0;
+    scene.saves = scene.flags = 0;
+    scene.error = (virError){0};
     scene.connection = (struct call_connection){.uri = "test:///default"};
     scene.operator= virConnectOpen(scene.connection.uri);
     ck_assert_ptr_nonnull(scene.operator);
@@ -121,6 +153,29 @@ START_TEST(saved)
     expect(VIRT_OPERATION_MANAGED_SAVE, (uint64_t)_i, 0);
     ck_assert_int_eq(virDomainHasManagedSaveImage(scene.domain, 0), 1);
     ck_assert_int_eq(state_now(), VIR_DOMAIN_SHUTOFF);
+    ck_assert_uint_eq(scene.saves, 1);
+    ck_assert_uint_eq(scene.flags,
+        (unsigned)VIR_DOMAIN_SAVE_BYPASS_CACHE | (_i ? (unsigned)VIR_DOMAIN_SAVE_RUNNING : 0));
+}
+END_TEST
+
+START_TEST(saved_where_the_page_cache_is_needed)
+{
+    scene.refusal = EINVAL;
+    expect(VIRT_OPERATION_MANAGED_SAVE, 1, 0);
+    ck_assert_int_eq(state_now(), VIR_DOMAIN_SHUTOFF);
+    ck_assert_uint_eq(scene.saves, 2);
+    ck_assert_uint_eq(scene.flags, VIR_DOMAIN_SAVE_RUNNING);
+}
+END_TEST
+
+/* What fails otherwise would fail again, and stop the guest for it. */
+START_TEST(a_save_that_fails)
+{
+    scene.refusal = ENOSPC;
+    ck_assert_int_eq(run(VIRT_OPERATION_MANAGED_SAVE, 1).result, -EREMOTEIO);
+    ck_assert_int_eq(state_now(), VIR_DOMAIN_RUNNING);
+    ck_assert_uint_eq(scene.saves, 1);
 }
 END_TEST
 
@@ -204,6 +259,8 @@ int main(void)
     tcase_add_test(tests, suspended_and_resumed);
     tcase_add_test(tests, ended);
     tcase_add_loop_test(tests, saved, 0, 2); /* as it is; to run when it is restored */
+    tcase_add_test(tests, saved_where_the_page_cache_is_needed);
+    tcase_add_test(tests, a_save_that_fails);
     tcase_add_test(tests, looked_at);
     tcase_add_test(tests, limits_and_periods);
     tcase_add_test(tests, what_a_driver_cannot_do);
