@@ -20,12 +20,17 @@
  *
  * Order: that of pauses (reserve_yields_before()), one a decision; then the estimators must show
  * it, until when what the brake takes off its growth counts as gone (`settling`). Nobody is braked
- * while a lesser guest that grows can be paused and not braked.
+ * while a lesser guest that grows can be paused and not braked; nor while a more valuable one
+ * stands paused: then it is paused, too.
  *
  * It ends when scarce does, whose hysteresis is the brake's; or after BRAKE_TIME, and then the
- * guest is left alone by brakes for a while. A guest that was paused meanwhile is released once its
- * `stop` has taken hold: until then the brake keeps it from growing through it, and a vCPU answers
- * a `stop` in its next period. So whoever resumes it finds its processors as they were.
+ * guest is left alone by brakes for a while. Let go in critical it would sprint, and have to be
+ * frozen: so one that still grows is stopped before, or whoever grows beside it and is worth less,
+ * one a decision. Where rules forbid that, or its monitor does not answer, the brake goes on while
+ * critical lasts, up to BRAKE_TIME_MOST; a freeze would hold the same locks. A guest that was
+ * paused meanwhile is released once its `stop` has taken hold: until then the brake keeps it from
+ * growing through it, and a vCPU answers a `stop` in its next period. So whoever resumes it finds
+ * its processors as they were.
  *
  * Dry run: a guest that would have been braked counts as slowed for others in dry run, for as long
  * as the brake would have held.
@@ -77,6 +82,45 @@ void brake_forget_dry(struct vm_state *state)
     state->brake_asked = UNKNOWN;
 }
 
+bool brake_holds_back(const struct decision *d, uint32_t position)
+{
+    bool braked = (decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED) ||
+                  (decision_state(d, position)->marks & MARK_BRAKED_DRY);
+    return braked && relief_growth(d, position) >= (int64_t)(GROWTH_MEASURABLE / BRAKE_SLOWDOWN);
+}
+
+/* The pool that would be in a sprint without it; UINT32_MAX: none. */
+static uint32_t pool_held(const struct decision *d, uint32_t position)
+{
+    const struct assessment *assessment = &d->plan->assessment;
+    if (!brake_holds_back(d, position))
+        return UINT32_MAX;
+    for (uint32_t i = 0; i < assessment->pool_count; i++)
+        if (known(assessment->pools[i].total) && assessment->pools[i].band == BAND_CRITICAL &&
+            node_confines(d, &assessment->pools[i], position))
+            return i;
+    return UINT32_MAX;
+}
+
+/* One whose time is over is stopped, in a decision. By a `stop`; without one it is a freeze, for
+ * which there is time until the brake has to end whatever follows. */
+static void stop_overdue(struct decision *d)
+{
+    for (uint32_t i = 0; i < d->vm_count && !d->paused; i++) {
+        const struct vm_snapshot *vm = decision_vm(d, i);
+        if (!(d->vms[i].traits & TRAIT_ENFORCED) || !(vm->measures.in_force & VM_MEASURE_BRAKED))
+            continue;
+        uint64_t held = since(d->now, vm->measures.braked_since);
+        bool stops =
+            vm->monitor == VM_MONITOR_READY && !(decision_state(d, i)->marks & MARK_STOP_FAILED);
+        uint32_t index = pool_held(d, i);
+        if (held < (stops ? BRAKE_TIME : BRAKE_TIME_MOST) || index == UINT32_MAX)
+            continue;
+        uint64_t deficit = pool_deficit(d, &d->plan->assessment.pools[index], BAND_CRITICAL);
+        (void)pause_for_brake(d, index, i, REASON_PAUSE_GROWTH, deficit);
+    }
+}
+
 /* REASON_NONE: it holds. */
 static enum reason release_reason(const struct decision *d, uint32_t position)
 {
@@ -90,7 +134,10 @@ static enum reason release_reason(const struct decision *d, uint32_t position)
     bool runs = !(vm->measures.in_force & ended) && vm->migration != VM_MIGRATION_POSTCOPY;
     if (!allowed || !runs)
         return REASON_RELEASE_VOID;
-    if (since(d->now, vm->measures.braked_since) >= BRAKE_TIME)
+    uint64_t held = since(d->now, vm->measures.braked_since);
+    bool needed =
+        (vm->measures.in_force & VM_MEASURE_STOP_SENT) || pool_held(d, position) != UINT32_MAX;
+    if (held >= (needed ? BRAKE_TIME_MOST : BRAKE_TIME))
         return REASON_RELEASE_TIME;
     const struct pool_view *worst = &d->plan->assessment.pools[node_worst_pool(d, position)];
     return worst->band < BAND_SCARCE ? REASON_RELEASE_ROOM : REASON_NONE;
@@ -98,10 +145,11 @@ static enum reason release_reason(const struct decision *d, uint32_t position)
 
 void brake_release(struct decision *d)
 {
+    stop_overdue(d);
     for (uint32_t i = 0; i < d->vm_count; i++) {
         const struct vm_snapshot *vm = decision_vm(d, i);
         if (!(d->vms[i].traits & TRAIT_USABLE) || !(vm->measures.in_force & VM_MEASURE_BRAKED) ||
-            vm->process_state == VM_PROCESS_DEAD)
+            (d->vms[i].traits & TRAIT_IN_ACTION) || vm->process_state == VM_PROCESS_DEAD)
             continue;
         struct vm_state *state = decision_state(d, i);
         enum reason reason = release_reason(d, i);
@@ -234,6 +282,24 @@ static bool is_spared(const struct decision *d, const struct brake_case *brake, 
     return false;
 }
 
+/* Somebody who is worth more than the guest at POSITION stands still. */
+static bool is_below_paused(
+    const struct decision *d, const struct brake_case *brake, uint32_t position)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_USABLE) ||
+            !(d->vms[i].traits & TRAIT_ENFORCED) == brake->enforced)
+            continue;
+        const uint32_t leaving = VM_MEASURE_RESUMING | VM_MEASURE_ENDING | VM_MEASURE_KILLED;
+        bool leaves = decision_vm(d, i)->measures.in_force & leaving;
+        bool paused = brake->enforced ? (d->vms[i].traits & TRAIT_PAUSED) && !leaves
+                                      : (decision_state(d, i)->marks & MARK_PAUSED_DRY) != 0;
+        if (paused && node_confines(d, brake->pool, i) && reserve_is_worth_less(d, position, i))
+            return true;
+    }
+    return false;
+}
+
 static void brake_one(
     struct decision *d, const struct brake_case *brake, uint32_t position, uint64_t deficit)
 {
@@ -276,8 +342,11 @@ static void brake_for(struct decision *d, uint32_t index, bool enforced)
         uint32_t position = d->vms[i].order;
         if (!is_candidate(d, &brake, position) || !makes_difference(d, &brake, position))
             continue;
-        if (!is_spared(d, &brake, position))
-            brake_one(d, &brake, position, wanted - brake.has);
+        uint64_t deficit = wanted - brake.has;
+        bool stop = is_below_paused(d, &brake, position);
+        if (!is_spared(d, &brake, position) &&
+            !(stop && pause_for_brake(d, index, position, REASON_PAUSE_FOR_VALUABLE, deficit)))
+            brake_one(d, &brake, position, deficit);
         return;
     }
 }
@@ -299,7 +368,7 @@ bool brake_instead(struct decision *d, uint32_t index, uint32_t position, uint64
     struct brake_case brake;
     if (!braked && !(d->vms[position].traits & TRAIT_BRAKABLE))
         return false;
-    if (!case_of(d, index, enforced, &brake))
+    if (!case_of(d, index, enforced, &brake) || is_below_paused(d, &brake, position))
         return false;
     if (braked)
         return case_lasts(&brake, brake.has, 0, HORIZON);

@@ -11,7 +11,8 @@ void brake_settle(const struct decision *d, const struct vm_snapshot *vm, struct
 /* What a dry run would have braked is void. */
 void brake_forget_dry(struct vm_state *state);
 
-/* Releases whose brake has served, or has lasted long enough. */
+/* Releases whose brake has served, or has lasted long enough; has the guest stopped before, where
+ * that would begin a sprint. */
 void brake_release(struct decision *d);
 
 /* Brakes one grower that outruns the balloons of others, for each pool that is scarce or worse. */
@@ -21,6 +22,9 @@ void brake_growers(struct decision *d);
  * that are DEFICIT short of POOL number INDEX: balloons are under way, and there is time to wait
  * for them. */
 bool brake_instead(struct decision *d, uint32_t index, uint32_t position, uint64_t deficit);
+
+/* It is braked, for real or in dry run, and would go on growing without. */
+bool brake_holds_back(const struct decision *d, uint32_t position);
 
 /* It has been braked for long enough to show, and grows on: not by what its vCPUs do. */
 bool brake_fails(const struct decision *d, uint32_t position);

@@ -20,6 +20,9 @@
  * what the guest takes in the time a `stop` may need, or at once in a sprint, the freeze comes on
  * top of it.
  *
+ * Who is braked grows by little, and is stopped all the same before anybody who is worth more: to
+ * be slow beside one that stands still is no smaller part (stop_braked()).
+ *
  * For a NUMA node only guests bound to it are candidates, and only their growth counts as theirs
  * (node.c).
  *
@@ -62,16 +65,22 @@ int64_t pause_remaining_fill(
     return pool_matters(pool, fill);
 }
 
-/* LEAST: growth that counts, bytes per second. */
-static bool is_candidate(const struct decision *d, uint32_t position, int64_t least)
+/* It can be stopped now; whether it should is another question. */
+static bool is_open(const struct decision *d, uint32_t position)
 {
     const struct vm_state *state = decision_state(d, position);
     uint32_t traits = d->vms[position].traits;
     return (traits & TRAIT_PAUSABLE) && !(traits & (TRAIT_IN_ACTION | TRAIT_STOPPING)) &&
            !(state->marks & (MARK_PAUSED_DRY | MARK_KILLED_DRY)) &&
-           relief_growth(d, position) >= least && settling_of(d, position) == 0 &&
            (!(traits & TRAIT_UNGREETED) || d->plan->assessment.sprint) &&
            since(d->now, state->pause_asked) >= PAUSE_RETRY;
+}
+
+/* LEAST: growth that counts, bytes per second. */
+static bool is_candidate(const struct decision *d, uint32_t position, int64_t least)
+{
+    return is_open(d, position) && relief_growth(d, position) >= least &&
+           settling_of(d, position) == 0;
 }
 
 /* Its `stop` is on its way, and it grows on, or nobody can say. */
@@ -354,6 +363,60 @@ static bool freeze_over(struct decision *d, uint32_t index, struct need *need)
     return true;
 }
 
+/* The first to be stopped of those who are worth less than the guest at POSITION and are held back
+ * by no more than a brake, or grow by LEAST or more; UINT32_MAX: nobody is. */
+static uint32_t lesser_one(
+    const struct decision *d, const struct pool_view *pool, uint32_t position, int64_t least)
+{
+    uint32_t first = UINT32_MAX;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (is_open(d, i) && !((d->vms[i].traits ^ d->vms[position].traits) & TRAIT_ENFORCED) &&
+            (brake_holds_back(d, i) || (settling_of(d, i) == 0 && relief_growth(d, i) >= least)) &&
+            node_confines(d, pool, i) && reserve_is_worth_less(d, i, position) &&
+            (first == UINT32_MAX || reserve_yields_before(d, i, first)))
+            first = i;
+    return first;
+}
+
+/* Whoever is only braked is stopped in the place of a guest that is worth more; in a sprint, beside
+ * it. PLACE is that guest's in the order, which begins with all who are worth less, and BELOW how
+ * far those have been seen to. True: there was somebody. */
+static bool stop_braked(struct decision *d, uint32_t index, struct need *need, uint32_t *below,
+    uint32_t place, const struct shortage *shortage)
+{
+    uint32_t position = d->vms[place].order, i = *below;
+    bool sprint = need->pool->sprint, any = false;
+    for (; i < place && (!any || sprint); i++) {
+        uint32_t braked = d->vms[i].order;
+        if (!reserve_is_worth_less(d, braked, position))
+            break;
+        if (!is_open(d, braked) || !brake_holds_back(d, braked) ||
+            ((d->vms[braked].traits ^ d->vms[position].traits) & TRAIT_ENFORCED) ||
+            !node_confines(d, need->pool, braked) || !pause_one(d, braked, index, shortage))
+            continue;
+        need_less(d, need, braked);
+        any = true;
+    }
+    if (sprint)
+        *below = i;
+    return any;
+}
+
+bool pause_for_brake(
+    struct decision *d, uint32_t index, uint32_t position, enum reason reason, uint64_t deficit)
+{
+    const struct shortage shortage = {reason, deficit};
+    const struct pool_view *pool = &d->plan->assessment.pools[index];
+    int64_t shown = relief_growth(d, position), before = decision_state(d, position)->brake_growth;
+    int64_t least = (shown > before ? shown : before) / PAUSE_SHARE_DIVISOR;
+    if (least < (int64_t)GROWTH_MEASURABLE)
+        least = (int64_t)GROWTH_MEASURABLE;
+    if (!is_open(d, position))
+        return false;
+    uint32_t lesser = lesser_one(d, pool, position, least);
+    return pause_one(d, lesser == UINT32_MAX ? position : lesser, index, &shortage);
+}
+
 static void pause_for(struct decision *d, uint32_t index)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
@@ -365,7 +428,7 @@ static void pause_for(struct decision *d, uint32_t index)
         return;
     int64_t fill = pool_filling(d, pool), all = pausable_growth(d, pool, need.least);
     bool real_done = d->paused && !sprint, dry_done = false;
-    uint32_t count = order_sort(d, TRAIT_PAUSABLE, reserve_yields_before);
+    uint32_t count = order_sort(d, TRAIT_PAUSABLE, reserve_yields_before), below = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position = d->vms[i].order;
         bool enforced = d->vms[position].traits & TRAIT_ENFORCED;
@@ -385,9 +448,11 @@ static void pause_for(struct decision *d, uint32_t index)
             dry_done = dry_done || !enforced;
             continue;
         }
-        if (!pause_one(d, position, index, &shortage))
-            return;
-        need_less(d, &need, position);
+        if (!stop_braked(d, index, &need, &below, i, &shortage) || sprint) {
+            if (!pause_one(d, position, index, &shortage))
+                return;
+            need_less(d, &need, position);
+        }
         real_done = real_done || (enforced && !sprint);
         dry_done = dry_done || (!enforced && !sprint);
     }

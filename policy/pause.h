@@ -8,6 +8,12 @@
 /* Pauses or freezes growers for each critical pool; for a node, of those bound to it. */
 void pause_growers(struct decision *d);
 
+/* Pauses the guest at POSITION, for the pool INDEX that is DEFICIT short, because a brake will not
+ * do; or first whoever grows beside it and is worth less. False: facts or rules forbid it, or it
+ * was lately tried. */
+bool pause_for_brake(
+    struct decision *d, uint32_t index, uint32_t position, enum reason reason, uint64_t deficit);
+
 /* A pause has been decided that the rates do not show yet. */
 bool pause_settling(const struct decision *d);
 

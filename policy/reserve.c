@@ -32,13 +32,20 @@ static unsigned pace(const struct decision *d, uint32_t position)
     return steps;
 }
 
-bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b)
+bool reserve_is_worth_less(const struct decision *d, uint32_t a, uint32_t b)
 {
     const struct vm_rules *rules_a = decision_rules(d, a), *rules_b = decision_rules(d, b);
     if (rules_a->sacrifice != rules_b->sacrifice)
         return rules_a->sacrifice < rules_b->sacrifice;
-    if (rules_a->priority != rules_b->priority)
-        return rules_a->priority < rules_b->priority;
+    return rules_a->priority < rules_b->priority;
+}
+
+bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b)
+{
+    if (reserve_is_worth_less(d, a, b))
+        return true;
+    if (reserve_is_worth_less(d, b, a))
+        return false;
     uint32_t refused_a = d->vms[a].traits & TRAIT_REFUSED,
              refused_b = d->vms[b].traits & TRAIT_REFUSED;
     if (refused_a != refused_b)

@@ -8,6 +8,9 @@
 /* The order of pauses: A is stopped before B. Total but for guests that are alike in all of it. */
 bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b);
 
+/* A comes before B in that order by what rules say of both, whatever they do. */
+bool reserve_is_worth_less(const struct decision *d, uint32_t a, uint32_t b);
+
 /* What guests that are more valuable than this one and grow, or did until they were paused, may
  * take of POOL ahead (RESERVED_AHEAD), bytes. Who is bound to other nodes than this one takes
  * nothing that it could leave. */

@@ -156,10 +156,14 @@
 /* A guest with BRAKE_QUOTA grows so many times more slowly [measured, facts 10]: of the twentieth
  * that it is left some goes to what else its kernel does. */
 #define BRAKE_SLOWDOWN 17
-/* A brake holds no longer: a vCPU may be throttled while it holds a lock that QEMU or the host's
- * kernel waits for (facts 10), and watchdogs in guests begin to bark at about this. A balloon of 1
- * GiB/s is through in a fraction of it, one of a busy guest (60 MiB/s) has moved 1.8 GiB. */
+/* A brake holds no longer, but in critical: a vCPU may be throttled while it holds a lock that QEMU
+ * or the host's kernel waits for (facts 10), and watchdogs in guests begin to bark at about this. A
+ * balloon of 1 GiB/s is through in a fraction of it, one of a busy guest (60 MiB/s) has moved 1.8
+ * GiB. */
 #define BRAKE_TIME (30 * NSEC_PER_SEC)
+/* Where critical would begin a sprint with its release, and it may not be stopped, it goes on: a
+ * freeze would hold the same locks, and whole. Four times as long as it should be, no more. */
+#define BRAKE_TIME_MOST (2 * NSEC_PER_MINUTE)
 /* By then the fast estimator has come down to 0.6 of what it was: 1 / (1 + time / tau). */
 #define BRAKE_SHOWS (350 * NSEC_PER_MSEC)
 /* Who was braked for all of it is left alone for twice as long: two thirds of the time it runs. */

@@ -41,7 +41,7 @@ void policy_state_seed(
  * far as guests starve for want of it, above where scarce is left; only
  * elastic guests, and self-deflating ones by free page reporting, are inflated; destructive actions
  * only in BAND_CRITICAL, one at a time, never on a post-copy migration or a SACRIFICE_NEVER guest;
- * nobody is braked before BAND_SCARCE or in a sprint, and who is braked is released in seconds;
+ * nobody is braked before BAND_SCARCE or in a sprint, and who is braked is released in two minutes;
  * equal inputs give equal plans. RLIMIT_MEMLOCK is lowered only of guests that libvirt has started
  * and of whom all is known, once, and never below memlock_safe_cap(). A limit of a cgroup is
  * tighter than what was found there, leaves contain_least(), and no other is set in its plan. For a

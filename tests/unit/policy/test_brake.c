@@ -127,6 +127,125 @@ START_TEST(ends_after_its_time)
 }
 END_TEST
 
+/* Braked, and critical does not end: others bring next to nothing, and something else has taken
+ * what was left. */
+static struct story *story_of_critical(unsigned growers)
+{
+    struct story *story = story_of_idle(MIB, growers, 500 * (int64_t)MIB);
+    ck_assert(story_until(story, ACTION_BRAKE, GROWER, 60 * SEC, 20 * MS));
+    return story;
+}
+
+static void make_critical(struct story *story)
+{
+    story_run(story, SEC, 20 * MS);
+    int64_t headroom = story->plan->assessment.pools[0].headroom;
+    ck_assert_int_gt(headroom, (int64_t)(600 * MIB));
+    story->other += (uint64_t)headroom - 600 * MIB;
+}
+
+/* Let go, it would sprint, and have to be frozen. */
+START_TEST(stopped_before_it_is_let_go_in_critical)
+{
+    struct story *story = story_of_critical(1);
+    /* Under a brake nothing that is worth a pause. */
+    story->guests[GROWER].growth = 10 * (int64_t)MIB;
+    make_critical(story);
+    ck_assert(story_until(story, ACTION_PAUSE, GROWER, 31 * SEC, 20 * MS));
+    ck_assert_int_eq(story->plan->assessment.band, BAND_CRITICAL);
+    ck_assert(is_braked(story, GROWER));
+    ck_assert_uint_ge(story->guests[GROWER].braked_longest, 29 * SEC);
+    story_run(story, SEC, 20 * MS);
+    ck_assert(!is_braked(story, GROWER)); /* whoever resumes it finds its processors as they were */
+    ck_assert(story_is_paused(story, GROWER));
+    ck_assert_uint_eq(story->guests[GROWER].freezes, 0);
+    story_free(story);
+}
+END_TEST
+
+/* It may not be paused, or its monitor is silent: so long the brake goes on, and no longer. */
+START_TEST(goes_on_in_critical_where_it_cannot_be_stopped)
+{
+    bool silent = _i == 1;
+    struct story *story = story_of_critical(1);
+    story->guests[GROWER].growth = 10 * (int64_t)MIB;
+    make_critical(story);
+    if (silent)
+        story_vm(story, GROWER)->monitor = VM_MONITOR_SILENT;
+    else
+        story_rules(story, GROWER)->rungs = RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_BRAKE);
+    story_run(story, 100 * SEC, 20 * MS);
+    ck_assert_int_eq(story->plan->assessment.band, BAND_CRITICAL);
+    ck_assert(is_braked(story, GROWER));
+    ck_assert_uint_eq(stops(story, GROWER), 0);
+    story_run(story, 25 * SEC, 20 * MS);
+    ck_assert(!is_braked(story, GROWER));
+    ck_assert_uint_eq(story->guests[GROWER].freezes, silent);
+    ck_assert_uint_le(story->guests[GROWER].braked_longest, 2 * NSEC_PER_MINUTE + SEC);
+    story_free(story);
+}
+END_TEST
+
+/* It has come to its end: there is nothing to hold back. */
+START_TEST(who_grows_no_more_is_let_go_in_critical)
+{
+    struct story *story = story_of_critical(1);
+    story->guests[GROWER].growth = 0;
+    make_critical(story);
+    ck_assert(story_until(story, ACTION_RELEASE, GROWER, 31 * SEC, 20 * MS));
+    ck_assert_int_eq((int)story_find(story, ACTION_RELEASE, GROWER)->reason, REASON_RELEASE_TIME);
+    ck_assert_uint_eq(stops(story, GROWER), 0);
+    story_free(story);
+}
+END_TEST
+
+/* The lesser one is braked when the more valuable one has to be stopped, because it grows, or
+ * because the time of its brake is over. */
+START_TEST(nobody_stands_still_beside_a_lesser_one_that_is_slow)
+{
+    struct story *story = story_of_critical(2);
+    struct vm_snapshot *valuable = story_vm(story, 1);
+    story_rules(story, 1)->priority = 900;
+    story->guests[0].growth = 10 * (int64_t)MIB;
+    if (_i == 0) {
+        valuable->vcpu_quotas = TRISTATE_NO;
+        story->guests[1].growth = 200 * (int64_t)MIB;
+    } else {
+        valuable->measures.in_force |= VM_MEASURE_BRAKED;
+        valuable->measures.braked_since = story->snapshot->time - 20 * SEC; /* the other has 30 */
+        story->guests[1].growth = 10 * (int64_t)MIB;
+        make_critical(story);
+    }
+    unsigned slow = 0;
+    for (unsigned i = 0; i < 40 * 50; i++) {
+        story_run(story, 20 * MS, 20 * MS);
+        bool upside_down = story_is_paused(story, 1) && !story_is_paused(story, 0);
+        slow = upside_down ? slow + 1 : 0;
+        ck_assert_uint_lt(slow, 50); /* on the bridge from a freeze to a `stop` */
+    }
+    ck_assert_uint_ge(stops(story, 0), 1);
+    ck_assert_uint_ge(stops(story, 1), 1);
+    ck_assert_uint_eq(story->guests[0].kills + story->guests[1].kills, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Where a more valuable one stands still already, who begins to grow is not merely braked. */
+START_TEST(beside_a_valuable_one_that_is_paused_there_is_no_brake)
+{
+    struct story *story = story_of_idle(100 * MIB, 1, 500 * (int64_t)MIB);
+    unsigned waiting = story_guest(story, 4 * GIB, 200 * MIB);
+    story_rules(story, waiting)->priority = 900;
+    story_pause(story, waiting);
+    story_run(story, 9 * SEC, 20 * MS); /* so long it waits in any case */
+    ck_assert(story_is_paused(story, waiting));
+    ck_assert_uint_eq(story->guests[GROWER].brakes, 0);
+    ck_assert_uint_ge(stops(story, GROWER), 1);
+    ck_assert_int_gt(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(the_least_valuable_grower_first)
 {
     bool enough = _i == 0;
@@ -243,8 +362,8 @@ START_TEST(nobody_is_resumed_into_what_another_is_kept_from)
     struct story *story = story_of_idle(100 * MIB, 1, 500 * (int64_t)MIB);
     unsigned waiting = story_guest(story, 400 * MIB, 200 * MIB);
     story_rules(story, waiting)->priority = lesser ? 10 : 900;
-    story_pause(story, waiting);
     ck_assert(story_until(story, ACTION_BRAKE, GROWER, 60 * SEC, 20 * MS));
+    story_pause(story, waiting);
     story->guests[GROWER].growth = 10 * (int64_t)MIB; /* under a brake, nothing that shows */
     story->other += 2500 * MIB;                       /* scarce without it, too */
     story->guests[1].balloon_speed = story->guests[2].balloon_speed = 8 * MIB;
@@ -336,6 +455,11 @@ int main(void)
     tcase_add_test(tests, balloons_that_keep_pace);
     tcase_add_test(tests, where_nobody_gives_it_is_a_pause);
     tcase_add_test(tests, ends_after_its_time);
+    tcase_add_test(tests, stopped_before_it_is_let_go_in_critical);
+    tcase_add_loop_test(tests, goes_on_in_critical_where_it_cannot_be_stopped, 0, 2);
+    tcase_add_test(tests, who_grows_no_more_is_let_go_in_critical);
+    tcase_add_loop_test(tests, nobody_stands_still_beside_a_lesser_one_that_is_slow, 0, 2);
+    tcase_add_test(tests, beside_a_valuable_one_that_is_paused_there_is_no_brake);
     tcase_add_loop_test(tests, the_least_valuable_grower_first, 0, 2);
     tcase_add_test(tests, nobody_is_braked_in_the_place_of_a_lesser_one);
     tcase_add_loop_test(tests, who_is_never_braked, 0, 5);
