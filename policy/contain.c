@@ -20,6 +20,9 @@
  * lies above all that the guest can come to hold; below it would slow QEMU for ever, and free
  * nothing.
  *
+ * Of a guest that is being saved only memory.high is lifted: what comes back from swap to be
+ * written must not wait for it (ends.c).
+ *
  * Writing a limit reclaims inside the writer, so there is one at a time on all of the host, and one
  * is given back at a time of each guest, which libvirt may do in its own time.
  */
@@ -109,7 +112,7 @@ static struct wish class_wish(const struct look *look, enum vm_limit limit)
     return wish.value == VM_LIMIT_NONE ? nothing : wish;
 }
 
-static bool is_ours(const struct vm_snapshot *vm, enum vm_limit limit)
+bool contain_is_ours(const struct vm_snapshot *vm, enum vm_limit limit)
 {
     return (vm->measures.in_force & VM_MEASURE_CONTAIN) &&
            (vm->measures.contained & VM_LIMIT_BIT(limit));
@@ -143,7 +146,7 @@ static struct wish shortage_wish(const struct look *look)
 {
     const struct vm_snapshot *vm = look->vm;
     enum band band = look->d->plan->assessment.band;
-    bool stands = look->state->contain_shortage && is_ours(vm, VM_LIMIT_MEMORY_HIGH);
+    bool stands = look->state->contain_shortage && contain_is_ours(vm, VM_LIMIT_MEMORY_HIGH);
     struct wish due = due_memory(vm);
     if (!known(due.value) || !known(vm->cgroup_current) || vm_is_wired(vm) ||
         !(look->rules->rungs & RUNG_BIT(RUNG_BRAKE)) || look->rules->sacrifice == SACRIFICE_NEVER ||
@@ -319,23 +322,37 @@ static void look_at_limit(struct look *look, enum vm_limit limit)
         if (look->d->plan->assessment.band == BAND_CALM)
             look->state->contain_dry &= (uint8_t)~bit;
     }
-    if (is_ours(look->vm, limit))
+    if (contain_is_ours(look->vm, limit))
         keep_or_lift(look, limit, wish);
     else if (wish.value != VM_LIMIT_NONE)
         set_if_tighter(look, limit, wish);
 }
 
-static void look_at(struct look *look)
+/* The last write of one of its limits has failed, and so would this. */
+static bool has_lately_failed(const struct look *look)
 {
     const struct vm_limits *limits = &look->vm->limits;
+    return known(limits->asked) && limits->result < 0 &&
+           since(look->d->now, limits->answered) < CONTAIN_RETRY;
+}
+
+static void look_at(struct look *look)
+{
     /* What was decided in dry run is void. */
     if (is_enforced(look))
         look->state->contain_dry = 0;
-    if (known(limits->asked) && limits->result < 0 &&
-        since(look->d->now, limits->answered) < CONTAIN_RETRY)
+    if (has_lately_failed(look))
         return;
     for (int i = 0; i < VM_LIMIT_COUNT && !look->sweep->asked && !look->gives_back; i++)
         look_at_limit(look, (enum vm_limit)i);
+}
+
+/* The kernel's file is written by ourselves, so that it waits for no job of libvirt's. */
+static void look_at_saved(struct look *look)
+{
+    if ((look->vm->measures.in_force & VM_MEASURE_SAVING) && !vm_is_going(look->vm) &&
+        contain_is_ours(look->vm, VM_LIMIT_MEMORY_HIGH) && !has_lately_failed(look))
+        give_back(look, VM_LIMIT_MEMORY_HIGH, REASON_CONTAIN_LIFT);
 }
 
 /* Until all about it was read once, nobody knows whether its memory is wired. libvirt's job of a
@@ -347,7 +364,7 @@ static bool is_readable(const struct decision *d, uint32_t position)
                                                           : vm->migration != VM_MIGRATION_NONE;
     return (d->vms[position].traits & TRAIT_USABLE) && known(vm->sampled) && !vm_is_going(vm) &&
            !migrates && !(vm->measures.in_force & VM_MEASURE_ENDING) &&
-           vm->wiring.kvm != TRISTATE_UNKNOWN;
+           !(d->vms[position].traits & TRAIT_IN_ACTION) && vm->wiring.kvm != TRISTATE_UNKNOWN;
 }
 
 static bool is_writing(const struct decision *d)
@@ -377,6 +394,9 @@ void contain_look(struct decision *d)
             look.rules = decision_rules(d, position);
             look.state = decision_state(d, position);
             look_at(&look);
+        } else if (d->vms[position].traits & TRAIT_USABLE) {
+            look.state = decision_state(d, position);
+            look_at_saved(&look);
         }
         /* It may be wished another limit: the next look begins with it. */
         if (sweep.asked || d->plan->action_count - sweep.actions >= CONTAIN_ACTIONS)

@@ -8,8 +8,10 @@
  *
  * Time left is until the floor, of host, budget and the pool that is short, without what balloons
  * may yet bring. A save stops its guest first (qemuDomainSaveInternal() of libvirt), so what that
- * grows by is no fill; but what of it lies in swap comes back to be written. Below the floor there
- * is time only where nothing fills any more.
+ * grows by is no fill; but what of it lies in swap comes back to be written. A memory.high would
+ * have that take for ever: ours goes before the save begins, and under one of somebody else's a
+ * guest that is in swap is not saved. Below the floor there is time only where nothing fills any
+ * more.
  *
  * While one is under way nobody is killed, as long as what is available, the floor given up, leaves
  * time for a kill. It has failed when its measure is gone and its guest is not, or when its time is
@@ -20,6 +22,7 @@
  */
 #include "ends.h"
 
+#include "contain.h"
 #include "kill.h"
 #include "node.h"
 #include "observe.h"
@@ -117,10 +120,22 @@ static bool is_open_to(const struct decision *d, uint32_t position, enum rung ru
            known(vm->rss) && (!known(after) || d->now >= after);
 }
 
+/* What comes back from swap would have to push out as much, below a memory.high that stays. */
+static bool is_squeezed(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    uint64_t high = contain_is_ours(vm, VM_LIMIT_MEMORY_HIGH)
+                        ? vm->measures.limits[VM_LIMIT_MEMORY_HIGH].before
+                        : vm->limits.values[VM_LIMIT_MEMORY_HIGH];
+    uint64_t swap = known_or(vm->swap, 0);
+    return known(high) && swap > 0 && add_held(d->vms[position].held, swap) > high;
+}
+
 static bool can_be_saved(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
-    return is_open_to(d, position, RUNG_SAVE, decision_state(d, position)->save_after) &&
+    return !is_squeezed(d, position) &&
+           is_open_to(d, position, RUNG_SAVE, decision_state(d, position)->save_after) &&
            (vm->run_state == VM_RUN_RUNNING || vm->run_state == VM_RUN_PAUSED) &&
            vm->definition.savable == TRISTATE_YES && vm->definition.vfio_devices == 0 &&
            vm->wiring.vfio_groups == 0 && vm->wiring.iommufd == 0;
@@ -231,6 +246,19 @@ static void mark_candidates(struct decision *d, const struct victim_case *wanted
     }
 }
 
+/* The act is done in the plan's order. Where it cannot be now, contain.c sees to it. */
+static void lift_our_high(struct decision *d, uint32_t position)
+{
+    if (!contain_is_ours(decision_vm(d, position), VM_LIMIT_MEMORY_HIGH) ||
+        !(d->vms[position].traits & TRAIT_ENFORCED))
+        return;
+    struct action *lift = plan_add(d, ACTION_CONTAIN, REASON_CONTAIN_LIFT, position, 0);
+    if (!lift)
+        return;
+    lift->limit = VM_LIMIT_MEMORY_HIGH;
+    lift->target = UNKNOWN;
+}
+
 static bool end_one(
     struct decision *d, const struct victim_case *wanted, uint32_t position, enum action_kind kind)
 {
@@ -239,6 +267,8 @@ static bool end_one(
     enum reason reason = !saves   ? REASON_SHUTDOWN_FLOOR
                          : paused ? REASON_SAVE_PAUSED
                                   : REASON_SAVE_FLOOR;
+    if (saves)
+        lift_our_high(d, position);
     struct action *action = plan_add(d, kind, reason, position, wanted->index);
     if (!action)
         return false;

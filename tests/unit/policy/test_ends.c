@@ -296,6 +296,58 @@ START_TEST(who_stands_paused_is_saved)
 }
 END_TEST
 
+/* A memory.high of ours on it; the world's kernel does not mind. */
+static void contain_high(struct story *story, unsigned guest, uint64_t before)
+{
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force |= VM_MEASURE_CONTAIN;
+    vm->measures.contained = VM_LIMIT_BIT(VM_LIMIT_MEMORY_HIGH);
+    vm->measures.limits[VM_LIMIT_MEMORY_HIGH] = (struct vm_contained){GIB, before};
+    vm->limits.values[VM_LIMIT_MEMORY_HIGH] = GIB;
+}
+
+/* What comes back from swap to be written would wait for it. By index: whether the lift could not
+ * be done at once. */
+START_TEST(our_memory_high_goes_before_a_save)
+{
+    struct story *story = story_of(save_only, slowly);
+    bool late = _i == 1;
+    story_rules(story, 0)->memory_high = (struct amount){AMOUNT_BYTES, GIB};
+    contain_high(story, 0, VM_LIMIT_NONE);
+    ck_assert(story_until(story, ACTION_SAVE, 0, 20 * NSEC_PER_MINUTE, 100 * MS));
+    const struct action *lift = story_find(story, ACTION_CONTAIN, 0);
+    ck_assert_ptr_nonnull(lift);
+    ck_assert(!known(lift->target));
+    ck_assert(lift < story_find(story, ACTION_SAVE, 0));
+    ck_assert_uint_eq(story_count(story, ACTION_CONTAIN), 1);
+    if (late)
+        contain_high(story, 0, VM_LIMIT_NONE);
+    story_run(story, SAVE_TAKES / 2, 100 * MS);
+    ck_assert(!(story_vm(story, 0)->measures.in_force & VM_MEASURE_CONTAIN));
+    ck_assert_uint_eq(story->guests[0].unlimits, late ? 2 : 1);
+    story_run(story, SAVE_TAKES, 100 * MS);
+    ck_assert(!story->guests[0].alive);
+    story_free(story);
+}
+END_TEST
+
+/* By index: somebody else's; ours, over somebody else's. */
+START_TEST(below_anothers_memory_high_nobody_is_saved_out_of_swap)
+{
+    struct story *story = story_of(save_only, slowly);
+    struct vm_snapshot *vm = story_vm(story, 0);
+    vm->swap = GIB;
+    if (_i == 0)
+        vm->limits.values[VM_LIMIT_MEMORY_HIGH] = GIB + GIB / 2;
+    else
+        contain_high(story, 0, GIB + GIB / 2);
+    run_to_the_floor(story);
+    ck_assert_uint_eq(story->guests[0].saves, 0);
+    ck_assert_uint_eq(story->guests[0].kills, 1);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(who_migrates_is_not_saved)
 {
     struct story *story = story_of(save_only | shutdown_only, slowly);
@@ -360,6 +412,8 @@ int main(void)
     tcase_add_test(tests, a_save_is_not_waited_for_when_time_becomes_short);
     tcase_add_test(tests, a_guard_that_begins_waits_for_the_save_of_the_one_before);
     tcase_add_loop_test(tests, who_stands_paused_is_saved, 0, 2);
+    tcase_add_loop_test(tests, our_memory_high_goes_before_a_save, 0, 2);
+    tcase_add_loop_test(tests, below_anothers_memory_high_nobody_is_saved_out_of_swap, 0, 2);
     tcase_add_test(tests, who_migrates_is_not_saved);
     tcase_add_test(tests, a_dry_run_says_it_once);
     tcase_add_test(tests, losses_are_in_the_order_of_harm);
