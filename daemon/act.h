@@ -75,8 +75,8 @@ int act_memlock_restore(struct vm *vm);
  * `limits`, and act_contain_answered() is to be told. VM_LIMIT_NONE is none. Never loosens what
  * was found before our first. -ENODEV: its cgroup has no such limit, or is not its own alone (any
  * more); -ERANGE: a memory.max below the present use, or a pids.max below the present tasks;
- * -ESTALE: somebody else has changed ours; -EALREADY: it is as tight as it is; else as
- * writer_ask(). */
+ * -ESTALE: somebody else has changed ours; -EALREADY: it is as tight as it is; -EAGAIN: what became
+ * of the last write cannot be read; else as writer_ask(). */
 int act_contain(struct vm *vm, struct writer *writer, enum vm_limit limit, uint64_t value,
     enum mode mode, uint64_t now);
 /* The last write has come to its end with RESULT. */

@@ -8,7 +8,9 @@
  * kernel has counts in the end, not what libvirt answers.
  *
  * The ledger has the limit before it is written, and beside it what it was until then: a write that
- * nobody answered for, or during which the guard ended, leaves either in force.
+ * nobody answered for, or during which the guard ended, leaves either in force. That doubt lasts
+ * until the kernel shows which, or that somebody else has set a third: forgotten earlier, what is
+ * ours would be taken for theirs, and stay.
  */
 #include "act.h"
 #include "cgroup_limit.h"
@@ -60,7 +62,7 @@ static void limit_look(struct vm *vm, enum vm_limit limit)
 }
 
 /* The last write has come to be, or will not: what the kernel has now is what was set. False: it is
- * what it was before. */
+ * what it was before. Where that cannot be read the doubt stays. */
 static bool limit_settle(struct vm *vm)
 {
     struct vm_limits *limits = &vm->figures.limits;
@@ -68,6 +70,8 @@ static bool limit_settle(struct vm *vm)
     struct vm_contained *ours = &vm->figures.measures.limits[limit];
 
     limit_look(vm, limit);
+    if (!known(limits->values[limit]))
+        return true;
     bool unchanged = is_held(vm, limit) && limits->values[limit] == limits->previous;
     if (unchanged)
         ours->set = limits->previous;
@@ -77,6 +81,14 @@ static bool limit_settle(struct vm *vm)
     else
         vm_write_ledger(vm);
     return !unchanged;
+}
+
+/* There is room for one doubt: by now an older one is none. -EAGAIN: it is, still. */
+static int doubt_end(struct vm *vm)
+{
+    if (known(vm->figures.limits.previous))
+        (void)limit_settle(vm);
+    return known(vm->figures.limits.previous) ? -EAGAIN : 0;
 }
 
 /* Whether it leaves room above what is used now. */
@@ -175,6 +187,8 @@ static int limit_set(struct vm *vm, struct writer *writer, enum vm_limit limit, 
     struct vm_measures *measures = &vm->figures.measures;
     const struct vm_measures kept = *measures;
     struct vm_limits *limits = &vm->figures.limits;
+    const enum vm_limit written = limits->written;
+    const uint64_t previous = limits->previous;
 
     if (!is_held(vm, limit))
         measures->limits[limit].before = current;
@@ -187,7 +201,8 @@ static int limit_set(struct vm *vm, struct writer *writer, enum vm_limit limit, 
     int result = limit_hand_over(vm, writer, limit, value, now);
     if (result < 0) {
         *measures = kept;
-        limits->previous = UNKNOWN;
+        limits->written = written;
+        limits->previous = previous;
         vm_write_ledger(vm);
     }
     return result;
@@ -198,15 +213,16 @@ int act_contain(struct vm *vm, struct writer *writer, enum vm_limit limit, uint6
 {
     struct vm_limits *limits = &vm->figures.limits;
     uint64_t current = UNKNOWN;
+    int result = 0;
 
     if ((unsigned)limit >= VM_LIMIT_COUNT || value == 0 || value >= VM_LIMIT_NONE)
         return -EINVAL;
     if (is_writing(limits))
         return -EBUSY;
-    /* There is room for one doubt: by now an older one is none. */
-    if (mode == MODE_ENFORCE && known(limits->previous))
-        (void)limit_settle(vm);
-    int result = vm_alive(vm) ? value_check(vm, limit, value, &current) : -ESRCH;
+    if (mode == MODE_ENFORCE)
+        result = doubt_end(vm);
+    if (result == 0)
+        result = vm_alive(vm) ? value_check(vm, limit, value, &current) : -ESRCH;
     if (mode == MODE_DRY_RUN)
         return result;
     if (result == 0)
@@ -235,8 +251,10 @@ static int restore_by_libvirt(struct vm *vm, enum vm_limit limit, uint64_t now)
 {
     const struct vm_contained ours = vm->figures.measures.limits[limit];
     uint64_t value, previous = previous_of(&vm->figures.limits, limit);
+    int result = vm->figures.limits.written == limit ? 0 : doubt_end(vm);
 
-    int result = limit_read(&vm->sampler.limits, limit, &value);
+    if (result == 0)
+        result = limit_read(&vm->sampler.limits, limit, &value);
     if (result < 0 || value == ours.before)
         return result;
     if (value != ours.set && !(known(previous) && value == previous))

@@ -253,6 +253,23 @@ START_TEST(who_hangs_may_still_set_it)
 }
 END_TEST
 
+/* Forgotten meanwhile, ours of 5 GiB would later be somebody else's. */
+START_TEST(what_cannot_be_read_stays_in_doubt)
+{
+    cgroup_scene_write(host.tree, "memory.high", "\n");
+    pretend_handed_over(5 * GIB);
+    act_contain_answered(vm_here(), -EINVAL, loop_now());
+    ck_assert_uint_eq(entry_here()->limit_previous, 5 * GIB);
+    ck_assert_int_eq(contain(VM_LIMIT_PIDS_MAX, 512), -EAGAIN);
+    ck_assert_uint_eq(entry_here()->measures.limits[HIGH].set, 4 * GIB);
+    ck_assert_uint_eq(entry_here()->limit_previous, 5 * GIB);
+    cgroup_scene_write(host.tree, "memory.high", "5368709120\n");
+    ck_assert_int_eq(act_contain_restore(vm_here(), HIGH, loop_now()), 0);
+    expect_file("memory.high", "max\n");
+    expect_nothing_in_force();
+}
+END_TEST
+
 /* The next write needs the place where the doubt is kept. */
 START_TEST(a_doubt_ends_with_the_next_write)
 {
@@ -416,6 +433,7 @@ int main(void)
     tcase_add_test(acts, one_write_at_a_time);
     tcase_add_test(acts, refused_by_the_kernel_leaves_what_was);
     tcase_add_loop_test(acts, who_hangs_may_still_set_it, 0, 2);
+    tcase_add_test(acts, what_cannot_be_read_stays_in_doubt);
     tcase_add_test(acts, a_doubt_ends_with_the_next_write);
     tcase_add_test(acts, what_would_block_is_put_off);
     tcase_add_test(acts, who_has_ended_is_not_contained);

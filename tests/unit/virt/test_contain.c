@@ -150,6 +150,64 @@ START_TEST(a_process_that_ends_leaves_it_open)
 }
 END_TEST
 
+/* 4 GiB were handed over, of which nobody has told what became; ours of 5 GiB still stand. */
+static void pretend_in_doubt(enum vm_limit limit, const char *name)
+{
+    struct vm_measures *measures = &vm_here()->figures.measures;
+    struct vm_limits *limits = &vm_here()->figures.limits;
+
+    cgroup_scene_write(host.tree, name, "5368709120\n");
+    measures->in_force |= VM_MEASURE_CONTAIN;
+    measures->contained |= VM_LIMIT_BIT(limit);
+    measures->limits[limit] = (struct vm_contained){.set = 4 * GIB, .before = VM_LIMIT_NONE};
+    limits->written = limit;
+    limits->previous = 5 * GIB;
+    limits->asked = limits->answered = loop_now();
+    limits->result = -ETIMEDOUT;
+    vm_write_ledger(vm_here());
+}
+
+static void on_nothing(const struct virt_result *result, void *userdata)
+{
+    (void)result;
+    (void)userdata;
+}
+
+START_TEST(a_lift_that_cannot_be_asked_for_leaves_the_doubt)
+{
+    begin("spares");
+    pretend_in_doubt(MAX, "memory.max");
+    /* None of them is answered, and then there is no room for more. */
+    for (unsigned i = 0; i < VIRT_CALLS_MAX; i++)
+        (void)virt_guest_end(
+            vm_here(), VIRT_OPERATION_DESTROY, 0, loop_now(), PATIENCE, on_nothing);
+    ck_assert_int_eq(act_contain_restore(vm_here(), MAX, loop_now()), -EAGAIN);
+    const struct ledger_entry *entry = ledger_get(host.guard->ledger, vm_here()->slot);
+    ck_assert_uint_eq(entry->measures.limits[MAX].set, 4 * GIB);
+    ck_assert_uint_eq(entry->measures.limits[MAX].before, VM_LIMIT_NONE);
+    ck_assert_int_eq((int)entry->limit_written, MAX);
+    ck_assert_uint_eq(entry->limit_previous, 5 * GIB);
+    fake_host_end(&host);
+}
+END_TEST
+
+START_TEST(the_lift_of_another_ends_a_doubt_first)
+{
+    begin("serves");
+    pretend_in_doubt(MAX, "memory.max");
+    vm_here()->figures.limits.previous = UNKNOWN;
+    vm_here()->figures.measures.limits[MAX].set = 5 * GIB;
+    pretend_in_doubt(VM_LIMIT_MEMORY_HIGH, "memory.high");
+    ck_assert_int_eq(act_contain_restore(vm_here(), MAX, loop_now()), 0);
+    ck_assert_uint_eq(vm_here()->figures.measures.limits[VM_LIMIT_MEMORY_HIGH].set, 5 * GIB);
+    cgroup_scene_write(host.tree, "memory.max", "max\n");
+    await(is_answered());
+    ck_assert_int_eq(act_contain_restore(vm_here(), VM_LIMIT_MEMORY_HIGH, loop_now()), 0);
+    expect_file("memory.high", "max\n");
+    fake_host_end(&host);
+}
+END_TEST
+
 int main(int argc, char *argv[])
 {
     int status;
@@ -167,6 +225,8 @@ int main(int argc, char *argv[])
     tcase_add_test(tests, what_it_has_no_call_for_is_written_here);
     tcase_add_loop_test(tests, refused_by_libvirt_leaves_what_was, 0, 2);
     tcase_add_test(tests, a_process_that_ends_leaves_it_open);
+    tcase_add_test(tests, a_lift_that_cannot_be_asked_for_leaves_the_doubt);
+    tcase_add_test(tests, the_lift_of_another_ends_a_doubt_first);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }
