@@ -269,8 +269,16 @@ static int first_failure(int before, int result)
     return before;
 }
 
-static int vm_read_full(
-    const struct vm_sampler *sampler, const struct host_snapshot *host, struct vm_snapshot *vm)
+static void vm_read_group_limits(struct vm_sampler *sampler, uint64_t now, struct vm_snapshot *vm)
+{
+    if (now < sampler->limits_next)
+        return;
+    sampler->limits_next = now + VM_LIMITS_INTERVAL;
+    limits_read(&sampler->limits, sampler->proc, vm->identity.pid, &vm->limits);
+}
+
+static int vm_read_full(struct vm_sampler *sampler, const struct host_snapshot *host, uint64_t now,
+    struct vm_snapshot *vm)
 {
     int result = vm_read_limits(sampler, vm);
 
@@ -281,7 +289,7 @@ static int vm_read_full(
     vm_read_nodes(sampler, host, vm);
     bool own = vm_sampler_reclaim_check(sampler, vm->identity.pid) == 0;
     vm->reclaim.possible = own ? TRISTATE_YES : TRISTATE_NO;
-    limits_read(&sampler->limits, sampler->proc, vm->identity.pid, &vm->limits);
+    vm_read_group_limits(sampler, now, vm);
     if (vm->process_state != VM_PROCESS_DEAD)
         result = first_failure(result, vm_read_status(sampler, host, vm));
     return result;
@@ -326,7 +334,7 @@ int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
         result = first_failure(result, process_state_read(sampler->stat_fd, &vm->process_state));
     }
     if (depth == SAMPLE_FULL)
-        result = first_failure(result, vm_read_full(sampler, host, vm));
+        result = first_failure(result, vm_read_full(sampler, host, now, vm));
     if (vm->process_state == VM_PROCESS_DEAD)
         vm_forget_memory(vm);
     if (result == 0)

@@ -24,12 +24,18 @@ struct vm_sampler {
      * kernel, or a group that is not this process's alone. */
     int cgroup_reclaim_fd, cgroup_procs_fd;
     struct limit_group limits;
-    const char *proc; /* where /proc is; the caller's */
+    uint64_t limits_next; /* when they are due; 0: never read */
+    const char *proc;     /* where /proc is; the caller's */
 };
-#define VM_SAMPLER_CLOSED                                          \
-    {                                                              \
-        -1, -1, -1, -1, -1, -1, -1, -1, -1, LIMIT_GROUP_NONE, NULL \
+#define VM_SAMPLER_CLOSED                                             \
+    {                                                                 \
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, LIMIT_GROUP_NONE, 0, NULL \
     }
+
+/* Whether the cgroup is still the guest's alone, and what limits it, stands in a dozen files that
+ * are opened anew: as much as all others together. Nobody waits for them: who sets a limit, or puts
+ * one back, reads it right before. */
+#define VM_LIMITS_INTERVAL (10 * NSEC_PER_SEC)
 
 /* Descriptors one guest takes, for the limit on open files. */
 #define VM_SAMPLER_FILES 11
@@ -43,11 +49,10 @@ void vm_sampler_close(struct vm_sampler *sampler);
 /*
  * Reads into VM's fields. SAMPLE_EDGE: statm, what decisions at the edge rest on; the state letter,
  * which costs more than that, keeps its last value unless statm shows that the process has no
- * memory left. SAMPLE_FULL adds it, status, limits, memory.current, numa_stat, the score and the
- * limits of its cgroup.
- * Returns 0; -ESRCH: the process is gone; -EBADMSG: a file was truncated or malformed (VM->sampled
- * is then UNKNOWN, and so are the fields that could not be read). Of a zombie, all sizes are
- * UNKNOWN. No allocation.
+ * memory left. SAMPLE_FULL adds it, status, limits, memory.current, numa_stat and the score; and
+ * the limits of its cgroup where those were not read for VM_LIMITS_INTERVAL. Returns 0; -ESRCH: the
+ * process is gone; -EBADMSG: a file was truncated or malformed (VM->sampled is then UNKNOWN, and so
+ * are the fields that could not be read). Of a zombie, all sizes are UNKNOWN. No allocation.
  */
 int vm_sampler_read(struct vm_sampler *sampler, enum sample_depth depth,
     const struct host_snapshot *host, uint64_t now, struct vm_snapshot *vm);

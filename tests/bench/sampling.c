@@ -82,6 +82,12 @@ static void sample_cgroup(struct bench *bench, unsigned i)
     (void)kernel_file_read(bench->samplers[i].cgroup_current_fd, text, sizeof(text));
 }
 
+/* What a full sample reads each VM_LIMITS_INTERVAL only, and here but once. */
+static void sample_limits(struct bench *bench, unsigned i)
+{
+    limits_read(&bench->samplers[i].limits, roots.proc, bench->pids[i], &bench->vms[i].limits);
+}
+
 static void reopen(pid_t pid, const char *const *names, unsigned count)
 {
     char text[KERNEL_FILE_TEXT];
@@ -137,6 +143,7 @@ static const struct {
     {"statm alone, kept open", sample_statm, 4, true},
     {"stat alone, kept open", sample_stat, 5, false},
     {"cgroup memory alone, kept open", sample_cgroup, 6, false},
+    {"limits of its cgroup, reopened", sample_limits, 7, false},
 };
 
 /* ---- processes to watch ---- */

@@ -4,6 +4,7 @@
 #include "cgroup_scene.h"
 #include "sample_cgroup.h"
 #include "sample_process.h"
+#include "sample_vm.h"
 #include "suite.h"
 
 #include <check.h>
@@ -200,6 +201,32 @@ START_TEST(only_ours_is_put_back)
 }
 END_TEST
 
+/* They cost as much as all else that a full look reads. */
+START_TEST(a_full_look_reads_them_now_and_then)
+{
+    const struct vm_identity identity = {.pid = PID};
+    const struct host_snapshot host = {.node_count = 1};
+    struct vm_sampler sampler = VM_SAMPLER_CLOSED;
+    struct vm_snapshot vm = {.identity = identity};
+    struct cgroup_mounts *mounts;
+    uint64_t now = NSEC_PER_MINUTE;
+
+    fake_tree_mounts(tree, FAKE_CGROUPS_V2);
+    ck_assert_int_eq(cgroup_mounts_new(&tree->roots, &mounts), 0);
+    ck_assert_int_eq(vm_sampler_open(&sampler, &tree->roots, mounts, &identity), 0);
+    ck_assert_int_eq(vm_sampler_read(&sampler, SAMPLE_FULL, &host, now, &vm), 0);
+    ck_assert_uint_eq(vm.limits.values[VM_LIMIT_MEMORY_HIGH], VM_LIMIT_NONE);
+    cgroup_scene_write(tree, "memory.high", "4294967296\n");
+    now += VM_LIMITS_INTERVAL - 1;
+    ck_assert_int_eq(vm_sampler_read(&sampler, SAMPLE_FULL, &host, now, &vm), 0);
+    ck_assert_uint_eq(vm.limits.values[VM_LIMIT_MEMORY_HIGH], VM_LIMIT_NONE);
+    ck_assert_int_eq(vm_sampler_read(&sampler, SAMPLE_FULL, &host, now + 1, &vm), 0);
+    ck_assert_uint_eq(vm.limits.values[VM_LIMIT_MEMORY_HIGH], 4 * GIB);
+    vm_sampler_close(&sampler);
+    cgroup_mounts_free(mounts);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cgroup limits");
@@ -213,6 +240,7 @@ int main(void)
     tcase_add_loop_test(tests, what_is_malformed_is_unknown, 0, (int)ELEMENTSOF(broken));
     tcase_add_test(tests, texts);
     tcase_add_test(tests, only_ours_is_put_back);
+    tcase_add_test(tests, a_full_look_reads_them_now_and_then);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }
