@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the threads, and the slots in which a call stands from its coming to its answer:
+ * Owns the slots in which a call stands from its coming to its answer, and the life of the threads
+ * (worker.c):
  *
  *   QUEUED    it waits for a thread
  *   RUNNING   a thread is in it; once its deadline has passed it is `answered`, and its thread
@@ -12,10 +13,9 @@
  * that hangs in libvirt cannot be called back. It keeps its slot, its connection and its domain to
  * itself until it returns, and costs nobody else anything.
  */
-#include "calls.h"
+#include "calls_private.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,226 +26,10 @@
 
 #include <plimsoll/cleanup.h>
 
-/* The guard's, and those that it was answered and that have not returned. */
-#define SLOTS (VIRT_CALLS_MAX + THREADS)
-/* The last one destroys. */
-#define THREADS (VIRT_WORKERS + 1)
-/* With one more, looks would leave nobody to act on others. Those that hang do not count: two
- * guests that answer no question would keep all others from being looked at. Should so many more
- * hang that no thread is left, the guard replaces this process. */
-#define LOOKS_MAX (VIRT_WORKERS - 1)
 /* Waiting for a thread; then the guard is told that it was not begun. Below STOP_PATIENCE, after
  * which a guest that is to be paused may be frozen: suspended then, its call would hang until it is
  * thawed. */
 #define BEGIN_LIMIT (800 * NSEC_PER_MSEC)
-/* A thread that takes longer to connect counts as hung. */
-#define PREPARE_LIMIT (10 * NSEC_PER_SEC)
-
-enum slot_state {
-    SLOT_FREE,
-    SLOT_QUEUED,
-    SLOT_RUNNING,
-    SLOT_RETURNED,
-};
-
-struct slot {
-    enum slot_state state;
-    bool answered; /* RUNNING past its deadline, which was told */
-    uint64_t begin_by;
-    uint64_t order; /* of coming; with RETURNED of returning */
-    struct virt_call call;
-    struct virt_result result;
-};
-
-struct worker {
-    struct calls *calls;
-    pthread_t thread;
-    struct call_connection connection;
-    bool destroys;
-    bool prepare;        /* it is to connect */
-    uint64_t busy_until; /* 0: idle; past: it hangs */
-};
-
-struct calls {
-    struct calls_owner owner;
-    pthread_mutex_t lock;
-    pthread_cond_t work;
-    bool stopping;
-    unsigned threads; /* started */
-    struct worker workers[THREADS];
-    struct slot slots[SLOTS];
-    uint64_t order;
-    int bell, watch, timer;
-    uint32_t hung_told;
-};
-
-static bool is_look(const struct virt_call *call)
-{
-    return call->operation == VIRT_OPERATION_MEMORY_STATS ||
-           call->operation == VIRT_OPERATION_STATS_PERIOD;
-}
-
-/* What stops guests and lets them go is carried out first, then targets and limits, then looks. */
-enum urgency {
-    URGENCY_ACT,
-    URGENCY_TARGET,
-    URGENCY_LOOK,
-    URGENCY_COUNT,
-};
-
-static enum urgency urgency_of(const struct virt_call *call)
-{
-    if (is_look(call))
-        return URGENCY_LOOK;
-    switch ((enum virt_operation)call->operation) {
-    case VIRT_OPERATION_SET_MEMORY:
-    case VIRT_OPERATION_SET_HARD_LIMIT:
-    case VIRT_OPERATION_SET_SOFT_LIMIT:
-    case VIRT_OPERATION_SET_QUOTA:
-        return URGENCY_TARGET;
-    case VIRT_OPERATION_SUSPEND:
-    case VIRT_OPERATION_RESUME:
-    case VIRT_OPERATION_SHUTDOWN:
-    case VIRT_OPERATION_DESTROY:
-    case VIRT_OPERATION_MANAGED_SAVE:
-    case VIRT_OPERATION_STATS_PERIOD:
-    case VIRT_OPERATION_MEMORY_STATS:
-    case VIRT_OPERATION_COUNT:
-        break;
-    }
-    return URGENCY_ACT;
-}
-
-static bool is_destroy(const struct virt_call *call)
-{
-    return call->operation == VIRT_OPERATION_DESTROY;
-}
-
-static bool is_save(const struct virt_call *call)
-{
-    return call->operation == VIRT_OPERATION_MANAGED_SAVE;
-}
-
-/* ---- the threads ---- */
-
-static bool domain_is_busy(const struct calls *calls, const struct virt_call *call)
-{
-    for (unsigned i = 0; i < SLOTS; i++)
-        if (calls->slots[i].state == SLOT_RUNNING &&
-            memcmp(calls->slots[i].call.uuid, call->uuid, UUID_SIZE) == 0)
-            return true;
-    return false;
-}
-
-static unsigned looks_under_way(const struct calls *calls)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < SLOTS; i++)
-        count += calls->slots[i].state == SLOT_RUNNING && !calls->slots[i].answered &&
-                 is_look(&calls->slots[i].call);
-    return count;
-}
-
-/* One that has waited for too long is not begun: by now the guard has done something else. */
-static bool may_begin(const struct calls *calls, const struct worker *worker,
-    const struct slot *slot, enum urgency urgency, uint64_t now)
-{
-    if (slot->state != SLOT_QUEUED || is_destroy(&slot->call) != worker->destroys ||
-        slot->begin_by <= now)
-        return false;
-    if (worker->destroys)
-        return true;
-    return urgency_of(&slot->call) == urgency && !domain_is_busy(calls, &slot->call);
-}
-
-static struct slot *oldest(struct calls *calls, const struct worker *worker, enum urgency urgency)
-{
-    struct slot *found = NULL;
-    uint64_t now = loop_now();
-
-    for (unsigned i = 0; i < SLOTS; i++) {
-        struct slot *slot = &calls->slots[i];
-
-        if (may_begin(calls, worker, slot, urgency, now) && (!found || slot->order < found->order))
-            found = slot;
-    }
-    return found;
-}
-
-static struct slot *next_for(struct calls *calls, const struct worker *worker)
-{
-    struct slot *slot = NULL;
-
-    for (int urgency = URGENCY_ACT; urgency < URGENCY_COUNT && !slot; urgency++)
-        if (urgency != URGENCY_LOOK || looks_under_way(calls) < LOOKS_MAX)
-            slot = oldest(calls, worker, (enum urgency)urgency);
-    return slot;
-}
-
-static void ring(const struct calls *calls)
-{
-    const uint64_t one = 1;
-
-    (void)!write(calls->bell, &one, sizeof(one)); /* full, it rings already */
-}
-
-/* With the lock held, which is given up meanwhile. */
-static void carry_out(struct worker *worker, struct slot *slot)
-{
-    struct calls *calls = worker->calls;
-    struct virt_call call = slot->call;
-    struct virt_result result = {0};
-
-    slot->state = SLOT_RUNNING;
-    worker->busy_until = call.deadline;
-    if (is_save(&call))
-        ring(calls); /* it may have taken the last one: workers_lost() */
-    (void)pthread_mutex_unlock(&calls->lock);
-    calls->owner.run(&worker->connection, &call, &result);
-    (void)pthread_mutex_lock(&calls->lock);
-    result.number = call.number;
-    slot->result = result;
-    slot->state = SLOT_RETURNED;
-    slot->order = ++calls->order;
-    worker->busy_until = 0;
-    (void)pthread_cond_broadcast(&calls->work); /* its domain is free for another */
-    ring(calls);
-}
-
-static void connect_now(struct worker *worker)
-{
-    struct calls *calls = worker->calls;
-
-    worker->prepare = false;
-    worker->busy_until = loop_now() + PREPARE_LIMIT;
-    (void)pthread_mutex_unlock(&calls->lock);
-    calls->owner.prepare(&worker->connection);
-    (void)pthread_mutex_lock(&calls->lock);
-    worker->busy_until = 0;
-    ring(calls);
-}
-
-static void *worker_main(void *argument)
-{
-    struct worker *worker = argument;
-    struct calls *calls = worker->calls;
-
-    (void)pthread_mutex_lock(&calls->lock);
-    while (!calls->stopping) {
-        struct slot *slot = next_for(calls, worker);
-
-        if (slot)
-            carry_out(worker, slot);
-        else if (worker->prepare)
-            connect_now(worker);
-        else
-            (void)pthread_cond_wait(&calls->work, &calls->lock);
-    }
-    (void)pthread_mutex_unlock(&calls->lock);
-    call_close(&worker->connection);
-    return NULL;
-}
 
 /* ---- to the guard ---- */
 
@@ -296,7 +80,7 @@ static void waiting_refuse(struct calls *calls, const struct virt_call *hung)
     for (unsigned i = 0; i < SLOTS; i++) {
         struct slot *slot = &calls->slots[i];
 
-        if (slot->state == SLOT_QUEUED && !is_destroy(&slot->call) &&
+        if (slot->state == SLOT_QUEUED && !call_is_destroy(&slot->call) &&
             memcmp(slot->call.uuid, hung->uuid, UUID_SIZE) == 0 &&
             refusal_tell(calls, &slot->call, -EBUSY, "the call before it has not returned"))
             slot->state = SLOT_FREE;
@@ -319,13 +103,13 @@ static void overdue_tell(struct calls *calls, uint64_t now)
         if (waits)
             slot->state = SLOT_FREE;
         slot->answered = runs;
-        if (runs && !is_destroy(&slot->call))
+        if (runs && !call_is_destroy(&slot->call))
             waiting_refuse(calls, &slot->call);
     }
 }
 
-/* Those that hang; and where nobody is left beside them but who saves, which takes minutes, that one
- * as well. The save itself is none the worse for a successor: libvirt goes on with it. */
+/* Those that hang; and where nobody is left beside them but who saves, which takes minutes, that
+ * one as well. The save itself is none the worse for a successor: libvirt goes on with it. */
 static uint32_t workers_lost(const struct calls *calls, uint64_t now)
 {
     uint32_t hung = 0, saving = 0;
@@ -333,7 +117,7 @@ static uint32_t workers_lost(const struct calls *calls, uint64_t now)
     for (unsigned i = 0; i < VIRT_WORKERS; i++)
         hung += calls->workers[i].busy_until != 0 && calls->workers[i].busy_until <= now;
     for (unsigned i = 0; i < SLOTS; i++)
-        saving += calls->slots[i].state == SLOT_RUNNING && is_save(&calls->slots[i].call) &&
+        saving += calls->slots[i].state == SLOT_RUNNING && call_is_save(&calls->slots[i].call) &&
                   calls->slots[i].call.deadline > now;
     return hung > 0 && hung + saving >= VIRT_WORKERS ? VIRT_WORKERS : hung;
 }
@@ -414,7 +198,7 @@ static bool domain_hangs(const struct calls *calls, const struct virt_call *call
     for (unsigned i = 0; i < SLOTS; i++) {
         const struct slot *slot = &calls->slots[i];
 
-        if (slot->state == SLOT_RUNNING && slot->answered && !is_destroy(&slot->call) &&
+        if (slot->state == SLOT_RUNNING && slot->answered && !call_is_destroy(&slot->call) &&
             memcmp(slot->call.uuid, call->uuid, UUID_SIZE) == 0)
             return true;
     }
@@ -436,8 +220,8 @@ static void call_queue(struct calls *calls, const struct virt_call *call, uint64
     calls->slots[i] = (struct slot){.state = SLOT_QUEUED, .order = ++calls->order, .call = *call};
     calls->slots[i].call.deadline = min_u64(call->deadline, now + VIRT_CALL_WAIT_MAX);
     calls->slots[i].begin_by = min_u64(calls->slots[i].call.deadline,
-        is_destroy(call) ? NEVER : add_held(now, calls->owner.begin_limit));
-    if (!is_destroy(call) && domain_hangs(calls, call)) {
+        call_is_destroy(call) ? NEVER : add_held(now, calls->owner.begin_limit));
+    if (!call_is_destroy(call) && domain_hangs(calls, call)) {
         calls->slots[i].state = SLOT_RETURNED;
         calls->slots[i].result = (struct virt_result){.number = call->number,
             .result = -EBUSY,
@@ -465,7 +249,7 @@ static int threads_start(struct calls *calls)
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned i = 0; i < THREADS && result == 0; i++) {
-        result = -pthread_create(&calls->workers[i].thread, NULL, worker_main, &calls->workers[i]);
+        result = -pthread_create(&calls->workers[i].thread, NULL, worker_run, &calls->workers[i]);
         calls->threads += result == 0;
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
