@@ -348,66 +348,6 @@ START_TEST(absent_status_lines_are_unknown)
 }
 END_TEST
 
-/* Index 0 is node 1, index 1 is node 0. */
-static const struct {
-    const char *line;
-    uint64_t backends; /* by the kernel's numbers */
-    uint32_t nodes;
-} bindings[] = {
-    {"Mems_allowed:\t1\nMems_allowed_list:\t0\n", 0, 2},
-    {"Mems_allowed_list:\t1\n", 0, 1},
-    {"Mems_allowed_list:\t0-1\n", 0, 3},
-    {"Mems_allowed_list:\t0,1\n", 0, 3},
-    {"Mems_allowed_list:\t0-1023\n", 0, 3}, /* the others have no memory */
-    {"Mems_allowed_list:\t1,7-9\n", 0, 1},
-    {"Mems_allowed_list:\t0-1\n", 1, 2},
-    {"Mems_allowed_list:\t0-1\n", 2, 1},
-    {"Mems_allowed_list:\t0-1\n", 3, 3},
-    {"Mems_allowed_list:\t0\n", 2, 2}, /* the cpuset stands above the policy */
-    {"", 1, 2},
-    {"", 0, 0},
-    {"Mems_allowed_list:\t0", 0, 0}, /* cut */
-    {"Mems_allowed_list:\t\n", 0, 0},
-    {"Mems_allowed_list:\t0-\n", 0, 0},
-    {"Mems_allowed_list:\t1-0\n", 0, 0},
-    {"Mems_allowed_list:\t0;1\n", 0, 0},
-    {"Mems_allowed_list:\t0-18446744073709551614\n", 0, 3},
-    {"Mems_allowed_list:\t99999999999999999999\n", 0, 0},
-    {"XMems_allowed_list:\t0\n", 0, 0},
-};
-
-START_TEST(binding)
-{
-    open_guest(FAKE_CGROUPS_V2);
-    vm.wiring.backend_nodes = bindings[_i].backends;
-    vm.nodes_allowed = 99;
-    fake_tree_write(
-        tree, "proc/4711/status", "Name:\tqemu\nRssAnon:\t12 kB\n%s", bindings[_i].line);
-    ck_assert_int_eq(read_full(), 0);
-    ck_assert_uint_eq(vm.nodes_allowed, bindings[_i].nodes);
-    fake_tree_write(tree, "proc/4711/status", "%s", "");
-    ck_assert_int_eq(read_full(), -ESRCH);
-    ck_assert_uint_eq(vm.nodes_allowed, 0);
-}
-END_TEST
-
-/* With more nodes than are watched, what is listed beyond them may have memory. */
-START_TEST(binding_beyond_the_nodes_watched)
-{
-    struct host_snapshot many = {.node_count = NODES_MAX};
-
-    for (uint32_t i = 0; i < NODES_MAX; i++)
-        many.nodes[i].id = i;
-    open_guest(FAKE_CGROUPS_V2);
-    fake_tree_write(tree, "proc/4711/status", "RssAnon:\t1 kB\nMems_allowed_list:\t3,40\n");
-    ck_assert_int_eq(vm_sampler_read(&sampler, SAMPLE_FULL, &many, 42, &vm), 0);
-    ck_assert_uint_eq(vm.nodes_allowed, 0);
-    fake_tree_write(tree, "proc/4711/status", "RssAnon:\t1 kB\nMems_allowed_list:\t3,31\n");
-    ck_assert_int_eq(vm_sampler_read(&sampler, SAMPLE_FULL, &many, 42, &vm), 0);
-    ck_assert_uint_eq(vm.nodes_allowed, UINT32_C(1) << 31 | 8);
-}
-END_TEST
-
 static struct vm_identity identity_of(pid_t pid)
 {
     CLEANUP(kernel_file_close_at) int process = process_folder_open("/proc", pid);
@@ -495,8 +435,6 @@ int main(void)
     tcase_add_test(tests, states);
     tcase_add_loop_test(tests, broken_files, 0, (int)ELEMENTSOF(broken));
     tcase_add_test(tests, absent_status_lines_are_unknown);
-    tcase_add_loop_test(tests, binding, 0, (int)ELEMENTSOF(bindings));
-    tcase_add_test(tests, binding_beyond_the_nodes_watched);
     tcase_add_test(tests, this_process);
     tcase_add_test(tests, a_process_that_ends);
     suite_add_tcase(suite, tests);
