@@ -44,8 +44,7 @@ enum rung {
 #define RUNG_BIT(rung) (UINT32_C(1) << (rung))
 #define RUNG_ALL (RUNG_BIT(RUNG_COUNT) - 1)
 /* What nobody asked for by name is not done: who is saved or shut down stays down until somebody
- * starts it; and a brake that ends at the edge leaves less time for the pause that has to follow.
- */
+ * starts it; and a vCPU that is throttled may hold a lock that QEMU or the host waits for. */
 #define RUNGS_DEFAULT \
     (RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_RECLAIM) | RUNG_BIT(RUNG_PAUSE) | RUNG_BIT(RUNG_KILL))
 
@@ -126,7 +125,7 @@ struct host_rules {
     struct amount floor;  /* share: of the host's total */
     struct amount budget; /* AUTO: no budget but the host itself; share: of the host's total */
     struct threshold bands[BAND_COUNT]; /* [BAND_CALM] is not used */
-    uint32_t max_destructive;           /* so many kills, shutdowns and saves … */
+    uint32_t max_destructive;           /* so many guests killed, shut down or saved … */
     uint64_t max_destructive_window;    /* … in this many ns; beyond it alerts only */
     uint64_t kills_from;       /* nobody is killed before the snapshot's time is this; 0: at once */
     enum memlock_mode memlock; /* acts only with `mode` and the class's, too */
