@@ -3,6 +3,8 @@
  * Owns the table of starts. What is kept for one shrinks by what its guest has taken, so that the
  * same memory is never counted as used and as reserved. It ends when the guest can be judged by
  * itself: it has all it was to take, or its balloon has answered and what it is promised is known.
+ * For one that comes by a migration, or out of a file, the policy keeps more for as long as that
+ * takes (policy/arrival.c).
  */
 #include "admission.h"
 
@@ -50,12 +52,18 @@ void admission_drop(struct admission *admission, const uint8_t uuid[UUID_SIZE])
         start_remove(admission, start);
 }
 
+/* One that was there before this was asked for is another: what it was until now and is just
+ * ending, or, where a host migrates to itself, what it comes from. */
 static const struct vm_snapshot *guest_find(
-    const struct snapshot *snapshot, const uint8_t uuid[UUID_SIZE])
+    const struct snapshot *snapshot, const struct admission_start *start)
 {
-    for (uint32_t i = 0; i < snapshot->vm_count; i++)
-        if (memcmp(snapshot->vms[i].identity.uuid, uuid, UUID_SIZE) == 0)
-            return &snapshot->vms[i];
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vm_snapshot *vm = &snapshot->vms[i];
+
+        if (vm->first_seen >= start->told &&
+            memcmp(vm->identity.uuid, start->reservation.uuid, UUID_SIZE) == 0)
+            return vm;
+    }
     return NULL;
 }
 
@@ -77,7 +85,7 @@ static bool is_lost(const struct admission_start *start, uint64_t now)
 static bool start_advance(struct admission_start *start, const struct snapshot *snapshot,
     uint64_t now, struct reservation *ret_left)
 {
-    const struct vm_snapshot *vm = guest_find(snapshot, start->reservation.uuid);
+    const struct vm_snapshot *vm = guest_find(snapshot, start);
     struct reservation left = start->reservation;
 
     if (!vm && is_lost(start, now)) {
@@ -93,8 +101,7 @@ static bool start_advance(struct admission_start *start, const struct snapshot *
         left.bytes = sub_or_zero(left.bytes, known_or(vm->rss, 0));
         left.hugepages = sub_or_zero(left.hugepages, known_or(vm->hugetlb, 0));
         if (is_judged(vm) || (left.bytes == 0 && left.hugepages == 0) ||
-            (sub_or_zero(now, start->seen) >= ADMISSION_BOOT &&
-                vm->migration != VM_MIGRATION_INCOMING))
+            sub_or_zero(now, start->seen) >= ADMISSION_BOOT)
             return false;
     }
     *ret_left = left;

@@ -100,12 +100,25 @@ static void vm_remove(struct inventory *inventory, struct vm *vm)
     vm_free(vm);
 }
 
+/* As long as nobody has looked at it, and it is not old, how it was started tells that it may not
+ * run yet: libvirt says nothing of one that it restores before that is done. */
+static void take_incoming(struct vm_snapshot *figures, bool incoming)
+{
+    if (figures->monitor == VM_MONITOR_READY)
+        return;
+    if (incoming && figures->migration == VM_MIGRATION_UNKNOWN)
+        figures->migration = VM_MIGRATION_LOADING;
+    else if (!incoming && figures->migration == VM_MIGRATION_LOADING)
+        figures->migration = VM_MIGRATION_UNKNOWN;
+}
+
 static void take_found(struct vm *vm, const struct scan_found *found)
 {
     struct vm_snapshot *figures = &vm->figures;
     struct inventory *inventory = vm->inventory;
     enum tristate encrypted = figures->wiring.encrypted, shared = figures->wiring.shared;
 
+    take_incoming(figures, found->incoming);
     figures->wiring = found->wiring;
     if (figures->monitor != VM_MONITOR_NONE) {
         /* QEMU's own word on these two stands above its command line. */

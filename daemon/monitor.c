@@ -158,7 +158,8 @@ static void questions_due(struct monitor *monitor)
                                                       : calm ? STATISTICS_CALM
                                                              : STATISTICS_TIGHT);
     }
-    if (!monitor->owner.may_touch(monitor->owner.userdata))
+    /* What is set while a guest comes in, it may bring along anew. */
+    if (!monitor->owner.may_touch(monitor->owner.userdata) || monitor_vm_arrives(monitor))
         monitor->due &= ~QUESTION_BIT(ASK_INTERVAL);
     else if (monitor->interval != 0 && monitor->interval != interval_wanted(monitor))
         monitor->due |= QUESTION_BIT(ASK_INTERVAL);
@@ -243,6 +244,7 @@ static void on_state(struct qmp_session *session, enum qmp_state state, int caus
                                                ? VM_MONITOR_SILENT
                                                : VM_MONITOR_CONNECTING;
             monitor->vm->figures.run_state = VM_RUN_UNKNOWN;
+            vm_forget_arrival(monitor->vm);
         }
     } else if (state == QMP_STATE_READY) {
         monitor->due = ASK_ALL;

@@ -59,6 +59,8 @@ void monitor_take_reply(struct monitor *monitor, const struct qmp_reply *reply);
 /* QEMU said no: for most questions that is an answer, too. */
 void monitor_take_refusal(struct monitor *monitor);
 void monitor_take_run_state(struct monitor *monitor, enum qmp_run_state state);
+/* By the last that QEMU said of its run state. */
+bool monitor_vm_arrives(const struct monitor *monitor);
 /* BALLOON_CHANGE and query-balloon. A balloon that moved has a driver. */
 void monitor_take_balloon(struct monitor *monitor, uint64_t actual);
 

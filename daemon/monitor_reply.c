@@ -43,6 +43,7 @@ static const enum vm_migration migrations[] = {
     [QMP_MIGRATION_NONE] = VM_MIGRATION_NONE,
     [QMP_MIGRATION_ACTIVE] = VM_MIGRATION_OUTGOING,
     [QMP_MIGRATION_POSTCOPY] = VM_MIGRATION_POSTCOPY,
+    [QMP_MIGRATION_INCOMING] = VM_MIGRATION_NONE, /* of one that runs: it has come */
     [QMP_MIGRATION_OTHER] = VM_MIGRATION_OUTGOING,
 };
 static_assert(ELEMENTSOF(migrations) == QMP_MIGRATION_COUNT, "a migration without its meaning");
@@ -54,17 +55,36 @@ static uint64_t known_bytes(uint64_t value)
 
 /* ---- what replies say ---- */
 
+bool monitor_vm_arrives(const struct monitor *monitor)
+{
+    enum vm_migration migration = monitor->vm->figures.migration;
+
+    return migration == VM_MIGRATION_INCOMING || migration == VM_MIGRATION_LOADING;
+}
+
+/* What has come may be in post-copy now, which query-migrate alone says. */
+static void take_arrival(struct monitor *monitor, bool arrives)
+{
+    struct vm_snapshot *figures = &monitor->vm->figures;
+    bool is_unsaid =
+        figures->migration == VM_MIGRATION_NONE || figures->migration == VM_MIGRATION_UNKNOWN;
+
+    if (arrives && is_unsaid) {
+        figures->migration = VM_MIGRATION_LOADING;
+    } else if (!arrives && monitor_vm_arrives(monitor)) {
+        figures->migration = VM_MIGRATION_UNKNOWN;
+        monitor->due |= QUESTION_BIT(ASK_MIGRATE);
+        if (monitor->balloon[0] != '\0')
+            monitor->due |= QUESTION_BIT(ASK_INTERVAL);
+    }
+}
+
 void monitor_take_run_state(struct monitor *monitor, enum qmp_run_state state)
 {
     struct vm_snapshot *figures = &monitor->vm->figures;
 
     figures->run_state = run_states[state];
-    bool still =
-        figures->migration == VM_MIGRATION_NONE || figures->migration == VM_MIGRATION_UNKNOWN;
-    if (state == QMP_RUN_INMIGRATE && still)
-        figures->migration = VM_MIGRATION_INCOMING;
-    else if (state != QMP_RUN_INMIGRATE && figures->migration == VM_MIGRATION_INCOMING)
-        figures->migration = VM_MIGRATION_NONE;
+    take_arrival(monitor, state == QMP_RUN_INMIGRATE);
     if (figures->run_state != VM_RUN_RUNNING)
         monitor->running_since = UNKNOWN;
     else if (!known(monitor->running_since))
@@ -76,10 +96,11 @@ static void take_migration(struct monitor *monitor, enum qmp_migration migration
 {
     struct vm_snapshot *figures = &monitor->vm->figures;
 
-    /* The incoming side's query-migrate says nothing before post-copy; its run state does. */
-    if (migration == QMP_MIGRATION_NONE && figures->migration == VM_MIGRATION_INCOMING)
-        return;
-    figures->migration = migrations[migration];
+    if (!monitor_vm_arrives(monitor) || migration == QMP_MIGRATION_POSTCOPY)
+        figures->migration = migrations[migration];
+    else /* its run state has said that it arrives; this is about from where */
+        figures->migration =
+            migration == QMP_MIGRATION_INCOMING ? VM_MIGRATION_INCOMING : VM_MIGRATION_LOADING;
 }
 
 void monitor_take_balloon(struct monitor *monitor, uint64_t actual)

@@ -48,6 +48,9 @@
  * one that says -machine none has had its command line rewritten. Up to the same age an empty
  * command line may be one not written yet. */
 #define PROBE_AGE_MAX (60 * NSEC_PER_SEC)
+/* The command line says -incoming for as long as QEMU lives. So long after its start nothing can be
+ * told from that any more: half a terabyte has come in by then, at 1 GiB/s. */
+#define INCOMING_AGE_MAX (10 * NSEC_PER_MINUTE)
 /* Slower growth names nobody: any busy process moves that much for a while. */
 #define CULPRIT_GROWTH_MIN ((int64_t)MIB)
 
@@ -133,12 +136,12 @@ static uint64_t clock_now(clockid_t clock)
 }
 
 /* Since the process was started, by the clock that its start time is told in (proc(5)). */
-static bool is_young(const struct process_stat *stat)
+static uint64_t age_of(const struct process_stat *stat)
 {
     uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
     uint64_t start = scale_u64(stat->start_time, NSEC_PER_SEC, ticks);
 
-    return sub_or_zero(clock_now(CLOCK_BOOTTIME), start) < PROBE_AGE_MAX;
+    return sub_or_zero(clock_now(CLOCK_BOOTTIME), start);
 }
 
 /* Returns the length; 0: it is empty, as a process may make it. */
@@ -187,7 +190,8 @@ static int guest_read(struct scan *scan, int process, const struct process_stat 
     const struct vm_wiring *wiring, struct scan_entry *entry, struct scan_found *ret_found)
 {
     struct cmdline_facts facts;
-    bool young = is_young(stat);
+    uint64_t age = age_of(stat);
+    bool young = age < PROBE_AGE_MAX;
 
     int result = facts_get(scan, process, young, entry, &facts);
     if (result < 0)
@@ -198,6 +202,7 @@ static int guest_read(struct scan *scan, int process, const struct process_stat 
         .identity = {.pid = entry->pid, .start_time = entry->start_time},
         .wiring = *wiring,
         .maximum = facts.memory,
+        .incoming = facts.incoming && age < INCOMING_AGE_MAX,
     };
     memcpy(found.identity.uuid, facts.uuid, sizeof(facts.uuid));
     memcpy(found.name, facts.name, sizeof(found.name));

@@ -25,6 +25,7 @@ struct scan_found {
     char name[VM_NAME_MAX];  /* from -name (guest=…), cleaned; "qemu-PID" without one */
     struct vm_wiring wiring; /* from /proc/PID/fd; those that follow `kvm` from the command line */
     uint64_t maximum;        /* from -m (bytes); UNKNOWN where it does not say */
+    bool incoming;           /* it was started for a guest from elsewhere, and not long ago */
 };
 
 int scan_new(const struct roots *roots, struct scan **ret_scan);

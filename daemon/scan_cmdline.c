@@ -134,6 +134,13 @@ static void parse_machine(const char *list, struct cmdline_facts *facts)
     }
 }
 
+/* Wherever it comes from; libvirt says that later, by QMP ("defer"). */
+static void parse_incoming(const char *address, struct cmdline_facts *facts)
+{
+    (void)address;
+    facts->incoming = true;
+}
+
 /* What one -object says of itself. */
 struct object {
     char type[64];
@@ -281,6 +288,7 @@ static const struct {
     {"machine", parse_machine},
     {"M", parse_machine},
     {"object", parse_object},
+    {"incoming", parse_incoming},
 };
 
 /* The option that ARGUMENT names, or ELEMENTSOF(options). */

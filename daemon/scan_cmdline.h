@@ -18,6 +18,7 @@ struct cmdline_facts {
     uint8_t uuid[UUID_SIZE];
     uint64_t memory; /* -m, bytes; UNKNOWN without it */
     bool probe;      /* -machine none: asks QEMU what it can do, runs no guest */
+    bool incoming;   /* -incoming: it was started for a guest that comes from elsewhere */
     enum tristate encrypted, shared;
     uint64_t backend_nodes; /* struct vm_wiring; 0 as well where a number is beyond 63 */
     bool unbound;           /* some memory backend may lie anywhere, or where we cannot tell */

@@ -23,6 +23,7 @@ static bool is_migrating(enum qmp_migration migration)
         return false;
     case QMP_MIGRATION_ACTIVE:
     case QMP_MIGRATION_POSTCOPY:
+    case QMP_MIGRATION_INCOMING:
     case QMP_MIGRATION_OTHER:
     case QMP_MIGRATION_COUNT:
         break;

@@ -71,6 +71,7 @@ static void reach_lost(struct vm *vm, enum vm_monitor monitor)
             figures->name);
     figures->monitor = monitor;
     figures->run_state = VM_RUN_UNKNOWN;
+    vm_forget_arrival(vm);
     vm->virt.running_since = UNKNOWN;
 }
 
@@ -196,7 +197,9 @@ static void take_look(struct vm *vm, const struct virt_look *look, uint64_t now)
 
     figures->monitor = VM_MONITOR_READY;
     figures->run_state = look->run_state;
-    figures->migration = look->migration;
+    /* While libvirt starts it, what it was started for is all that is known (look_at()). */
+    if (look->run_state != VM_RUN_PRELAUNCH || figures->migration != VM_MIGRATION_LOADING)
+        figures->migration = look->migration;
     if (look->run_state != VM_RUN_RUNNING)
         vm->virt.running_since = UNKNOWN;
     else if (!known(vm->virt.running_since))
@@ -262,11 +265,19 @@ static bool is_searched(const struct vm *vm, bool may_touch)
            vm->figures.balloon.driver == TRISTATE_UNKNOWN;
 }
 
+/* It is about to run, which changes all that may be done to it. */
+static bool is_arriving(const struct vm *vm)
+{
+    return vm->figures.run_state == VM_RUN_PRELAUNCH ||
+           vm->figures.migration == VM_MIGRATION_INCOMING;
+}
+
 static uint64_t look_interval(const struct vm *vm, enum band band, bool may_touch)
 {
     if (vm->figures.monitor != VM_MONITOR_READY)
         return LOOK_SEARCH;
-    if (band > BAND_CALM || vm->figures.measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_BALLOON))
+    if (band > BAND_CALM || is_arriving(vm) ||
+        vm->figures.measures.in_force & (VM_MEASURE_PAUSE | VM_MEASURE_BALLOON))
         return LOOK_TIGHT;
     return is_searched(vm, may_touch) ? LOOK_SEARCH : LOOK_CALM;
 }
@@ -326,6 +337,7 @@ static void leave(struct vm *vm)
     vm->balloons_pending = 0;
     vm->figures.monitor = VM_MONITOR_NONE;
     vm->figures.run_state = VM_RUN_UNKNOWN;
+    vm_forget_arrival(vm);
 }
 
 void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_domain *domain)
@@ -342,6 +354,7 @@ void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_do
     virt_guest_refresh(vm);
     if (vm->monitor)
         return;
+    vm_forget_arrival(vm); /* it may be said because it runs now: until it is looked at */
     if (figures->monitor == VM_MONITOR_NONE)
         figures->monitor = VM_MONITOR_CONNECTING;
     /* The balloon reaches all but virtio-mem, and so does SetMemory (qemuDomainSetMemoryFlags). */

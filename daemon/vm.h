@@ -93,6 +93,13 @@ void vm_write_ledger(struct vm *vm);
  * measure: the policy decides anew. */
 void vm_adopt(struct vm *vm, const struct ledger_entry *entry);
 
+/* Nobody sees it any more: what was coming in may run by now, and then it runs nowhere else. */
+static inline void vm_forget_arrival(struct vm *vm)
+{
+    if (vm->figures.migration == VM_MIGRATION_INCOMING)
+        vm->figures.migration = VM_MIGRATION_UNKNOWN;
+}
+
 static inline bool vm_has(const struct vm *vm, uint32_t measures)
 {
     return (vm->figures.measures.in_force & measures) != 0;

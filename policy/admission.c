@@ -10,6 +10,7 @@
  */
 #include "admission.h"
 
+#include "arrival.h"
 #include "node.h"
 #include "observe.h"
 #include "pinned.h"
@@ -20,20 +21,8 @@
 
 uint64_t admission_reserved(const struct decision *d, const struct pool_view *pool)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < reservations(d); i++)
-        sum = add_held(sum, reservation_on(&d->snapshot->reservations[i], pool->kind,
-                                pool->kind == POOL_NODE ? UINT32_C(1) << pool->node : 0));
-    return sum;
-}
-
-uint32_t admission_priority(const struct decision *d)
-{
-    uint32_t highest = 0;
-    for (uint32_t i = 0; i < reservations(d); i++)
-        if (d->snapshot->reservations[i].priority > highest)
-            highest = d->snapshot->reservations[i].priority;
-    return highest;
+    uint32_t node = pool->kind == POOL_NODE ? UINT32_C(1) << pool->node : 0;
+    return arrival_kept(d, pool->kind, node, NULL);
 }
 
 uint64_t admission_lacking(const struct decision *d, const struct pool_view *pool)

@@ -11,9 +11,6 @@
  * take of it. */
 uint64_t admission_reserved(const struct decision *d, const struct pool_view *pool);
 
-/* The highest of the guests for which something is kept; 0: there is none. */
-uint32_t admission_priority(const struct decision *d);
-
 /* What POOL has too little for them to take that and critical not to begin; 0: nothing. */
 uint64_t admission_lacking(const struct decision *d, const struct pool_view *pool);
 

@@ -25,6 +25,7 @@
 #include "balloon.h"
 
 #include "admission.h"
+#include "arrival.h"
 #include "node.h"
 #include "plan_add.h"
 #include "pool.h"
@@ -382,8 +383,8 @@ static void fill_for_starts(struct decision *d, uint32_t index)
     fill_apply(d, &fill, index);
     fill.idle_only = false;
     fill.spared = least_priority(d, &fill);
-    if (admission_priority(d) < fill.spared)
-        fill.spared = admission_priority(d);
+    if (arrival_priority(d) < fill.spared)
+        fill.spared = arrival_priority(d);
     fill_apply(d, &fill, index);
 }
 

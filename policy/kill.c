@@ -218,11 +218,13 @@ static bool mark_candidates(struct decision *d, const struct victim_case *kill, 
     return any;
 }
 
-static bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t position)
+bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     struct vm_state *state = decision_state(d, position);
-    struct action *action = plan_add(d, ACTION_KILL, REASON_KILL_FLOOR, position, kill->index);
+    bool arrives = vm->migration == VM_MIGRATION_INCOMING;
+    struct action *action = plan_add(
+        d, ACTION_KILL, arrives ? REASON_KILL_INCOMING : REASON_KILL_FLOOR, position, kill->index);
     if (!action)
         return false;
     action->relief = relief_kill(d, kill->pool, position);
@@ -277,12 +279,16 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
     return kill_one(d, &kill, victim);
 }
 
+bool kill_is_open(const struct decision *d, bool enforced)
+{
+    return d->state->kill.identity.pid == 0 && !d->ending && d->now >= d->rules->host.kills_from &&
+           !(enforced && d->rules->host.mode != MODE_ENFORCE);
+}
+
 bool kill_victim(struct decision *d, bool enforced)
 {
-    bool done = d->state->kill.identity.pid != 0 || d->ending ||
-                d->now < d->rules->host.kills_from ||
-                (enforced && d->rules->host.mode != MODE_ENFORCE);
-    if (done)
+    bool done = false;
+    if (!kill_is_open(d, enforced))
         return false;
     for (uint32_t i = 0; i < d->plan->assessment.pool_count && !done; i++)
         done = kill_for(d, i, enforced);

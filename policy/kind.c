@@ -64,6 +64,7 @@ static struct verdict classify(const struct vm_snapshot *vm)
     case VM_MIGRATION_OUTGOING:
     case VM_MIGRATION_INCOMING:
     case VM_MIGRATION_POSTCOPY:
+    case VM_MIGRATION_LOADING:
         return rigid(VM_KIND_REASON_MIGRATING);
     case VM_MIGRATION_NONE:
     case VM_MIGRATION_UNKNOWN:

@@ -204,6 +204,7 @@ static const char *const reason_names[] = {
     [REASON_SAVE_PAUSED] = "save-paused",
     [REASON_SHUTDOWN_FLOOR] = "shutdown-floor",
     [REASON_KILL_FLOOR] = "kill-floor",
+    [REASON_KILL_INCOMING] = "kill-incoming",
     [REASON_OOM_ORDER] = "oom-order",
     [REASON_LEAK_OUTSIDE] = "leak-outside",
     [REASON_BREAKER] = "breaker",
@@ -265,6 +266,9 @@ static const char *const reason_texts[] = {
     [REASON_SHUTDOWN_FLOOR] =
         "nothing milder keeps the floor, and there is time for this guest to shut down",
     [REASON_KILL_FLOOR] = "nothing milder keeps the floor, and this guest is the least loss",
+    [REASON_KILL_INCOMING] =
+        "what it takes would have others stopped, and it is coming by a migration: its source goes "
+        "on",
     [REASON_OOM_ORDER] = "the kernel shall choose the same victim as the guard would",
     [REASON_LEAK_OUTSIDE] = "what fills the host is not the guests, so none dies for it",
     [REASON_BREAKER] = "the limit of destructive actions in its window is reached",

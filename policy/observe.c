@@ -6,6 +6,7 @@
  */
 #include "observe.h"
 
+#include "arrival.h"
 #include "brake.h"
 #include "relief.h"
 
@@ -65,10 +66,12 @@ static bool is_movable(const struct decision *d, uint32_t position)
            known(vm->balloon.actual) && known(vm->rss);
 }
 
-/* Its monitor is about to greet, and then to tell of a migration. */
+/* Its monitor is about to greet, and then to tell of a migration: of one that was started to take
+ * in a guest as well, whether that runs already. */
 static bool is_ungreeted(const struct decision *d, const struct vm_snapshot *vm)
 {
-    return vm->migration == VM_MIGRATION_UNKNOWN && vm->monitor == VM_MONITOR_CONNECTING &&
+    bool unsaid = vm->migration == VM_MIGRATION_UNKNOWN || vm->migration == VM_MIGRATION_LOADING;
+    return unsaid && vm->monitor == VM_MONITOR_CONNECTING &&
            since(d->now, vm->first_seen) < GREETING_TIME;
 }
 
@@ -91,8 +94,8 @@ static bool may_be_held(const struct decision *d, uint32_t position)
     /* Without a monitor nobody knows the run state: it grows, so it runs. */
     bool runs = vm->run_state == VM_RUN_RUNNING ||
                 (vm->run_state == VM_RUN_UNKNOWN && vm->monitor != VM_MONITOR_READY);
-    return !vm_is_going(vm) && !already && runs && !may_be_postcopy(vm) &&
-           vm->migration != VM_MIGRATION_INCOMING && vm->process_state != VM_PROCESS_STOPPED &&
+    return !vm_is_going(vm) && !already && runs && !may_be_postcopy(vm) && !vm_is_arriving(vm) &&
+           vm->process_state != VM_PROCESS_STOPPED &&
            decision_rules(d, position)->sacrifice != SACRIFICE_NEVER;
 }
 

@@ -33,9 +33,18 @@ static bool may_be_killed(const struct decision *d, uint32_t position)
            decision_vm(d, position)->migration != VM_MIGRATION_POSTCOPY;
 }
 
+/* Its source goes on. */
+static bool is_incoming(const struct decision *d, uint32_t position)
+{
+    return decision_vm(d, position)->migration == VM_MIGRATION_INCOMING &&
+           may_be_killed(d, position);
+}
+
 static bool is_valuable(const struct decision *d, uint32_t position)
 {
     const struct vm_rules *rules = decision_rules(d, position);
+    if (is_incoming(d, position))
+        return false;
     return !may_be_killed(d, position) || rules->sacrifice != SACRIFICE_NORMAL ||
            rules->priority > PRIORITY_DEFAULT;
 }
@@ -50,6 +59,9 @@ static uint64_t own_points(const struct decision *d, uint32_t position)
 
 static bool dies_before(const struct decision *d, uint32_t a, uint32_t b)
 {
+    bool incoming_a = is_incoming(d, a), incoming_b = is_incoming(d, b);
+    if (incoming_a != incoming_b)
+        return incoming_a;
     bool valuable_a = is_valuable(d, a), valuable_b = is_valuable(d, b);
     if (valuable_a != valuable_b)
         return valuable_b;

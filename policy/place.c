@@ -7,6 +7,7 @@
  */
 #include "place.h"
 
+#include "arrival.h"
 #include "node.h"
 #include "observe.h"
 #include "pinned.h"
@@ -27,11 +28,6 @@ static uint64_t left_of(struct account account)
 static uint32_t count_of(uint32_t nodes)
 {
     return (uint32_t)__builtin_popcount(nodes);
-}
-
-static bool uuid_equal(const uint8_t a[UUID_SIZE], const uint8_t b[UUID_SIZE])
-{
-    return __builtin_memcmp(a, b, UUID_SIZE) == 0;
 }
 
 uint32_t reservations(const struct decision *d)
@@ -77,8 +73,7 @@ static const struct reservation *reservation_of(
     return NULL;
 }
 
-/* It is on huge pages, be it that it has not touched any yet. */
-static bool has_hugepages(const struct decision *d, const struct vm_snapshot *vm)
+bool vm_has_hugepages(const struct decision *d, const struct vm_snapshot *vm)
 {
     const struct reservation *reservation = reservation_of(d, vm->identity.uuid);
     return (known(vm->hugetlb) && vm->hugetlb > 0) || (reservation && reservation->hugepages > 0);
@@ -118,7 +113,7 @@ static uint64_t promised_in(const struct decision *d, uint32_t position, enum po
         return 0;
     if (!known(whole))
         return held;
-    if (kind != POOL_BUDGET && has_hugepages(d, vm))
+    if (kind != POOL_BUDGET && vm_has_hugepages(d, vm))
         return max_u64(memory_with_overhead(whole) - whole, held);
     if (is_returning(d, position))
         return memory_with_overhead(d->vms[position].minimum);
@@ -289,11 +284,8 @@ uint64_t place_unpromised(const struct asking *asking, const struct place *place
 uint64_t place_room(const struct asking *asking, const struct place *place)
 {
     struct account account = place_account(asking, place);
-    for (uint32_t i = 0; i < reservations(asking->d); i++) {
-        const struct reservation *other = others_reservation(asking, i);
-        if (other)
-            account.owed = add_held(account.owed, reservation_on(other, place->kind, place->nodes));
-    }
+    account.owed = add_held(
+        account.owed, arrival_kept(asking->d, place->kind, place->nodes, asking->request->uuid));
     if (place->nodes == 0)
         account.owed = add_held(account.owed, resume_withheld(asking->d, asking->own->priority));
     return left_of(account);
@@ -346,7 +338,7 @@ uint64_t place_hugepages_left(const struct asking *asking)
     /* A guest takes its pages one by one, and has a right to all of them from the start. */
     for (uint32_t i = 0; i < d->vm_count; i++) {
         const struct vm_snapshot *vm = decision_vm(d, i);
-        if (has_hugepages(d, vm) && !vm_is_going(vm) &&
+        if (vm_has_hugepages(d, vm) && !vm_is_going(vm) &&
             is_within(node_binding(d, i), asking->nodes))
             account.owed = add_held(
                 account.owed, sub_or_zero(known_or(vm->maximum, 0), known_or(vm->hugetlb, 0)));
@@ -364,7 +356,7 @@ static uint64_t pinned_to_come(const struct decision *d, const struct vm_snapsho
 {
     const struct vm_wiring *wiring = &vm->wiring;
     if (wiring->vfio_groups + wiring->iommufd + wiring->vdpa == 0 || vm_is_going(vm) ||
-        has_hugepages(d, vm))
+        vm_has_hugepages(d, vm))
         return 0;
     return sub_or_zero(known_or(vm->maximum, 0), known_or(vm_pinned(vm), 0));
 }

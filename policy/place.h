@@ -30,6 +30,14 @@ struct place {
 /* The guest is promised its minimum alone, if its balloon returns memory. */
 bool rules_promise_minimum(const struct rules *rules, const struct vm_rules *own);
 
+static inline bool uuid_equal(const uint8_t a[UUID_SIZE], const uint8_t b[UUID_SIZE])
+{
+    return __builtin_memcmp(a, b, UUID_SIZE) == 0;
+}
+
+/* It is on huge pages, be it that it has not touched any yet. */
+bool vm_has_hugepages(const struct decision *d, const struct vm_snapshot *vm);
+
 uint32_t reservations(const struct decision *d);
 /* What of RESERVATION is owed by a pool of KIND, of nodes by those WANTED. */
 uint64_t reservation_on(

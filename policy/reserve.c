@@ -82,11 +82,13 @@ static bool goes_before(const struct decision *d, uint32_t other, uint32_t posit
     return !reserve_yields_before(d, other, position) && position < other;
 }
 
-/* Whether OTHER is one of those that this guest leaves anything to of POOL. */
+/* Whether OTHER is one of those that this guest leaves anything to of POOL. One that comes in by a
+ * migration is not: its source goes on, and nobody stands still for it (arrival.c). */
 static bool may_claim(
     const struct decision *d, const struct pool_view *pool, uint32_t other, uint32_t position)
 {
     return (d->vms[other].traits & TRAIT_USABLE) && other != position &&
+           decision_vm(d, other)->migration != VM_MIGRATION_INCOMING &&
            node_confines(d, pool, other) && !is_elsewhere(d, other, position);
 }
 

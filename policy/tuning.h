@@ -125,6 +125,10 @@
 /* A grant is taken for unspent until the guest has touched it, at most this long. */
 #define GRANT_OUTSTANDING HORIZON
 
+/* Nothing more is kept for a guest on its way in that has not grown for so long: its source may
+ * never come. */
+#define ARRIVAL_PATIENCE NSEC_PER_MINUTE
+
 /* What a guest's balloon is counted on to bring while a start waits for it (limits: rates). */
 #define ADMISSION_BALLOON_RATE GIB
 

@@ -107,6 +107,16 @@ int qmp_answer_uuid(struct json_object *body, const char *container, struct qmp_
     return 0;
 }
 
+/* What the incoming side listens at, and only that side (fill_destination_migration_info(),
+ * migration/migration.c): a peer sends what comes there, not a file. */
+static bool has_listened(struct json_object *body)
+{
+    struct json_object *addresses = NULL;
+    return json_object_object_get_ex(body, "socket-address", &addresses) &&
+           json_object_is_type(addresses, json_type_array) &&
+           json_object_array_length(addresses) > 0;
+}
+
 /* MigrationStatus. What is not listed and is no kind of post-copy is "other": newer than we are,
  * and to be treated as active. */
 int qmp_answer_migration(struct json_object *body, const char *container, struct qmp_reply *reply)
@@ -143,6 +153,9 @@ int qmp_answer_migration(struct json_object *body, const char *container, struct
     for (size_t i = 0; i < ELEMENTSOF(statuses); i++)
         if (strcmp(statuses[i].status, status) == 0)
             reply->migration = statuses[i].migration;
+    bool is_early = strcmp(status, "none") == 0 || reply->migration == QMP_MIGRATION_ACTIVE;
+    if (is_early && has_listened(body))
+        reply->migration = QMP_MIGRATION_INCOMING;
     return 0;
 }
 

@@ -165,10 +165,18 @@ int look_at(virDomainPtr domain, struct virt_look *ret_look)
         .swapped_out = UNKNOWN,
         .major_faults = UNKNOWN};
 
-    /* The state last, so that it is as fresh as the rest. */
-    if (statistics_ask(domain, &look) < 0)
+    if (look_state(domain, &look.run_state, &look.migration) < 0)
         return -1;
-    enum vm_migration migration = look_migration(domain);
+    /* The job by which libvirt starts, restores or takes in a domain lets no other begin beside it
+     * (qemuProcessBeginJob(), qemuMigrationJobStart(): VIR_JOB_NONE): what needs one would wait for
+     * its end, for 30 s. Its state needs none, and that it is an incoming side is said without. */
+    enum vm_migration migration = VM_MIGRATION_NONE;
+    if (look.run_state != VM_RUN_PRELAUNCH)
+        migration = look_migration(domain);
+    bool may_ask = look.run_state != VM_RUN_PRELAUNCH && migration != VM_MIGRATION_INCOMING;
+    if (may_ask && statistics_ask(domain, &look) < 0)
+        return -1;
+    /* Again, so that it is as fresh as the rest. */
     if (look_state(domain, &look.run_state, &look.migration) < 0)
         return -1;
     /* One that runs has come, whatever the job that brought it still has to do. */

@@ -60,6 +60,7 @@ enum reason {
     REASON_SAVE_PAUSED,        /* the same, and it stands paused already */
     REASON_SHUTDOWN_FLOOR,     /* … and there is time for it to shut down */
     REASON_KILL_FLOOR,         /* nothing milder keeps the floor */
+    REASON_KILL_INCOMING,      /* … and it comes by a migration: its source goes on */
     REASON_OOM_ORDER,          /* the kernel shall take the same victim first */
     REASON_LEAK_OUTSIDE,       /* alert: what fills the host is not the guests */
     REASON_BREAKER,            /* alert: too many destructive actions in the window */

@@ -114,7 +114,8 @@ enum qmp_migration {
     QMP_MIGRATION_NONE, /* none, completed, failed or cancelled */
     QMP_MIGRATION_ACTIVE,
     QMP_MIGRATION_POSTCOPY,
-    QMP_MIGRATION_OTHER, /* a status this library does not know: treat as active */
+    QMP_MIGRATION_INCOMING, /* not begun, or active, on the side that a peer connects to */
+    QMP_MIGRATION_OTHER,    /* a status this library does not know: treat as active */
     QMP_MIGRATION_COUNT,
 };
 

@@ -137,8 +137,9 @@ enum vm_monitor {
 enum vm_migration {
     VM_MIGRATION_NONE,
     VM_MIGRATION_OUTGOING,
-    VM_MIGRATION_INCOMING,
+    VM_MIGRATION_INCOMING, /* before post-copy: its source goes on without it */
     VM_MIGRATION_POSTCOPY, /* either side: must never be paused or killed */
+    VM_MIGRATION_LOADING,  /* it comes from a file, or nobody says from where: it runs nowhere */
     VM_MIGRATION_UNKNOWN,
     VM_MIGRATION_COUNT,
 };

@@ -69,6 +69,7 @@ class Observation:
         self.by_name = {guest.name: guest for guest in guests}
         self.guests = frozenset(self.by_name)
         self.absent = {guest.name for guest in guests if not guest.start}  # until a step starts them
+        self.moves = {guest.name: guest.moves_to for guest in guests if guest.moves_to}
         self.clock = clock
         self.record = Tail(os.path.join(folder, "record.jsonl"))
         self.syslog = Tail(os.path.join(folder, "syslog"))
@@ -197,8 +198,14 @@ class Observation:
 
     @property
     def lost(self):
-        """Those whose QEMU is gone, though they did not power off."""
-        return self.guests - self.absent - self.alive - self.left
+        """Those whose QEMU is gone, though they did not power off, nor go on where they are migrated to or from."""
+        return self.guests - self.absent - self.alive - self.left - self.going_on
+
+    @property
+    def going_on(self):
+        """Those whose guest is there in the other of the two places that it moves between."""
+        places = [*self.moves.items(), *((there, here) for here, there in self.moves.items())]
+        return {here for here, there in places if there in self.alive}
 
     @property
     def kernel_kills(self):

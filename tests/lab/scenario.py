@@ -14,7 +14,8 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
                     boot: its schedule from boot on; type: kvm or qemu; backing: anonymous, memfd or
                     hugetlb; node: the one NUMA node it may use; vfio: yes; reboot: yes: it may,
                     else that is its end; balloon: options of the device; qmp: no: no monitor but libvirt's;
-                    count: so many of them, NAME-1 to NAME-N; start: no: it is defined, and a step starts it
+                    count: so many of them, NAME-1 to NAME-N; start: no: it is defined, and a step starts it;
+                    moves-to: the name of the same guest where it is migrated to
     [step NAME]     script: run in the host, once; when: an expression on what is seen (observation.py);
                     guard: only with this one
     [holds]         lines: one for each thing that must hold with plimsoll: an expression
@@ -54,6 +55,7 @@ KEYS = {
         "qmp",
         "count",
         "start",
+        "moves-to",
     },
     "step": {"script", "when", "guard"},
     "holds": {"lines"},
@@ -76,6 +78,7 @@ class Guest:
         self.balloon = section.get("balloon", "")
         self.qmp = section.get("qmp", "yes") == "yes"
         self.start = section.get("start", "yes") == "yes"
+        self.moves_to = section.get("moves-to")
 
     @property
     def kind(self):

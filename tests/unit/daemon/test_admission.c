@@ -47,8 +47,10 @@ static struct vm_snapshot *appear(uint8_t who, uint64_t rss)
 {
     struct vm_snapshot *vm = &snapshot->vms[snapshot->vm_count++];
 
-    *vm = (struct vm_snapshot){
-        .identity = {.pid = 77, .uuid = {who}}, .rss = rss, .kind = VM_KIND_UNKNOWN};
+    *vm = (struct vm_snapshot){.identity = {.pid = 77, .uuid = {who}},
+        .first_seen = 2 * SEC,
+        .rss = rss,
+        .kind = VM_KIND_UNKNOWN};
     return vm;
 }
 
@@ -140,6 +142,24 @@ START_TEST(a_guest_that_ends_while_it_starts_ends_it)
     admission_show(&admission, snapshot, 3 * SEC);
     ck_assert_uint_eq(snapshot->reservation_count, 1);
     ck_assert_uint_eq(snapshot->reservations[0].uuid[0], 2);
+    end();
+}
+END_TEST
+
+/* What is still there of it from before, and what it is migrated from on this very host. */
+START_TEST(who_was_there_before_is_another)
+{
+    begin();
+    appear(1, 3 * GIB)->first_seen = SEC - 1;
+    keep(1, 4 * GIB, SEC);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 4 * GIB);
+    appear(1, GIB)->migration = VM_MIGRATION_INCOMING;
+    admission_show(&admission, snapshot, 3 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 3 * GIB);
+    /* Nor is more kept for it than for any other, once it should have come. */
+    admission_show(&admission, snapshot, 3 * SEC + ADMISSION_BOOT);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
     end();
 }
 END_TEST
@@ -250,6 +270,7 @@ int main(void)
     tcase_add_test(table, nobody_keeps_room_for_ever);
     tcase_add_test(table, a_start_that_comes_to_nothing_ends_it);
     tcase_add_test(table, a_guest_that_ends_while_it_starts_ends_it);
+    tcase_add_test(table, who_was_there_before_is_another);
     tcase_add_test(table, who_waits_has_to_go_on_asking);
     tcase_add_test(table, the_table_has_an_end);
     tcase_add_loop_test(

@@ -313,6 +313,31 @@ START_TEST(believes_a_probe_for_a_minute_only)
 }
 END_TEST
 
+/* The command line still says so when the guest has long come. */
+START_TEST(believes_an_arrival_for_ten_minutes_only)
+{
+    static const char *const comes[] = {"q", "-incoming", "defer", NULL};
+    static const uint64_t ages[] = {0, 590, 610, 4000};
+
+    if (start_time_of(ages[3]) == 0) {
+        (void)fprintf(stderr, "skipped: this machine runs for less than 4,000 s\n");
+        return;
+    }
+    for (unsigned i = 0; i < ELEMENTSOF(ages); i++) {
+        fake_tree_process(tree, &(struct fake_process){.pid = (pid_t)i + 1,
+                                    .start_time = start_time_of(ages[i]),
+                                    .executable = emulator,
+                                    .rss_kib = 64});
+        add_descriptor((pid_t)i + 1, 3, "anon_inode:kvm-vm");
+        fake_tree_cmdline(tree, (pid_t)i + 1, comes);
+    }
+    round_at(NSEC_PER_SEC);
+    ck_assert_uint_eq(found_count, ELEMENTSOF(ages));
+    for (unsigned i = 0; i < found_count; i++)
+        ck_assert(found[i].incoming == (found[i].identity.pid <= 2));
+}
+END_TEST
+
 START_TEST(a_step_ends_when_its_time_is_over)
 {
     unsigned steps = 1;
@@ -427,6 +452,7 @@ int main(void)
     tcase_add_test(tests, reads_a_command_line_once);
     tcase_add_test(tests, an_empty_command_line_of_a_young_process_is_read_again);
     tcase_add_test(tests, believes_a_probe_for_a_minute_only);
+    tcase_add_test(tests, believes_an_arrival_for_ten_minutes_only);
     tcase_add_test(tests, a_step_ends_when_its_time_is_over);
     tcase_add_test(tests, names_the_culprit);
     tcase_add_test(tests, long_and_hostile_names);

@@ -74,6 +74,15 @@ START_TEST(memory)
 }
 END_TEST
 
+START_TEST(incoming)
+{
+    ck_assert(parse("qemu|-incoming|defer|-m|1G", false).incoming);
+    ck_assert(parse("qemu|-S|--incoming|tcp:[::]:49152", false).incoming);
+    ck_assert(!parse("qemu|-incoming", false).incoming);
+    ck_assert(!parse("qemu|-m|1G", false).incoming);
+}
+END_TEST
+
 START_TEST(uuid)
 {
     static const uint8_t expected[UUID_SIZE] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
@@ -253,6 +262,7 @@ int main(void)
 
     tcase_add_loop_test(tests, name, 0, (int)ELEMENTSOF(names));
     tcase_add_loop_test(tests, memory, 0, (int)ELEMENTSOF(memories));
+    tcase_add_test(tests, incoming);
     tcase_add_test(tests, uuid);
     tcase_add_loop_test(tests, kind, 0, (int)ELEMENTSOF(kinds));
     tcase_add_loop_test(tests, binding, 0, (int)ELEMENTSOF(bindings));

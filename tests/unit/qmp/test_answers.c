@@ -210,6 +210,27 @@ START_TEST(machine_replies)
         QMP_MIGRATION_POSTCOPY);
     ck_assert_int_eq(answer(&h, QMP_COMMAND_QUERY_MIGRATE, "{\"status\": \"novel\"}")->migration,
         QMP_MIGRATION_OTHER);
+    ck_assert_int_eq(
+        answer(&h, QMP_COMMAND_QUERY_MIGRATE, "{\"socket-address\": [{\"type\": \"inet\"}]}")
+            ->migration,
+        QMP_MIGRATION_INCOMING);
+    ck_assert_int_eq(
+        answer(&h, QMP_COMMAND_QUERY_MIGRATE, "{\"status\": \"active\", \"socket-address\": [{}]}")
+            ->migration,
+        QMP_MIGRATION_INCOMING);
+    ck_assert_int_eq(answer(&h, QMP_COMMAND_QUERY_MIGRATE,
+                         "{\"status\": \"postcopy-active\", \"socket-address\": [{}]}")
+                         ->migration,
+        QMP_MIGRATION_POSTCOPY);
+    ck_assert_int_eq(answer(&h, QMP_COMMAND_QUERY_MIGRATE,
+                         "{\"status\": \"completed\", \"socket-address\": [{}]}")
+                         ->migration,
+        QMP_MIGRATION_NONE);
+    ck_assert_int_eq(answer(&h, QMP_COMMAND_QUERY_MIGRATE, "{\"socket-address\": []}")->migration,
+        QMP_MIGRATION_NONE);
+    ck_assert_int_eq(
+        answer(&h, QMP_COMMAND_QUERY_MIGRATE, "{\"socket-address\": \"tcp\"}")->migration,
+        QMP_MIGRATION_NONE);
     ck_assert(answer(&h, QMP_COMMAND_QUERY_SEV, "{\"enabled\": true}")->sev_enabled);
     ck_assert(answer(&h, QMP_COMMAND_GET_BOOLEAN, "true")->boolean);
     ck_assert(!answer(&h, QMP_COMMAND_GET_BOOLEAN, "false")->boolean);

@@ -107,6 +107,22 @@ START_TEST(it_is_looked_at)
 END_TEST
 
 /* What libvirt's definition says of it, no look does. */
+/* A change of it may be that it has come, and runs: from then on it is no cheap victim. What it was
+ * started for is all that is known of one that libvirt still starts. */
+START_TEST(an_arrival_is_believed_until_something_changes)
+{
+    start_and_look("serves");
+    figures().migration = VM_MIGRATION_INCOMING;
+    guard_resolve_rules(host.guard, web());
+    ck_assert_int_eq((int)figures().migration, VM_MIGRATION_UNKNOWN);
+    await(figures().migration == VM_MIGRATION_NONE);
+    figures().migration = VM_MIGRATION_LOADING;
+    guard_resolve_rules(host.guard, web());
+    ck_assert_int_eq((int)figures().migration, VM_MIGRATION_LOADING);
+    await(figures().migration == VM_MIGRATION_NONE);
+}
+END_TEST
+
 START_TEST(its_definition_counts)
 {
     static const struct {
@@ -401,6 +417,7 @@ int main(int argc, char *argv[])
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_is_looked_at);
+    tcase_add_test(tests, an_arrival_is_believed_until_something_changes);
     tcase_add_loop_test(tests, its_definition_counts, 0, 3);
     tcase_add_test(tests, dry_run_only_looks);
     tcase_add_test(tests, its_balloon_moves);
