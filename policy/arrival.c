@@ -142,7 +142,7 @@ bool arrival_end(struct decision *d, bool enforced)
         if (!kill_case(d, i, !enforced, &wanted) || wanted.leak)
             continue;
         uint32_t victim = choose(d, &wanted, enforced);
-        if (victim != UINT32_MAX && !(enforced && victim_breaker_open(d)))
+        if (victim != UINT32_MAX && !(enforced && victim_breaker_open(d, victim)))
             return kill_one(d, &wanted, victim);
     }
     return false;
