@@ -52,6 +52,7 @@ struct loader {
     struct config *config;
     config_sink sink;
     void *userdata;
+    config_foreign foreign; /* NULL: no section is */
     char *files[FILES_MAX];
     uint32_t file_count; /* the last one is being read */
     uint32_t mistakes;
@@ -228,6 +229,8 @@ static bool item_load(const struct config_item *item, void *userdata)
 {
     struct loader *loader = userdata;
 
+    if (!item->key && loader->foreign && loader->foreign(item->section))
+        return false;
     if (!item->key)
         return section_enter(loader, item->line, item->section);
     key_load(loader, item);
@@ -352,6 +355,8 @@ static int files_load(struct loader *loader, const char *path)
         mistake_here(0, loader, "does not exist");
         return -ENOENT;
     }
+    if (loader->foreign)
+        return result;
     return result == 0 || result == -ENOENT ? drop_ins_load(loader, path) : result;
 }
 
@@ -370,8 +375,15 @@ static void guard_default(struct guard_section *ret_guard)
 
 int config_load(const char *path, config_sink sink, void *userdata, struct config **ret_config)
 {
+    return config_load_beside(path, NULL, sink, userdata, ret_config);
+}
+
+int config_load_beside(const char *path, config_foreign foreign, config_sink sink, void *userdata,
+    struct config **ret_config)
+{
     struct config *config CLEANUP(config_free_at) = calloc(1, sizeof(*config));
-    struct loader loader = {.config = config, .sink = sink, .userdata = userdata};
+    struct loader loader = {
+        .config = config, .sink = sink, .userdata = userdata, .foreign = foreign};
 
     if (!config) {
         sink("out of memory", userdata);

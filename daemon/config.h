@@ -25,6 +25,12 @@ typedef void (*config_sink)(const char *line, void *userdata);
  * again and replace keys of it.
  */
 int config_load(const char *path, config_sink sink, void *userdata, struct config **ret_config);
+/* Whether the section of this HEAD is somebody else's. */
+typedef bool (*config_foreign)(const char *head);
+/* The same for what stands in PATH alone, without drop-ins, beside sections that are FOREIGN and
+ * are passed over. */
+int config_load_beside(const char *path, config_foreign foreign, config_sink sink, void *userdata,
+    struct config **ret_config);
 struct config *config_free(struct config *config);
 
 /* What stands in [guard] but concerns the daemon, not the policy. */

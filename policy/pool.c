@@ -63,12 +63,11 @@ uint64_t pool_deficit(const struct decision *d, const struct pool_view *pool, en
     return sub_or_zero(wanted, (uint64_t)pool->headroom);
 }
 
-static uint64_t host_floor(const struct decision *d)
+uint64_t host_floor(const struct host_snapshot *host, const struct host_rules *rules)
 {
-    const struct host_snapshot *host = &d->snapshot->host;
     uint64_t base = scale_u64(min_u64(host->total, FLOOR_BASE_TOTAL), FLOOR_BASE, FLOOR_BASE_TOTAL);
     uint64_t rest = sub_or_zero(host->total, FLOOR_BASE_TOTAL) / FLOOR_REST_DIVISOR;
-    uint64_t floor = amount_bytes(d->rules->host.floor, host->total, base + rest);
+    uint64_t floor = amount_bytes(rules->floor, host->total, base + rest);
     if (known(host->watermark_high))
         floor = max_u64(floor, scale_u64(host->watermark_high, FLOOR_WATERMARKS, 1));
     return min_u64(floor, host->total);
@@ -125,7 +124,7 @@ static void assess_host(struct decision *d, struct pool_view *pool, bool advance
 
     uint64_t memory = host_memory(host);
     pool->total = host->total;
-    pool->floor = host_floor(d);
+    pool->floor = host_floor(host, &d->rules->host);
     note_memory(d, state, pool, memory, advance);
 }
 

@@ -16,6 +16,8 @@ static const struct command commands[] = {
     {"check-config", "FILE", "find every mistake in a configuration", command_check_config},
     {"undo", "--offline [--runtime-dir DIR] [VM…]", "take measures back with the guard dead",
         command_undo},
+    {"simulate", "[--config FILE] [--traces DIR] [--actions] SCENARIO",
+        "play a scenario with the guard's policy, in virtual time, and score it", command_simulate},
     {"version", "", "version of this command, and of the guard if it runs", command_version},
 };
 

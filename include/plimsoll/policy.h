@@ -59,6 +59,9 @@ void vm_classify(
 /* The VM's minimum in bytes, at most its maximum; UNKNOWN while its maximum is. */
 uint64_t vm_minimum(const struct vm_snapshot *vm, const struct vm_rules *rules);
 
+/* The host's floor in bytes; its total must be known. */
+uint64_t host_floor(const struct host_snapshot *host, const struct host_rules *rules);
+
 /* ---- locked and pinned memory ---- */
 
 /* What a limit leaves above the use: libvirt's own allowance, for what devices map beside RAM. */
