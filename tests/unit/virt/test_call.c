@@ -34,17 +34,20 @@ int virDomainManagedSave(virDomainPtr domain, unsigned flags)
         scene.error = (virError){.code = VIR_ERR_SYSTEM_ERROR, .int1 = scene.refusal};
         return -1;
     }
-    *(void **)&save = dlsym(RTLD_NEXT, "virDomainManagedSave");
-    ck_assert(save != NULL);
+    void *symbol = dlsym(RTLD_NEXT, "virDomainManagedSave");
+
+    ck_assert(symbol != NULL);
+    memcpy(&save, &symbol, sizeof(save));
     return save(domain, flags);
 }
 
 virErrorPtr virGetLastError(void)
 {
     virErrorPtr (*last)(void) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "virGetLastError");
 
-    *(void **)&last = dlsym(RTLD_NEXT, "virGetLastError");
-    ck_assert(last != NULL);
+    ck_assert(symbol != NULL);
+    memcpy(&last, &symbol, sizeof(last));
     return scene.error.code != 0 ? &scene.error : last();
 }
 
