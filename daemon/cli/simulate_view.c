@@ -39,7 +39,7 @@ static const struct view_column columns[COLUMN_COUNT] = {
     [COLUMN_MOVED] = {"MOVED", .right = true},
     [COLUMN_TURNS] = {"TURNS", .right = true},
     [COLUMN_LOSS] = {"LOSS", .right = true},
-    [COLUMN_END] = {"END"},
+    [COLUMN_END] = {.title = "END"},
 };
 _Static_assert(COLUMN_COUNT <= VIEW_COLUMNS_MAX, "the table has room for all");
 /* What to give up first on a narrow terminal. */
