@@ -27,6 +27,7 @@
 #include "plan_add.h"
 #include "pool.h"
 #include "reclaim.h"
+#include "resize.h"
 #include "resume.h"
 
 static void begin_plan(struct plan *plan, uint64_t time)
@@ -73,8 +74,10 @@ static void relieve(struct decision *d)
         pause_growers(d);
         end_somebody(d);
         balloon_inflate(d);
+        resize_shrink(d);
     } else {
         balloon_inflate(d);
+        resize_shrink(d);
         brake_growers(d);
         pause_growers(d);
         end_somebody(d);
@@ -90,8 +93,10 @@ static void give_back(struct decision *d)
     reclaim_guests(d);
     if (pools[POOL_INDEX_HOST].band <= BAND_TIGHT && pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT)
         grant_starved(d);
-    if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM)
+    if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM) {
         grant_balloons(d);
+        resize_return(d);
+    }
 }
 
 /* The least time to the next look. */
@@ -173,6 +178,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     ends_settle(d);
     kill_settle(d);
     balloon_verify(d);
+    resize_settle(d);
     reclaim_settle(d);
     brake_release(d);
     relieve(d);
