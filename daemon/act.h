@@ -24,6 +24,16 @@ void act_balloon_advance(struct vm *vm, uint64_t now);
 /* Its balloon is somebody else's now: nothing is sent. */
 int act_balloon_yield(struct vm *vm);
 
+/* Requests TARGET of its virtio-mem, a multiple of the device's block, where what the figures say
+ * is requested still is. -ERANGE: it had less before our first; -ESTALE: somebody else has
+ * requested another size over ours; -EAGAIN: the last one is not
+ * answered yet; -ENOTCONN: or it is libvirt's, and libvirt is not there. */
+int act_resize(struct vm *vm, uint64_t target, enum mode mode, uint64_t now);
+/* To be called each tick. */
+void act_resize_advance(struct vm *vm, uint64_t now);
+/* What is requested of it is somebody else's now: nothing is sent. */
+int act_resize_yield(struct vm *vm);
+
 /* Hands BYTES to be written to its memory.reclaim to RECLAIMER; what comes of it stands in the
  * figures' `reclaim`. -ENODEV: it has none of its own (any more); else as writer_ask(). */
 int act_reclaim(

@@ -45,6 +45,7 @@ static int action_level(const struct action *action, int result)
     case ACTION_FREEZE:
         return LOG_WARNING;
     case ACTION_BALLOON:
+    case ACTION_RESIZE:
     case ACTION_RECLAIM:
     case ACTION_RELEASE:
     case ACTION_THAW:
@@ -152,6 +153,7 @@ static void action_detail(const struct plan *plan, const struct action *action, 
     buffer[0] = '\0';
     switch (action->kind) {
     case ACTION_BALLOON:
+    case ACTION_RESIZE:
         if (known(action->target))
             (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
         break;

@@ -172,7 +172,7 @@ const char *config_parse_rungs(const char *value, void *ret)
     for (char *word = strtok_r(words, BLANKS, &rest); word; word = strtok_r(NULL, BLANKS, &rest)) {
         int found = name_find(word, RUNG_COUNT, rung_name_at);
         if (found < 0)
-            return "some of balloon reclaim brake pause save shutdown kill";
+            return "some of balloon resize reclaim brake pause save shutdown kill";
         if (rungs & RUNG_BIT(found))
             return "each rung once";
         rungs |= RUNG_BIT(found);

@@ -125,6 +125,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
         sample_vm(guard, vm, now);
         act_pause_advance(vm, now);
         act_balloon_advance(vm, now);
+        act_resize_advance(vm, now);
         act_end_advance(vm, now);
         vm->figures.callable = virt_guest_is_callable(vm);
         vm_classify(&vm->figures, &vm->figures.kind, &vm->figures.kind_reason);
@@ -144,7 +145,9 @@ static enum mode mode_of(const struct action *action, const struct vm *vm)
                        ((action->kind == ACTION_MEMLOCK || action->kind == ACTION_CONTAIN) &&
                            !known(action->target)) ||
                        (action->kind == ACTION_BALLOON && action->reason == REASON_BALLOON_RETURN &&
-                           vm_has(vm, VM_MEASURE_BALLOON));
+                           vm_has(vm, VM_MEASURE_BALLOON)) ||
+                       (action->kind == ACTION_RESIZE && action->reason == REASON_RESIZE_RETURN &&
+                           vm_has(vm, VM_MEASURE_RESIZE));
 
     return giving_back ? MODE_ENFORCE : action->mode;
 }
@@ -157,6 +160,9 @@ static int act_on(struct guard *guard, const struct action *action, struct vm *v
     case ACTION_BALLOON:
         return known(action->target) ? act_balloon(vm, action->target, mode, now)
                                      : act_balloon_yield(vm);
+    case ACTION_RESIZE:
+        return known(action->target) ? act_resize(vm, action->target, mode, now)
+                                     : act_resize_yield(vm);
     case ACTION_RECLAIM:
         return act_reclaim(vm, guard->reclaimer, action->target, mode, now);
     case ACTION_BRAKE:

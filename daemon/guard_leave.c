@@ -126,6 +126,22 @@ static void balloon_back(struct vm *vm, uint64_t *room, uint64_t now)
         *room -= gain;
 }
 
+/* Pinned memory is taken the moment it is plugged in. */
+static void resize_back(struct vm *vm, uint64_t *room, uint64_t now)
+{
+    const struct vm_measures *measures = &vm->figures.measures;
+    uint64_t gain = sub_or_zero(measures->resize.before, measures->resize.set);
+
+    if (gain > *room || vm->leave_resized || vm->figures.migration != VM_MIGRATION_NONE)
+        return;
+    int result = act_resize(vm, measures->resize.before, MODE_ENFORCE, now);
+    if (result == 0)
+        *room -= gain;
+    else if (result == -ESTALE)
+        (void)act_resize_yield(vm);
+    vm->leave_resized = result != -EAGAIN;
+}
+
 static void pause_back(struct vm *vm, uint64_t *room, uint64_t now)
 {
     uint64_t held = vm_held(&vm->figures);
@@ -161,8 +177,11 @@ static bool restore_step(struct guard *guard, uint64_t now)
             pause_back(vm, &room, now);
         else if (vm_has(vm, VM_MEASURE_BALLOON))
             balloon_back(vm, &room, now);
+        if (vm_has(vm, VM_MEASURE_RESIZE) && !vm_has(vm, VM_MEASURE_PAUSE))
+            resize_back(vm, &room, now);
         act_pause_advance(vm, now);
         act_balloon_advance(vm, now);
+        act_resize_advance(vm, now);
         left |= vm->figures.measures.in_force != 0;
     }
     return left;

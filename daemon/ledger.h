@@ -36,6 +36,7 @@ struct ledger_entry {
                                  * ledger and kernel leaves either in force */
     enum vm_limit limit_written; /* the last limit of its cgroup; valid with VM_MEASURE_CONTAIN … */
     uint64_t limit_previous; /* … and what it was before, while either may be in force; UNKNOWN */
+    bool resize_by_libvirt;  /* it is libvirt's to put back; valid with VM_MEASURE_RESIZE */
     enum reason reason;      /* of the last action */
 };
 

@@ -17,7 +17,7 @@
 
 #define LEDGER_MAGIC "plimsoll ledger"
 /* Raised whenever the meaning of a stored field or a measure's bit changes. */
-#define LEDGER_VERSION 3
+#define LEDGER_VERSION 4
 #define LEDGER_BOOT_ID_MAX 40 /* 36 characters of a uuid, newline, NUL */
 
 /* The header itself stays as it is in all versions: that is how another version is told from
@@ -48,7 +48,7 @@ struct ledger_record {
     struct ledger_destruction destruction;
 };
 
-_Static_assert(sizeof(struct ledger_slot) <= 1024, "limits.md allows 4 KiB a VM for everything");
+_Static_assert(sizeof(struct ledger_slot) <= 1088, "limits.md allows 4 KiB a VM for everything");
 
 #define LEDGER_HISTORY_OFFSET 4096
 #define LEDGER_SLOTS_OFFSET \

@@ -119,12 +119,14 @@ static int ask(struct monitor *monitor, enum question question)
     case ASK_STATISTICS:
         return qmp_execute_get_statistics(
             session, monitor->balloon, now, MONITOR_TIMEOUT, on_answer, monitor);
+    case ASK_MEMORY_DEVICES:
+        monitor->memory_devices_asked = now;
+        break;
     case ASK_NAME:
     case ASK_UUID:
     case ASK_STATUS:
     case ASK_MIGRATE:
     case ASK_MEMORY_SIZE:
-    case ASK_MEMORY_DEVICES:
     case ASK_MEMDEV:
     case ASK_SEV:
     case ASK_CPUS:
@@ -148,6 +150,9 @@ static void questions_due(struct monitor *monitor)
     if (monitor->now >= monitor->next_state) {
         monitor->due |=
             QUESTION_BIT(ASK_STATUS) | QUESTION_BIT(ASK_MIGRATE) | QUESTION_BIT(ASK_BALLOON);
+        /* What somebody else requests has no event, only what comes of it. */
+        if (vm_has(monitor->vm, VM_MEASURE_RESIZE))
+            monitor->due |= QUESTION_BIT(ASK_MEMORY_DEVICES);
         monitor->next_state = monitor->now + (calm ? STATE_CALM : STATE_TIGHT);
     }
     if (monitor->balloon[0] == '\0')

@@ -51,7 +51,8 @@ struct monitor {
     uint32_t interval;      /* seconds; what guest-stats-polling-interval was set to, 0: not yet */
     bool driver_by_reports; /* QEMU does not tell; see judge_driver() */
     uint64_t base_memory;
-    char balloon[QMP_NAME_MAX]; /* QOM path; empty: none found */
+    uint64_t memory_devices_asked; /* when they last were */
+    char balloon[QMP_NAME_MAX];    /* QOM path; empty: none found */
 };
 
 /* Takes what QEMU answered to monitor->asked into the VM's figures. */

@@ -189,11 +189,15 @@ static void take_memory_devices(struct monitor *monitor, const struct qmp_memory
     struct vm_snapshot *figures = &monitor->vm->figures;
     bool any = devices->virtio_mem_count > 0;
 
-    figures->resizable = (struct vm_resizable){
-        .size = any ? known_bytes(devices->virtio_mem_size) : UNKNOWN,
-        .requested = any ? known_bytes(devices->virtio_mem_requested) : UNKNOWN,
-        .maximum = any ? known_bytes(devices->virtio_mem_maximum) : UNKNOWN,
-    };
+    struct vm_resizable *sizes = &figures->resizable;
+    /* One without an id cannot be named to QEMU. */
+    bool sole = devices->virtio_mem_count == 1 && devices->virtio_mem_id[0] != '\0';
+
+    sizes->size = any ? known_bytes(devices->virtio_mem_size) : UNKNOWN;
+    sizes->requested = any ? known_bytes(devices->virtio_mem_requested) : UNKNOWN;
+    sizes->maximum = any ? known_bytes(devices->virtio_mem_maximum) : UNKNOWN;
+    sizes->block = sole ? known_bytes(devices->virtio_mem_block) : UNKNOWN;
+    sizes->updated = monitor->memory_devices_asked;
     /* The balloon reaches RAM and DIMMs, not virtio-mem (get_current_ram_size(), hw/virtio/
      * virtio-balloon.c, counts pc-dimm only). */
     if (known(monitor->base_memory))

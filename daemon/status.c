@@ -27,9 +27,10 @@ static const char *const measure_names[] = {
     "contain",
     "saving",
     "shutting-down",
+    "resize",
 };
-static_assert(VM_MEASURE_SHUTTING_DOWN == 1 << (ELEMENTSOF(measure_names) - 1),
-    "each measure has its word, and the last is a shutdown");
+static_assert(VM_MEASURE_RESIZE == 1 << (ELEMENTSOF(measure_names) - 1),
+    "each measure has its word, and the last is a resize");
 
 /* By bit of enum vm_source. */
 static const char *const source_names[] = {"proc", "qmp", "libvirt"};
@@ -272,6 +273,23 @@ static struct json_object *balloon_json(const struct vm_snapshot *vm)
     return json_writer_end(&writer);
 }
 
+static void resizable_write(struct json_writer *parent, const struct vm_snapshot *vm)
+{
+    bool ours = vm->measures.in_force & VM_MEASURE_RESIZE;
+    struct json_writer writer;
+
+    if (!known(vm->resizable.maximum) || vm->resizable.maximum == 0) {
+        json_writer_null(parent, "resizable");
+        return;
+    }
+    json_writer_begin(&writer);
+    json_writer_u64(&writer, "size", vm->resizable.size);
+    json_writer_u64(&writer, "requested", vm->resizable.requested);
+    json_writer_u64(&writer, "maximum", vm->resizable.maximum);
+    json_writer_u64(&writer, "before", ours ? vm->measures.resize.before : UNKNOWN);
+    json_writer_child(parent, "resizable", json_writer_end(&writer));
+}
+
 static struct json_object *node_bytes_json(const struct vm_snapshot *vm, uint32_t node_count)
 {
     struct json_object *array = json_object_new_array();
@@ -377,6 +395,7 @@ static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot
     json_writer_u64(writer, "minimum", vm_minimum(vm, rules));
     json_writer_u64(writer, "maximum", vm->maximum);
     json_writer_child(writer, "balloon", balloon_json(vm));
+    resizable_write(writer, vm);
     memlock_write(writer, vm, snapshot->time);
     json_writer_u64(writer, "hugetlb", vm->hugetlb);
     json_writer_u64(writer, "cgroup_current", vm->cgroup_current);

@@ -4,8 +4,8 @@
  *
  * Two passes. The first does what needs nobody's help: thaw, brake, score and limits, for every VM,
  * so that a guest whose monitor hangs keeps no other one frozen; it also makes monitors answer
- * again. The second talks to the monitors: the balloon first, since a target set while a guest is
- * paused acts the moment it runs, then `cont`.
+ * again. The second talks to the monitors: balloon and virtio-mem first, since a size set while a
+ * guest is paused acts the moment it runs, then `cont`.
  *
  * The process is identified anew in each pass. An entry is written back after each measure, so that
  * an undo cut short leaves in the ledger what is still in force.
@@ -17,6 +17,7 @@
 #include "undo_process.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <plimsoll/units.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,6 +182,21 @@ static void end_forget(struct undo_vm *vm)
         settle(vm, "shutdown", VM_MEASURE_SHUTTING_DOWN, left, 0, "");
 }
 
+/* Behind libvirt's back its own XML would be wrong from then on. */
+static void resize_refuse(struct undo_vm *vm)
+{
+    struct undo_decision refused = {.verdict = UNDO_REFUSE};
+    char text[TEXT_MAX];
+
+    if (!(vm->entry.measures.in_force & VM_MEASURE_RESIZE) || !vm->entry.resize_by_libvirt)
+        return;
+    (void)snprintf(text, sizeof(text),
+        "is libvirt's to undo: virsh update-memory-device --requested-size %" PRIu64 "KiB",
+        vm->entry.measures.resize.before / KIB);
+    refused.why = text;
+    settle(vm, "resize", VM_MEASURE_RESIZE, refused, 0, "");
+}
+
 /* Each limit leaves the ledger by itself, and the measure with the last. */
 static void limits_restore(struct undo_vm *vm)
 {
@@ -224,6 +240,7 @@ static void undo_unaided(struct undo_vm *vm)
     score_restore(vm);
     memlock_restore(vm);
     limits_restore(vm);
+    resize_refuse(vm);
 }
 
 /* ---- second pass ---- */
@@ -243,6 +260,27 @@ static void deflate(struct undo_vm *vm, struct undo_monitor *monitor, enum qmp_m
             result = undo_monitor_balloon(monitor, measures->balloon_before, &error);
     }
     settle(vm, "balloon", VM_MEASURE_BALLOON, decision, result, error.text);
+}
+
+static void resize(struct undo_vm *vm, struct undo_monitor *monitor, enum qmp_migration migration)
+{
+    const struct vm_measures *measures = &vm->entry.measures;
+    struct undo_decision decision = {.verdict = UNDO_DO, .why = ""};
+    struct error error = {0};
+    struct qmp_reply reply = {0};
+    int result = undo_monitor_ask(monitor, QMP_COMMAND_QUERY_MEMORY_DEVICES, &reply, &error);
+
+    if (result == 0) {
+        const struct qmp_memory_devices *devices = &reply.memory_devices;
+        bool sole = devices->virtio_mem_count == 1;
+
+        decision = undo_may_resize(sole ? devices->virtio_mem_requested : UNKNOWN,
+            &measures->resize, measures->resize_previous, migration);
+        if (decision.verdict == UNDO_DO)
+            result = undo_monitor_resize(
+                monitor, devices->virtio_mem_id, measures->resize.before, &error);
+    }
+    settle(vm, "resize", VM_MEASURE_RESIZE, decision, result, error.text);
 }
 
 static void resume(struct undo_vm *vm, struct undo_monitor *monitor, enum qmp_run_state run_state,
@@ -285,12 +323,13 @@ static void undo_by_monitor(struct undo_vm *vm)
     CLEANUP(undo_monitor_free_at) struct undo_monitor *monitor = NULL;
     uint32_t measures = vm->entry.measures.in_force;
     bool paused = measures & (VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED);
+    bool resized = (measures & VM_MEASURE_RESIZE) && !vm->entry.resize_by_libvirt;
     enum qmp_run_state run_state = QMP_RUN_OTHER;
     enum qmp_migration migration = QMP_MIGRATION_OTHER;
     struct error error = {0};
     int result;
 
-    if (measures & VM_MEASURE_KILLED)
+    if ((measures & VM_MEASURE_KILLED) || !(paused || resized || (measures & VM_MEASURE_BALLOON)))
         return; /* the first pass has said so */
     if (!vm->entry.monitor[0])
         result = error_set(
@@ -305,12 +344,16 @@ static void undo_by_monitor(struct undo_vm *vm)
     if (result < 0) {
         if (measures & VM_MEASURE_BALLOON)
             report(vm, "balloon", false, error.text);
+        if (resized)
+            report(vm, "resize", false, error.text);
         if (paused)
             report(vm, "pause", false, error.text);
         return;
     }
     if (measures & VM_MEASURE_BALLOON)
         deflate(vm, monitor, migration);
+    if (resized)
+        resize(vm, monitor, migration);
     if (paused)
         resume(vm, monitor, run_state, migration);
 }
@@ -367,7 +410,8 @@ unsigned undo_all(struct ledger *ledger, const struct undo_options *options,
         undo.failures++;
     }
     pass_run(&undo, names, count, UINT32_MAX, undo_unaided);
-    pass_run(&undo, names, count, VM_MEASURE_BALLOON | VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED,
+    pass_run(&undo, names, count,
+        VM_MEASURE_BALLOON | VM_MEASURE_RESIZE | VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED,
         undo_by_monitor);
     return undo.failures;
 }

@@ -37,11 +37,18 @@ struct undo_decision undo_may_resume(
 struct undo_decision undo_may_deflate(
     uint64_t actual, uint64_t before, uint64_t target, enum qmp_migration migration);
 
+/* Whether BEFORE may be requested of virtio-mem again, of which REQUESTED is now: it has to be one
+ * of what we have set and, while that may not have come to be, what was there until then
+ * (PREVIOUS; else UNKNOWN). */
+struct undo_decision undo_may_resize(uint64_t requested, const struct vm_contained *ours,
+    uint64_t previous, enum qmp_migration migration);
+
 struct undo_decision undo_may_restore_score(int32_t current, int32_t set);
 
 /* Told of each measure: VM and what became of it. MEASURE is a word ("freeze", "brake", "pause",
- * "balloon", "oom-score", "memlock", "save", "shutdown", or that of a limit, "memory-high" and so
- * on) or "guest" for what concerns all of them. DONE: nothing of it is left to undo. */
+ * "balloon", "resize", "oom-score", "memlock", "save", "shutdown", or that of a limit,
+ * "memory-high" and so on) or "guest" for what concerns all of them. DONE: nothing of it is left to
+ * undo. */
 typedef void (*undo_report)(
     const char *vm, const char *measure, bool done, const char *text, void *userdata);
 

@@ -87,6 +87,20 @@ struct undo_decision undo_may_deflate(
     return decide(UNDO_DO, "given back");
 }
 
+struct undo_decision undo_may_resize(uint64_t requested, const struct vm_contained *ours,
+    uint64_t previous, enum qmp_migration migration)
+{
+    if (is_migrating(migration))
+        return decide(UNDO_REFUSE, "a migration is under way");
+    if (!known(requested))
+        return decide(UNDO_REFUSE, "nobody knows what is requested of it now");
+    if (requested == ours->before)
+        return decide(UNDO_FORGET, "it has what it had before");
+    if (requested != ours->set && requested != previous)
+        return decide(UNDO_FORGET, "somebody else has requested another size");
+    return decide(UNDO_DO, "given back");
+}
+
 struct undo_decision undo_may_restore_score(int32_t current, int32_t set)
 {
     if (current != set)

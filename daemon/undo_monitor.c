@@ -167,3 +167,14 @@ int undo_monitor_balloon(struct undo_monitor *monitor, uint64_t bytes, struct er
 
     return monitor_await(monitor, result, ret_error);
 }
+
+int undo_monitor_resize(
+    struct undo_monitor *monitor, const char *id, uint64_t bytes, struct error *ret_error)
+{
+    uint64_t now = clock_now();
+    uint64_t timeout = monitor_begin(monitor, now, ret_error);
+    int result = qmp_execute_set_requested_size(
+        monitor->session, id, bytes, now, timeout, reply_handle, monitor);
+
+    return monitor_await(monitor, result, ret_error);
+}

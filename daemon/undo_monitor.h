@@ -23,5 +23,8 @@ DEFINE_CLEANUP(struct undo_monitor *, undo_monitor_free);
 int undo_monitor_ask(struct undo_monitor *monitor, enum qmp_command command,
     struct qmp_reply *ret_reply, struct error *ret_error);
 int undo_monitor_balloon(struct undo_monitor *monitor, uint64_t bytes, struct error *ret_error);
+/* Of the virtio-mem device with this ID. */
+int undo_monitor_resize(
+    struct undo_monitor *monitor, const char *id, uint64_t bytes, struct error *ret_error);
 
 #endif

@@ -19,6 +19,11 @@ static bool is_look(const struct virt_call *call)
            call->operation == VIRT_OPERATION_STATS_PERIOD;
 }
 
+static bool is_target(const struct virt_call *call)
+{
+    return call->operation == VIRT_OPERATION_SET_MEMORY || call->operation == VIRT_OPERATION_RESIZE;
+}
+
 /* ---- sick domains ---- */
 
 static struct virt_calls_sick *sick_find(struct virt_calls *calls, const uint8_t uuid[UUID_SIZE])
@@ -82,10 +87,10 @@ int virt_calls_add(struct virt_calls *calls, struct virt_call *call, virt_call_h
             continue;
         }
         looks += is_look(&entry->call);
-        targets += entry->call.operation == VIRT_OPERATION_SET_MEMORY;
+        targets += is_target(&entry->call);
     }
     if (!free || (is_look(call) && looks >= VIRT_LOOKS_MAX) ||
-        (call->operation == VIRT_OPERATION_SET_MEMORY && targets >= VIRT_TARGETS_MAX))
+        (is_target(call) && targets >= VIRT_TARGETS_MAX))
         return -EAGAIN;
     call->number = ++calls->number;
     *free = (struct virt_calls_entry){

@@ -8,8 +8,8 @@
 
 #include <plimsoll/virt.h>
 
-/* Of these, so many may be looks (MEMORY_STATS, STATS_PERIOD), and so many balloon targets: what
- * pauses, resumes or ends a guest always finds room. */
+/* Of these, so many may be looks (MEMORY_STATS, STATS_PERIOD), and so many sizes of guests
+ * (SET_MEMORY, RESIZE): what pauses, resumes or ends a guest always finds room. */
 #define VIRT_LOOKS_MAX 8
 #define VIRT_TARGETS_MAX 40
 /* So much later than its deadline a call is given up here: plimsoll-virt, which knows whether it

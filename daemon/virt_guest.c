@@ -117,18 +117,23 @@ bool virt_guest_is_callable(const struct vm *vm)
     return vm->virt.link && vm->virt.id != VIRT_ID_ANY && virt_link_connected(vm->virt.link);
 }
 
+/* For this instance of its domain alone, whether it has a monitor of its own or not. */
+static int call_send(struct vm *vm, struct virt_call *call, virt_call_handler handler)
+{
+    if (!vm->virt.link || vm->virt.id == VIRT_ID_ANY)
+        return -ENOTCONN;
+    call->id = vm->virt.id;
+    memcpy(call->uuid, vm->figures.identity.uuid, UUID_SIZE);
+    return virt_link_call(vm->virt.link, call, handler, vm);
+}
+
 int virt_guest_end(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler)
 {
-    struct virt_call call = {.id = vm->virt.id,
-        .operation = (uint8_t)operation,
-        .argument = argument,
-        .deadline = now + timeout};
+    struct virt_call call = {
+        .operation = (uint8_t)operation, .argument = argument, .deadline = now + timeout};
 
-    if (!vm->virt.link || vm->virt.id == VIRT_ID_ANY)
-        return -ENOTCONN;
-    memcpy(call.uuid, vm->figures.identity.uuid, UUID_SIZE);
-    return virt_link_call(vm->virt.link, &call, handler, vm);
+    return call_send(vm, &call, handler);
 }
 
 int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
@@ -138,6 +143,17 @@ int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argu
 
     vm->virt.limiting = result == 0;
     return result;
+}
+
+int virt_guest_resize(struct vm *vm, uint64_t expected, uint64_t target, uint64_t now,
+    uint64_t timeout, virt_call_handler handler)
+{
+    struct virt_call call = {.operation = VIRT_OPERATION_RESIZE,
+        .argument = target,
+        .expected = expected,
+        .deadline = now + timeout};
+
+    return call_send(vm, &call, handler);
 }
 
 /* ---- looks ---- */
@@ -340,6 +356,20 @@ static void leave(struct vm *vm)
     vm_forget_arrival(vm);
 }
 
+/* What we have requested since it was asked is newer. */
+static void take_resizable(struct vm_resizable *sizes, const struct virt_domain *domain)
+{
+    bool older = known(sizes->updated) && (!known(domain->asked) || domain->asked < sizes->updated);
+
+    if (domain->resizable_count == 0 || older)
+        return;
+    sizes->size = domain->resizable_current;
+    sizes->requested = domain->resizable_requested;
+    sizes->maximum = domain->resizable_maximum;
+    sizes->block = domain->resizable_count == 1 ? domain->resizable_block : UNKNOWN;
+    sizes->updated = domain->asked;
+}
+
 void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_domain *domain)
 {
     struct vm_snapshot *figures = &vm->figures;
@@ -359,10 +389,7 @@ void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_do
         figures->monitor = VM_MONITOR_CONNECTING;
     /* The balloon reaches all but virtio-mem, and so does SetMemory (qemuDomainSetMemoryFlags). */
     figures->maximum = sub_or_zero(domain->maximum, domain->resizable_maximum);
-    if (domain->resizable_count > 0)
-        figures->resizable = (struct vm_resizable){.size = UNKNOWN,
-            .requested = domain->resizable_requested,
-            .maximum = domain->resizable_maximum};
+    take_resizable(&figures->resizable, domain);
     figures->balloon.device = domain->balloon == VIRT_BALLOON_VIRTIO ? TRISTATE_YES : TRISTATE_NO;
     figures->balloon.deflate_on_oom = domain->deflates ? TRISTATE_YES : TRISTATE_NO;
     if (domain->encrypted) /* what the command line says stands, too */

@@ -51,6 +51,9 @@ int virt_guest_end(struct vm *vm, enum virt_operation operation, uint64_t argume
  * `limiting` back. */
 int virt_guest_limit(struct vm *vm, enum virt_operation operation, uint64_t argument, uint64_t now,
     uint64_t timeout, virt_call_handler handler);
+/* Likewise has libvirt request TARGET of its virtio-mem in place of EXPECTED. */
+int virt_guest_resize(struct vm *vm, uint64_t expected, uint64_t target, uint64_t now,
+    uint64_t timeout, virt_call_handler handler);
 /* Whether QEMU still can be reached; that it can again only a look tells. */
 void virt_guest_answered(struct vm *vm, int result);
 /* The result says nothing of whether it was done, or will be. */

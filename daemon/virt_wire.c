@@ -188,6 +188,8 @@ static void domain_walk(struct walk *walk, struct virt_domain *domain)
     u32_walk(walk, &domain->resizable_count, 0, VIRT_DEVICES_MAX);
     u64_walk(walk, &domain->resizable_maximum);
     u64_walk(walk, &domain->resizable_requested);
+    u64_walk(walk, &domain->resizable_current);
+    u64_walk(walk, &domain->resizable_block);
     domain->numa_mode = choice_walk(walk, domain->numa_mode, VIRT_NUMA_MODE_COUNT);
     u64_walk(walk, &domain->numa_nodes);
     metadata_walk(walk, &domain->metadata);
@@ -201,6 +203,7 @@ static void call_walk(struct walk *walk, struct virt_call *call)
     expect(walk, call->id >= VIRT_ID_ANY);
     bytes_walk(walk, &call->operation, sizeof(call->operation)); /* any: see virt_operation */
     u64_walk(walk, &call->argument);
+    u64_walk(walk, &call->expected);
     u64_walk(walk, &call->deadline);
 }
 

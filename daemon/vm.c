@@ -42,7 +42,7 @@ static void figures_unknown(struct vm_snapshot *figures)
         .vcpu_quotas = TRISTATE_UNKNOWN,
         .balloon.actual = UNKNOWN,
         .statistics = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
-        .resizable = {UNKNOWN, UNKNOWN, UNKNOWN},
+        .resizable = VM_RESIZABLE_UNKNOWN,
         .definition = VM_DEFINITION_UNKNOWN,
         .migration = VM_MIGRATION_UNKNOWN,
         .reclaim = {.asked = UNKNOWN, .answered = UNKNOWN},
@@ -57,7 +57,8 @@ static void figures_unknown(struct vm_snapshot *figures)
             .paused_since = UNKNOWN,
             .killed_since = UNKNOWN,
             .braked_since = UNKNOWN,
-            .ending_until = UNKNOWN},
+            .ending_until = UNKNOWN,
+            .resize_previous = UNKNOWN},
     };
     for (unsigned i = 0; i < NODES_MAX; i++)
         figures->node_bytes[i] = UNKNOWN;
@@ -153,6 +154,7 @@ void vm_write_ledger(struct vm *vm)
         .quota_before = vm->quota_before,
         .limit_written = vm->figures.limits.written,
         .limit_previous = vm->figures.limits.previous,
+        .resize_by_libvirt = vm->virt.link != NULL,
         .reason = vm->reason,
     };
 

@@ -54,6 +54,7 @@ struct vm {
     bool leave_thawed;          /* at exit: was thawed */
     bool leave_stop;            /* … and is to be stopped */
     bool leave_resumed;         /* at exit: its resume was tried */
+    bool leave_resized;         /* … so was giving its virtio-mem back */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
     uint64_t kill_by;           /* libvirt is destroying it, by then we kill it; 0: it is not */

@@ -126,7 +126,7 @@ static struct wish due_memory(const struct vm_snapshot *vm)
     if (!known(vm->maximum))
         return (struct wish){UNKNOWN, REASON_NONE};
     if (!ballooned)
-        return (struct wish){memory_with_overhead(vm->maximum), REASON_CONTAIN_OUTGROWN};
+        return (struct wish){memory_with_overhead(vm_memory_most(vm)), REASON_CONTAIN_OUTGROWN};
     uint64_t memory = min_u64(vm->measures.balloon_target, vm->maximum);
     return (struct wish){memory_with_overhead(memory), REASON_CONTAIN_TAKEN_BACK};
 }
@@ -190,7 +190,7 @@ static bool is_wired_for(const struct vm_snapshot *vm, enum vm_limit limit, uint
     if (!vm_is_wired(vm) && !is_defined_wired(&vm->definition))
         return false;
     if (limit == VM_LIMIT_MEMORY_HIGH)
-        return !known(vm->maximum) || value < memory_with_overhead(vm->maximum);
+        return !known(vm->maximum) || value < memory_with_overhead(vm_memory_most(vm));
     return limit == VM_LIMIT_MEMORY_MAX;
 }
 

@@ -28,6 +28,7 @@
 #include "plan_add.h"
 #include "pool.h"
 #include "reclaim.h"
+#include "resize.h"
 #include "resume.h"
 
 static void begin_plan(struct plan *plan, uint64_t time)
@@ -75,8 +76,10 @@ static void relieve(struct decision *d)
         arrival_end(d, true);
         end_somebody(d);
         balloon_inflate(d);
+        resize_shrink(d);
     } else {
         balloon_inflate(d);
+        resize_shrink(d);
         brake_growers(d);
         if (!arrival_end(d, true))
             pause_growers(d);
@@ -93,8 +96,10 @@ static void give_back(struct decision *d)
     reclaim_guests(d);
     if (pools[POOL_INDEX_HOST].band <= BAND_TIGHT && pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT)
         grant_starved(d);
-    if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM)
+    if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM) {
         grant_balloons(d);
+        resize_return(d);
+    }
 }
 
 /* The least time to the next look. */
@@ -176,6 +181,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     ends_settle(d);
     kill_settle(d);
     balloon_verify(d);
+    resize_settle(d);
     reclaim_settle(d);
     brake_release(d);
     relieve(d);

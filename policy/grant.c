@@ -100,9 +100,7 @@ static uint64_t upper_end(const struct decision *d, uint32_t position)
     return min_u64(max_u64(before, d->vms[position].minimum), vm->maximum);
 }
 
-/* It has memory on a node that is short, or has no more than is kept there for guests that start.
- */
-static bool is_on_short_node(const struct decision *d, uint32_t position)
+bool grant_is_barred(const struct decision *d, uint32_t position)
 {
     for (uint32_t i = POOL_INDEX_NODES; i < d->plan->assessment.pool_count; i++) {
         const struct pool_view *pool = &d->plan->assessment.pools[i];
@@ -188,7 +186,7 @@ static void grant_among(struct decision *d, uint32_t wanted, uint32_t unwanted)
         d->vms[i].traits = traits;
         if ((traits & wanted) != wanted || (traits & unwanted) || !known(d->vms[i].minimum))
             continue;
-        if (upper_end(d, i) <= d->vms[i].current || is_on_short_node(d, i))
+        if (upper_end(d, i) <= d->vms[i].current || grant_is_barred(d, i))
             continue;
         d->vms[i].traits |= TRAIT_CANDIDATE;
         any = true;
@@ -226,7 +224,7 @@ void grant_starved(struct decision *d)
     for (uint32_t i = 0; i < count && i < STARVED_GRANTS; i++) {
         uint32_t position = d->vms[i].order;
         struct vm_scratch *vm = &d->vms[position];
-        if (vm->goal < vm->current || is_on_short_node(d, position))
+        if (vm->goal < vm->current || grant_is_barred(d, position))
             continue;
         uint64_t withheld = resume_withheld(d, decision_rules(d, position)->priority);
         uint64_t room = sub_or_zero(d->starved_room, withheld);

@@ -12,6 +12,10 @@ void grant_reckon_room(struct decision *d);
 /* Takes up to BYTES out of the room for the VM at POSITION and remembers them as unspent. */
 void grant_book(struct decision *d, uint32_t position, uint64_t bytes);
 
+/* The VM at POSITION has memory on a node that is short, or has no more than is kept there for
+ * guests that start: it is given nothing. */
+bool grant_is_barred(const struct decision *d, uint32_t position);
+
 /* What a balloon of ours still keeps from the VM at POSITION. */
 uint64_t grant_unmet(const struct decision *d, uint32_t position);
 

@@ -87,6 +87,7 @@ const char *admission_verdict_name(enum admission_verdict verdict)
 
 static const char *const rung_names[] = {
     [RUNG_BALLOON] = "balloon",
+    [RUNG_RESIZE] = "resize",
     [RUNG_RECLAIM] = "reclaim",
     [RUNG_BRAKE] = "brake",
     [RUNG_PAUSE] = "pause",
@@ -115,6 +116,7 @@ const char *sacrifice_name(enum sacrifice sacrifice)
 
 static const char *const action_kind_names[] = {
     [ACTION_BALLOON] = "balloon",
+    [ACTION_RESIZE] = "resize",
     [ACTION_RECLAIM] = "reclaim",
     [ACTION_BRAKE] = "brake",
     [ACTION_RELEASE] = "release",
@@ -186,6 +188,10 @@ static const char *const reason_names[] = {
     [REASON_BALLOON_RETURN] = "balloon-return",
     [REASON_BALLOON_OTHER] = "balloon-other",
     [REASON_BALLOON_DRIFT] = "balloon-drift",
+    [REASON_RESIZE_IDLE] = "resize-idle",
+    [REASON_RESIZE_SHARE] = "resize-share",
+    [REASON_RESIZE_RETURN] = "resize-return",
+    [REASON_RESIZE_OTHER] = "resize-other",
     [REASON_RECLAIM_PAUSED] = "reclaim-paused",
     [REASON_RECLAIM_IDLE] = "reclaim-idle",
     [REASON_BRAKE_GROWTH] = "brake-growth",
@@ -211,6 +217,7 @@ static const char *const reason_names[] = {
     [REASON_NO_VICTIM] = "no-victim",
     [REASON_RESTARTED_VICTIM] = "restarted-victim",
     [REASON_STUCK] = "stuck",
+    [REASON_RESIZE_STUCK] = "resize-stuck",
     [REASON_FREEZE_STANDS] = "freeze-stands",
     [REASON_PAUSE_STANDS] = "pause-stands",
     [REASON_MEMLOCK_CAP] = "memlock-cap",
@@ -245,6 +252,12 @@ static const char *const reason_texts[] = {
     [REASON_BALLOON_RETURN] = "there is room again, so the guest gets its memory back",
     [REASON_BALLOON_OTHER] = "another program has set this balloon lower, and it is left as it is",
     [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",
+    [REASON_RESIZE_IDLE] = "memory is tight and the guest does not use this part of its virtio-mem",
+    [REASON_RESIZE_SHARE] = "memory is scarce, and of those with virtio-mem above their minimum "
+                            "this guest is the least valuable",
+    [REASON_RESIZE_RETURN] = "there is room again, so the guest gets its virtio-mem back",
+    [REASON_RESIZE_OTHER] =
+        "somebody else has requested another size of its virtio-mem, and it is left as it is",
     [REASON_RECLAIM_PAUSED] = "memory is short and the guest does not run, so its own goes to swap",
     [REASON_RECLAIM_IDLE] = "memory is short, and what this guest may not need goes to swap",
     [REASON_BRAKE_GROWTH] = "the guest takes memory faster than the balloons of others bring it",
@@ -274,6 +287,7 @@ static const char *const reason_texts[] = {
     [REASON_BREAKER] = "the limit of destructive actions in its window is reached",
     [REASON_NO_VICTIM] = "rules and facts leave no guest that could give memory",
     [REASON_RESTARTED_VICTIM] = "something restarts this guest, so it is not killed again",
+    [REASON_RESIZE_STUCK] = "the guest does not give up the virtio-mem that is asked of it",
     [REASON_STUCK] = "the guest was asked by balloon and the host sees nothing come back",
     [REASON_FREEZE_STANDS] =
         "the guest is frozen for long, and there is no room or answer to stop it properly",

@@ -222,6 +222,25 @@ static uint64_t idle_ahead(const struct decision *d, const struct vm_state *stat
     return fresh ? rate_bytes(rate_confirmed(&state->growth), GROWTH_AHEAD) : 0;
 }
 
+/* By its own word, which has to be there. */
+static uint64_t idle_bytes(
+    const struct decision *d, const struct vm_snapshot *vm, const struct vm_state *state)
+{
+    const struct vm_statistics *statistics = &vm->statistics;
+    uint64_t idle =
+        add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
+    return sub_or_zero(idle, add_held(idle_reserve(vm), idle_ahead(d, state)));
+}
+
+uint64_t vm_idle(const struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    if (!known(vm->statistics.free) || !known(vm->maximum) ||
+        since(d->now, vm->statistics.updated) > STATISTICS_STALE)
+        return UNKNOWN;
+    return idle_bytes(d, vm, decision_state(d, position));
+}
+
 /* A target that takes only what the guest itself calls idle, or UNKNOWN. Its word orders who gives
  * first; what it can claim is bounded by what is resident (relief_balloon()). While the balloon
  * moves the last one stands, so that nobody else is pressed for what this guest is giving. */
@@ -235,10 +254,7 @@ static uint64_t idle_floor(const struct decision *d, const struct vm_snapshot *v
         bool fresh = since(d->now, state->idle_floor_at) <= STATISTICS_STALE;
         return fresh && known(state->idle_floor) ? max_u64(minimum, state->idle_floor) : UNKNOWN;
     }
-    uint64_t idle =
-        add_held(statistics->free, known_or(statistics->disk_caches, 0) / IDLE_CACHE_DIVISOR);
-    idle = sub_or_zero(idle, add_held(idle_reserve(vm), idle_ahead(d, state)));
-    return max_u64(minimum, sub_or_zero(current, idle));
+    return max_u64(minimum, sub_or_zero(current, idle_bytes(d, vm, state)));
 }
 
 static uint32_t traits(const struct decision *d, uint32_t position)
@@ -272,10 +288,10 @@ static uint32_t traits(const struct decision *d, uint32_t position)
     return result;
 }
 
-/* What of a VM's RSS can be its guest's memory. Anonymous, it is not QEMU's program; a shared
- * mapping, it is of shared memory or of a file, whichever is more, and not QEMU's heap. In a small
- * guest the rest is a third, and would be asked for in vain. */
-static uint64_t guest_resident(const struct vm_snapshot *vm)
+/* Anonymous, it is not QEMU's program; a shared mapping, it is of shared memory or of a file,
+ * whichever is more, and not QEMU's heap. In a small guest the rest is a third, and would be asked
+ * for in vain. */
+uint64_t vm_resident(const struct vm_snapshot *vm)
 {
     switch (vm->wiring.shared) {
     case TRISTATE_YES:
@@ -354,7 +370,7 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
     if (known(vm->maximum) && known(vm->balloon.actual) && known(vm->rss)) {
         uint64_t actual = min_u64(vm->balloon.actual, vm->maximum);
         uint64_t target = target_in_force(d, vm, state);
-        scratch->resident = min_u64(guest_resident(vm), actual);
+        scratch->resident = min_u64(vm_resident(vm), actual);
         scratch->current = min_u64(known_or(target, actual), vm->maximum);
         scratch->goal = scratch->current;
         scratch->idle_floor = idle_floor(d, vm, state, scratch->minimum, scratch->current);
@@ -366,13 +382,15 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
     }
 }
 
-/* What a guest gives to a balloon of ours, or to swap, is a step, and ends: taken for a rate it
- * would hide that others go on growing, and call calm what is being held together. */
+/* What a guest gives to a balloon of ours, of its virtio-mem, or to swap, is a step, and ends:
+ * taken for a rate it would hide that others go on growing, and call calm what is being held
+ * together. */
 static int64_t growth_of_its_own(const struct decision *d, uint32_t position, int64_t growth)
 {
-    bool ballooned = decision_vm(d, position)->measures.in_force & VM_MEASURE_BALLOON;
+    bool gives =
+        decision_vm(d, position)->measures.in_force & (VM_MEASURE_BALLOON | VM_MEASURE_RESIZE);
     bool reclaimed = since(d->now, decision_state(d, position)->reclaim_since) < HORIZON;
-    return (ballooned || reclaimed) && growth < 0 ? 0 : growth;
+    return (gives || reclaimed) && growth < 0 ? 0 : growth;
 }
 
 void observe_vms(struct decision *d, bool advance)

@@ -11,6 +11,11 @@ void observe_vms(struct decision *d, bool advance);
 
 /* MEMORY of a guest's, and QEMU's own part beside it. */
 uint64_t memory_with_overhead(uint64_t memory);
+/* What of its RSS, which has to be known, can be its guest's memory. */
+uint64_t vm_resident(const struct vm_snapshot *vm);
+/* What the guest at POSITION does not use, by its own fresh word, and may be asked for: less a
+ * reserve, and what it is about to grow by. UNKNOWN: it has not said. */
+uint64_t vm_idle(const struct decision *d, uint32_t position);
 /* Its kind of balloon returns memory that can be counted on. */
 bool vm_is_inflatable(const struct vm_snapshot *vm);
 /* A device, a lock, encryption or huge pages keep its memory: nobody can reclaim it. */

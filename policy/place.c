@@ -79,13 +79,15 @@ bool vm_has_hugepages(const struct decision *d, const struct vm_snapshot *vm)
     return (known(vm->hugetlb) && vm->hugetlb > 0) || (reservation && reservation->hugepages > 0);
 }
 
-/* All it can come to have, of virtio-mem what it was told to; where nobody says, what libvirt
- * defined; UNKNOWN. */
+/* All it can come to have, of virtio-mem what it was told to, or is to get back from us; where
+ * nobody says, what libvirt defined; UNKNOWN. */
 static uint64_t whole_of(const struct vm_snapshot *vm)
 {
     if (!known(vm->maximum))
         return vm->definition.memory;
-    return add_held(vm->maximum, known_or(vm->resizable.requested, 0));
+    bool shrunk = vm->measures.in_force & VM_MEASURE_RESIZE;
+    return add_held(
+        vm->maximum, shrunk ? vm->measures.resize.before : known_or(vm->resizable.requested, 0));
 }
 
 static bool is_returning(const struct decision *d, uint32_t position)

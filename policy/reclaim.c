@@ -5,13 +5,13 @@
  * resumed. A pause and reclaim together are what swap makes of a storm: the paused give to the one
  * that runs, and when it is done it gives to the next.
  *
- * When: from scarce on, for what it takes to leave it and balloons do not bring; while somebody
- * waits paused, for the room it needs to run for a while, beside what more valuable guests that run
- * are growing into; and for those who starve in a balloon of ours. All of it ends by itself as the
- * room is there, with the hysteresis of the bands, of resume.c and of grant.c. Free swap that
- * counts as available (pool.c) is the kernel's, and so is a reserve: writing there would move
- * memory from one figure to the other. Without more than that, the ladder is what it is without
- * swap. The budget is no reason: it would burden a disk for a wish.
+ * When: from scarce on, for what it takes to leave it and balloons and virtio-mem do not bring;
+ * while somebody waits paused, for the room it needs to run for a while, beside what more valuable
+ * guests that run are growing into; and for those who starve in a balloon of ours. All of it ends
+ * by itself as the room is there, with the hysteresis of the bands, of resume.c and of grant.c.
+ * Free swap that counts as available (pool.c) is the kernel's, and so is a reserve: writing there
+ * would move memory from one figure to the other. Without more than that, the ladder is what it is
+ * without swap. The budget is no reason: it would burden a disk for a wish.
  *
  * Who: the paused, for what does not run needs nothing; the lesser first, of equals the one that is
  * resumed last. Then guests that run and have not grown for a while, down to what they use by their
@@ -38,6 +38,7 @@
 #include "plan_add.h"
 #include "pool.h"
 #include "relief.h"
+#include "resize.h"
 #include "resume.h"
 
 #define NOBODY UINT32_MAX
@@ -261,7 +262,9 @@ static uint64_t wanted_by_pool(const struct decision *d, uint32_t index)
     if (pool->kind == POOL_NODE && host->band < BAND_TIGHT &&
         !(d->confined_nodes >> pool->node & 1))
         return 0;
-    return sub_or_zero(pool_deficit(d, pool, BAND_SCARCE), relief_balloons_pending(d, pool, false));
+    uint64_t coming =
+        add_held(relief_balloons_pending(d, pool, false), resize_pending(d, pool, false));
+    return sub_or_zero(pool_deficit(d, pool, BAND_SCARCE), coming);
 }
 
 static struct want find_want(const struct decision *d)

@@ -85,7 +85,7 @@ int64_t relief_growth_before(const struct decision *d, uint32_t position)
 
 uint64_t relief_room_in(const struct decision *d, uint32_t position)
 {
-    uint64_t maximum = decision_vm(d, position)->maximum;
+    uint64_t maximum = vm_memory_most(decision_vm(d, position));
     if (!known(maximum))
         return NEVER;
     return sub_or_zero(memory_with_overhead(maximum), d->vms[position].held);

@@ -56,7 +56,7 @@ static uint64_t take_all(const struct decision *d, uint32_t position)
     const struct vm_snapshot *vm = decision_vm(d, position);
     if (!known(vm->maximum) || !known(decision_state(d, position)->held))
         return UNKNOWN;
-    return sub_or_zero(vm->maximum, d->vms[position].held);
+    return sub_or_zero(vm_memory_most(vm), d->vms[position].held);
 }
 
 static uint64_t take_soon(const struct decision *d, uint32_t position)

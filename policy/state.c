@@ -37,6 +37,8 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     vm->drift_next = UNKNOWN;
     vm->drift_backoff = DRIFT_BACKOFF;
     vm->grant_at = vm->pause_asked = UNKNOWN;
+    vm->resize_asked = vm->resize_time = vm->resize_returned = UNKNOWN;
+    vm->resize_size = vm->resize_moved = UNKNOWN;
     vm->growth_before = -1;
     vm->brake_asked = vm->release_asked = vm->brake_again = UNKNOWN;
     vm->reclaim_rss = vm->reclaim_since = vm->reclaim_next = UNKNOWN;

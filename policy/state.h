@@ -37,6 +37,14 @@ struct vm_state {
     uint64_t drift_next, drift_backoff;     /* not asked again before; grows each time */
     uint64_t granted, grant_held, grant_at; /* bytes granted that it may not have touched yet */
 
+    /* virtio-mem. */
+    uint64_t resize_asked, resize_time; /* last size we decided */
+    uint64_t resize_size, resize_moved; /* the least it had plugged in since, and when it fell */
+    uint64_t resize_returned;           /* it was last given some back */
+    bool resize_dry;                    /* decided in dry run: nobody carried it out */
+    bool resize_stuck;                  /* it has stopped above what is requested of it */
+    bool resize_yielded;                /* somebody else has requested another size over ours */
+
     /* Pause. */
     uint64_t pause_asked;
     int64_t growth_before; /* growth when paused; negative: not known */
@@ -80,7 +88,7 @@ struct vm_state {
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 512, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 576, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,    /* `asked` was decided in dry run: nobody carried it out */

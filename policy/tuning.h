@@ -132,6 +132,31 @@
 /* What a guest's balloon is counted on to bring while a start waits for it (limits: rates). */
 #define ADMISSION_BALLOON_RATE GIB
 
+/* ---- resize ---- */
+
+/* How often a guest is asked, and what is not worth asking for, as of a balloon. */
+#define RESIZE_INTERVAL BALLOON_INTERVAL
+#define RESIZE_STEP_MIN BALLOON_STEP_MIN
+/* What a guest gives up in a second, for the log alone: a block that is in use is copied elsewhere
+ * first. virtio-mem without that was measured at 22 GiB/s (limits: rates). */
+#define RESIZE_RATE GIB
+/* Of a guest that was asked, nothing has come for so long: Linux's driver tries again only after 50
+ * s (VIRTIO_MEM_RETRY_TIMER_MIN_MS, drivers/virtio/virtio_mem.c). */
+#define RESIZE_STUCK_AFTER STUCK_AFTER
+/* Who could not be asked is not asked again before. */
+#define RESIZE_RETRY NSEC_PER_MINUTE
+/* A guest whose memory is pinned takes what it is given at once, and for as long as the slow
+ * estimator remembers that, the host seems to fill. So it is given a sixteenth of the headroom at
+ * most, by which the time to exhaustion stays above scarce's 60 s; a quarter of the room, so that
+ * the fill it seems to be asks nobody for anything; and then it is waited. */
+#define RESIZE_RETURN_HEADROOM_DIVISOR 16
+#define RESIZE_RETURN_ROOM_DIVISOR 4
+#define RESIZE_RETURN_INTERVAL (15 * NSEC_PER_SEC)
+/* What was given back is not taken for idle again so soon. */
+#define RESIZE_HOLD NSEC_PER_MINUTE
+/* So many guests are asked in one plan: each costs a pass over all. */
+#define RESIZES_MAX 16
+
 /* ---- reclaim ---- */
 
 /* Written to swap at a time: about a second (100 MiB took 0.63 s, facts 9), so that what it brought

@@ -68,6 +68,37 @@ int qmp_answer_memdev(struct json_object *body, const char *container, struct qm
     return 0;
 }
 
+/* Called before it is counted. */
+static int virtio_mem_add(struct json_object *data, struct qmp_memory_devices *devices)
+{
+    uint64_t size, requested, maximum, block = QMP_UNKNOWN;
+    const char *id = "";
+    int r = qmp_json_required(qmp_json_number(data, "size", QMP_SIZE_MAX, &size));
+    if (r < 0)
+        return r;
+    r = qmp_json_required(qmp_json_number(data, "requested-size", QMP_SIZE_MAX, &requested));
+    if (r < 0)
+        return r;
+    r = qmp_json_required(qmp_json_number(data, "max-size", QMP_SIZE_MAX, &maximum));
+    if (r < 0)
+        return r;
+    r = qmp_json_optional(qmp_json_number(data, "block-size", QMP_SIZE_MAX, &block));
+    if (r < 0)
+        return r;
+    r = qmp_json_optional(qmp_json_string(data, "id", &id));
+    if (r < 0)
+        return r;
+    if (devices->virtio_mem_count++ == 0) {
+        if (strlen(id) < sizeof(devices->virtio_mem_id)) /* one that is cut names another */
+            strcpy(devices->virtio_mem_id, id);
+        devices->virtio_mem_block = block;
+    }
+    devices->virtio_mem_size = size_add(devices->virtio_mem_size, size);
+    devices->virtio_mem_requested = size_add(devices->virtio_mem_requested, requested);
+    devices->virtio_mem_maximum = size_add(devices->virtio_mem_maximum, maximum);
+    return 0;
+}
+
 static int memory_device_add(struct json_object *entry, struct qmp_memory_devices *devices)
 {
     const char *type;
@@ -79,26 +110,14 @@ static int memory_device_add(struct json_object *entry, struct qmp_memory_device
     if (r < 0)
         return r;
 
-    uint64_t size, requested, maximum;
     if (strcmp(type, "dimm") == 0) {
+        uint64_t size;
         r = qmp_json_required(qmp_json_number(data, "size", QMP_SIZE_MAX, &size));
         if (r < 0)
             return r;
         devices->dimm_size = size_add(devices->dimm_size, size);
     } else if (strcmp(type, "virtio-mem") == 0) {
-        r = qmp_json_required(qmp_json_number(data, "size", QMP_SIZE_MAX, &size));
-        if (r < 0)
-            return r;
-        r = qmp_json_required(qmp_json_number(data, "requested-size", QMP_SIZE_MAX, &requested));
-        if (r < 0)
-            return r;
-        r = qmp_json_required(qmp_json_number(data, "max-size", QMP_SIZE_MAX, &maximum));
-        if (r < 0)
-            return r;
-        devices->virtio_mem_count++;
-        devices->virtio_mem_size = size_add(devices->virtio_mem_size, size);
-        devices->virtio_mem_requested = size_add(devices->virtio_mem_requested, requested);
-        devices->virtio_mem_maximum = size_add(devices->virtio_mem_maximum, maximum);
+        return virtio_mem_add(data, devices);
     }
     return 0;
 }

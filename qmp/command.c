@@ -66,6 +66,7 @@ static const struct {
     [QMP_COMMAND_GET_BOOLEAN] = {"qom-get", write_property, qmp_answer_boolean},
     [QMP_COMMAND_QUERY_VIRTIO_STATUS] = {"x-query-virtio-status", write_path, qmp_answer_virtio},
     [QMP_COMMAND_SET_STATISTICS_INTERVAL] = {"qom-set", write_property_value, qmp_answer_empty},
+    [QMP_COMMAND_SET_REQUESTED_SIZE] = {"qom-set", write_property_value, qmp_answer_empty},
 };
 static_assert(ELEMENTSOF(commands) == QMP_COMMAND_COUNT, "one line for each command");
 

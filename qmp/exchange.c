@@ -316,3 +316,16 @@ int qmp_execute_set_statistics_interval(struct qmp_session *session, const char 
     return session_execute(session, QMP_COMMAND_SET_STATISTICS_INTERVAL, &arguments, NULL, now,
         timeout, handler, userdata);
 }
+
+int qmp_execute_set_requested_size(struct qmp_session *session, const char *id, uint64_t bytes,
+    uint64_t now, uint64_t timeout, qmp_reply_handler handler, void *userdata)
+{
+    static const char container[] = "/machine/peripheral/";
+    char path[sizeof(container) + QMP_NAME_MAX];
+    if (!name_is_good(id) || bytes > INT64_MAX)
+        return -EINVAL;
+    (void)snprintf(path, sizeof(path), "%s%s", container, id);
+    struct qmp_arguments arguments = {.path = path, .property = "requested-size", .value = bytes};
+    return session_execute(
+        session, QMP_COMMAND_SET_REQUESTED_SIZE, &arguments, NULL, now, timeout, handler, userdata);
+}

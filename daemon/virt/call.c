@@ -15,8 +15,10 @@
 #include <libvirt/virterror.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "domain_resize.h"
 #include "look.h"
 #include "text.h"
 
@@ -207,6 +209,26 @@ static int set_quota(virDomainPtr domain, const struct virt_call *call, struct v
         result);
 }
 
+static int resize(virDomainPtr domain, const struct virt_call *call, struct virt_result *result)
+{
+    char *device = NULL;
+    char *xml = virDomainGetXMLDesc(domain, 0);
+
+    if (!xml)
+        return settle(-1, result);
+    int edited = domain_resize_xml(xml, call->expected, call->argument, &device);
+    free(xml);
+    if (edited == -ENODEV)
+        return refuse(result, edited, "it has no virtio-mem device, or more than one");
+    if (edited == -ESTALE)
+        return refuse(result, edited, "somebody else has requested another size");
+    if (edited < 0)
+        return refuse(result, edited, "its virtio-mem device cannot be told from its XML");
+    int returned = virDomainUpdateDeviceFlags(domain, device, VIR_DOMAIN_AFFECT_LIVE);
+    free(device);
+    return settle(returned, result);
+}
+
 static int (*const operations[])(
     virDomainPtr domain, const struct virt_call *call, struct virt_result *result) = {
     [VIRT_OPERATION_SET_MEMORY] = set_memory,
@@ -220,6 +242,7 @@ static int (*const operations[])(
     [VIRT_OPERATION_SET_HARD_LIMIT] = set_hard_limit,
     [VIRT_OPERATION_SET_SOFT_LIMIT] = set_soft_limit,
     [VIRT_OPERATION_SET_QUOTA] = set_quota,
+    [VIRT_OPERATION_RESIZE] = resize,
 };
 _Static_assert(ELEMENTSOF(operations) == VIRT_OPERATION_COUNT, "an operation that nobody does");
 

@@ -2,19 +2,15 @@
 /*
  * Owns the parsed document of one domain for as long as it is read. One XPath for each fact, all of
  * them absolute, none with a search over the whole: each costs microseconds.
- *
- * The XML is libvirt's, but what stands in it is the guests' owners'. It is bounded before it is
- * parsed, loads nothing from file or network, and has no document type: that is the one door by
- * which an XML document can name others or grow by itself, and libvirt never writes one.
  */
 #include "domain_xml.h"
 
 #include <errno.h>
-#include <libxml/parser.h>
 #include <libxml/xpath.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "domain_document.h"
 #include "domain_metadata.h"
 #include "kernel_file.h"
 #include "text.h"
@@ -46,34 +42,6 @@ complain(const struct reading *reading, const char *format, ...)
     text_about(text, sizeof(text), reading->name, "", format, arguments);
     va_end(arguments);
     reading->sink(text, reading->userdata);
-}
-
-/* ---- the document ---- */
-
-static void on_document_type(
-    void *context, const xmlChar *name, const xmlChar *external, const xmlChar *system)
-{
-    xmlParserCtxt *parser = context;
-
-    (void)name;
-    (void)external;
-    (void)system;
-    parser->wellFormed = 0; /* else what was parsed so far would pass for a document */
-    xmlStopParser(parser);
-}
-
-static xmlDoc *document_parse(const char *xml, size_t length)
-{
-    static const int options =
-        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA;
-    xmlParserCtxt *parser = xmlNewParserCtxt();
-
-    if (!parser)
-        return NULL;
-    parser->sax->internalSubset = on_document_type;
-    xmlDoc *document = xmlCtxtReadMemory(parser, xml, (int)length, NULL, NULL, options);
-    xmlFreeParserCtxt(parser);
-    return document;
 }
 
 /* ---- one fact at a time ---- */
@@ -249,6 +217,12 @@ static void memory_read(const struct reading *reading, struct virt_domain *domai
         size_at(reading, "/domain/devices/memory[@model='virtio-mem']/target/size");
     domain->resizable_requested =
         size_at(reading, "/domain/devices/memory[@model='virtio-mem']/target/requested");
+    domain->resizable_current =
+        size_at(reading, "/domain/devices/memory[@model='virtio-mem']/target/current");
+    domain->resizable_block =
+        domain->resizable_count > 1
+            ? UNKNOWN
+            : size_at(reading, "/domain/devices/memory[@model='virtio-mem']/target/block");
 }
 
 static void devices_read(const struct reading *reading, struct virt_domain *domain)
@@ -372,7 +346,7 @@ int domain_xml_read(
         complain(&reading, "its XML is longer than %zu bytes; passed over", DOMAIN_XML_MAX);
         return -EINVAL;
     }
-    reading.document = document_parse(xml, length);
+    reading.document = domain_document_parse(xml, length);
     reading.xpath = reading.document ? xmlXPathNewContext(reading.document) : NULL;
     if (!reading.xpath)
         complain(&reading, "its XML cannot be parsed; passed over");

@@ -35,6 +35,7 @@ static enum urgency urgency_of(const struct virt_call *call)
     case VIRT_OPERATION_SET_HARD_LIMIT:
     case VIRT_OPERATION_SET_SOFT_LIMIT:
     case VIRT_OPERATION_SET_QUOTA:
+    case VIRT_OPERATION_RESIZE:
         return URGENCY_TARGET;
     case VIRT_OPERATION_SUSPEND:
     case VIRT_OPERATION_RESUME:

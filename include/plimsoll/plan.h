@@ -16,6 +16,7 @@
 
 enum action_kind {
     ACTION_BALLOON,   /* set the balloon target to `target` bytes of guest memory */
+    ACTION_RESIZE,    /* request `target` bytes of virtio-mem */
     ACTION_RECLAIM,   /* have the kernel write `target` bytes of it to swap */
     ACTION_BRAKE,     /* throttle the vCPU cgroups to BRAKE_QUOTA */
     ACTION_RELEASE,   /* undo a brake */
@@ -42,6 +43,10 @@ enum reason {
     REASON_BALLOON_RETURN,     /* room again: given back */
     REASON_BALLOON_OTHER,      /* another program has set it lower: ours no more, and not touched */
     REASON_BALLOON_DRIFT,      /* `actual` left the target by itself: asked again */
+    REASON_RESIZE_IDLE,        /* tight: takes virtio-mem of which the guest uses nothing */
+    REASON_RESIZE_SHARE,       /* scarce: down towards the minimum, the least valuable first */
+    REASON_RESIZE_RETURN,      /* room again: given back */
+    REASON_RESIZE_OTHER,       /* somebody else has requested another size: ours no more */
     REASON_RECLAIM_PAUSED,     /* scarce, or somebody waits for room: it does not run */
     REASON_RECLAIM_IDLE,       /* the same: it runs, and has not grown for a while */
     REASON_BRAKE_GROWTH,       /* from scarce on: it outruns balloons of others under way */
@@ -67,6 +72,7 @@ enum reason {
     REASON_NO_VICTIM,          /* alert: rules and facts leave nobody who could give */
     REASON_RESTARTED_VICTIM,   /* alert: something restarts a guest that was killed */
     REASON_STUCK,              /* alert: asked by balloon, the host sees nothing come back */
+    REASON_RESIZE_STUCK,       /* alert: its virtio-mem stands above what is requested of it */
     REASON_FREEZE_STANDS,      /* alert: a freeze that no `stop` could take the place of */
     REASON_PAUSE_STANDS,       /* alert: a valuable guest is paused, and nothing can be done */
     REASON_MEMLOCK_CAP,        /* the limit is above all that the guest can need */
@@ -151,8 +157,8 @@ struct action {
     struct vm_identity identity;
     enum pool_kind pool; /* what was short */
     uint32_t node;
-    uint64_t target;       /* ACTION_BALLOON: bytes the guest shall have, UNKNOWN: as it stands, and
-                            * ours no more; _RECLAIM, _MEMLOCK, _CONTAIN */
+    uint64_t target;       /* ACTION_BALLOON, _RESIZE: bytes the guest shall have, UNKNOWN: as it
+                            * stands, and ours no more; _RECLAIM, _MEMLOCK, _CONTAIN */
     enum vm_limit limit;   /* ACTION_CONTAIN, and its alert */
     int32_t oom_score_adj; /* ACTION_OOM_SCORE */
     uint64_t deadline;     /* ACTION_SAVE, _SHUTDOWN: ns it is given, then the next rung may come */

@@ -74,6 +74,7 @@ enum qmp_command {
     QMP_COMMAND_GET_BOOLEAN,    /* qom-get of a boolean property (deflate-on-oom, …) */
     QMP_COMMAND_QUERY_VIRTIO_STATUS,     /* x-query-virtio-status: unstable, from QEMU 7.2 on */
     QMP_COMMAND_SET_STATISTICS_INTERVAL, /* qom-set guest-stats-polling-interval */
+    QMP_COMMAND_SET_REQUESTED_SIZE,      /* qom-set requested-size, of a virtio-mem device */
     QMP_COMMAND_COUNT,
 };
 
@@ -148,6 +149,10 @@ struct qmp_memory_devices { /* query-memory-devices, all devices together */
     uint64_t dimm_size;
     uint32_t virtio_mem_count;
     uint64_t virtio_mem_size, virtio_mem_requested, virtio_mem_maximum;
+    /* Of the first virtio-mem device: its id, empty if it has none, and of which requested sizes
+     * are multiples. */
+    char virtio_mem_id[QMP_NAME_MAX];
+    uint64_t virtio_mem_block;
 };
 
 struct qmp_device_list {        /* children of one QOM container */
@@ -276,6 +281,10 @@ int qmp_execute_virtio_status(struct qmp_session *session, const char *device, u
     uint64_t timeout, qmp_reply_handler handler, void *userdata);
 int qmp_execute_set_statistics_interval(struct qmp_session *session, const char *device,
     uint32_t seconds, uint64_t now, uint64_t timeout, qmp_reply_handler handler, void *userdata);
+/* BYTES of memory that the virtio-mem device with this ID shall have; QEMU refuses what is no
+ * multiple of its block size. */
+int qmp_execute_set_requested_size(struct qmp_session *session, const char *id, uint64_t bytes,
+    uint64_t now, uint64_t timeout, qmp_reply_handler handler, void *userdata);
 
 const char *qmp_state_name(enum qmp_state state);
 const char *qmp_command_name(enum qmp_command command); /* the wire name */

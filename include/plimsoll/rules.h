@@ -33,6 +33,7 @@ enum band {
 /* In order of harm. */
 enum rung {
     RUNG_BALLOON,
+    RUNG_RESIZE,
     RUNG_RECLAIM,
     RUNG_BRAKE,
     RUNG_PAUSE,
@@ -44,7 +45,8 @@ enum rung {
 #define RUNG_BIT(rung) (UINT32_C(1) << (rung))
 #define RUNG_ALL (RUNG_BIT(RUNG_COUNT) - 1)
 /* What nobody asked for by name is not done: who is saved or shut down stays down until somebody
- * starts it; and a vCPU that is throttled may hold a lock that QEMU or the host waits for. */
+ * starts it; a vCPU that is throttled may hold a lock that QEMU or the host waits for; and a resize
+ * takes whole blocks, of which the guest has to move what is in use. */
 #define RUNGS_DEFAULT \
     (RUNG_BIT(RUNG_BALLOON) | RUNG_BIT(RUNG_RECLAIM) | RUNG_BIT(RUNG_PAUSE) | RUNG_BIT(RUNG_KILL))
 

@@ -167,8 +167,26 @@ struct vm_statistics {
 };
 
 struct vm_resizable { /* virtio-mem, all devices of the VM together */
-    uint64_t size, requested, maximum;
+    uint64_t size;    /* what the guest has plugged in */
+    uint64_t requested, maximum;
+    uint64_t block;    /* `requested` is a multiple of it; UNKNOWN: there is not just one device,
+                        * or nobody has said */
+    uint64_t updated;  /* when these were asked for; UNKNOWN: never */
+    uint64_t asked;    /* when `requested` was last to be changed by us; UNKNOWN: never */
+    uint64_t answered; /* when that came to its end; UNKNOWN: it is under way */
+    int32_t result;    /* of it: 0 or a negative errno */
 };
+/* Nobody has said anything. */
+#define VM_RESIZABLE_UNKNOWN  \
+    ((struct vm_resizable){   \
+        .size = UNKNOWN,      \
+        .requested = UNKNOWN, \
+        .maximum = UNKNOWN,   \
+        .block = UNKNOWN,     \
+        .updated = UNKNOWN,   \
+        .asked = UNKNOWN,     \
+        .answered = UNKNOWN,  \
+    })
 
 /* Whether memory comes back from a VM, and by what means (design: rigid, elastic, …). */
 enum vm_kind {
@@ -290,6 +308,7 @@ enum vm_measure {
     VM_MEASURE_CONTAIN = 1 << 10,       /* limits of its cgroup lowered */
     VM_MEASURE_SAVING = 1 << 11,        /* libvirt was asked to save it, process not gone yet */
     VM_MEASURE_SHUTTING_DOWN = 1 << 12, /* … to have it shut down, likewise */
+    VM_MEASURE_RESIZE = 1 << 13,        /* its virtio-mem is to be smaller */
 };
 #define VM_MEASURE_FROZEN (VM_MEASURE_FROZEN_CGROUP | VM_MEASURE_FROZEN_SIGNAL)
 /* Any state of a pause of ours, on its way or complete. */
@@ -297,7 +316,7 @@ enum vm_measure {
 /* It is to be gone soon, and not by a signal: nothing else is done to it meanwhile but a kill. */
 #define VM_MEASURE_ENDING (VM_MEASURE_SAVING | VM_MEASURE_SHUTTING_DOWN)
 
-/* A limit of ours. */
+/* A value of ours, and what was there before our first. */
 struct vm_contained {
     uint64_t set, before;
 };
@@ -315,6 +334,9 @@ struct vm_measures {
     uint64_t memlock_set;  /* soft and hard alike; valid with VM_MEASURE_MEMLOCK */
     int32_t oom_score_set; /* valid with VM_MEASURE_OOM_SCORE */
     struct vm_contained limits[VM_LIMIT_COUNT]; /* valid with its bit in `contained` */
+    struct vm_contained resize;                 /* `requested`; valid with VM_MEASURE_RESIZE */
+    uint64_t
+        resize_previous; /* what that was before `set`, while either may be in force; UNKNOWN */
 };
 
 struct vm_snapshot {
@@ -409,6 +431,12 @@ static inline bool vm_identity_equal(const struct vm_identity *a, const struct v
 static inline uint64_t vm_held(const struct vm_snapshot *vm)
 {
     return known(vm->rss) ? add_held(vm->rss, known_or(vm->hugetlb, 0)) : UNKNOWN;
+}
+
+/* What the guest can come to hold: its RAM, and all of its virtio-mem. UNKNOWN if its RAM is. */
+static inline uint64_t vm_memory_most(const struct vm_snapshot *vm)
+{
+    return known(vm->maximum) ? add_held(vm->maximum, known_or(vm->resizable.maximum, 0)) : UNKNOWN;
 }
 
 #endif

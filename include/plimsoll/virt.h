@@ -34,7 +34,7 @@
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
 
-#define VIRT_VERSION 4
+#define VIRT_VERSION 5
 /* Where plimsoll-virt finds its end of the socket. */
 #define VIRT_FD 3
 
@@ -190,6 +190,8 @@ struct virt_domain {
     /* virtio-mem, all devices together, bytes. */
     uint32_t resizable_count;
     uint64_t resizable_maximum, resizable_requested;
+    uint64_t resizable_current; /* what the guest has plugged in of it; UNKNOWN: it does not run */
+    uint64_t resizable_block;   /* what is requested is a multiple of; UNKNOWN with more than one */
 
     /* Of the loosest part, where cells differ: what is said here holds for all its memory. */
     enum virt_numa_mode numa_mode;
@@ -221,6 +223,8 @@ enum virt_operation {
                                     */
     VIRT_OPERATION_SET_SOFT_LIMIT, /* memory.high, likewise */
     VIRT_OPERATION_SET_QUOTA,      /* of cpu.max; argument: ns of each period, UNKNOWN: none */
+    VIRT_OPERATION_RESIZE,         /* what is requested of its only virtio-mem device; argument:
+                                    * bytes, in place of `expected` */
     VIRT_OPERATION_COUNT,
 };
 
@@ -232,6 +236,7 @@ struct virt_call {
     int32_t id;        /* of the instance that is meant (virt_domain), or VIRT_ID_ANY */
     uint8_t operation; /* enum virt_operation, or what one side does not know yet */
     uint64_t argument;
+    uint64_t expected; /* of RESIZE; of others 0 */
     uint64_t deadline; /* CLOCK_MONOTONIC: time on the way counts */
 };
 
@@ -248,9 +253,10 @@ struct virt_look {
 /*
  * 0, or a negative errno. Certainly not done: -EOPNOTSUPP; -ESRCH: no such domain; -ENOTCONN:
  * libvirt is not there; -EAGAIN: too many calls, or libvirt is doing something else with it;
- * -EBUSY: the domain's last one has not returned; -EALREADY; -EPERM: it was not a person or program
- * that paused it, or it is being migrated; -EREMOTEIO: libvirt refused, TEXT says why. Perhaps
- * done, or done later: -ETIMEDOUT; -ECONNRESET: the connection was lost under it.
+ * -EBUSY: the domain's last one has not returned; -EALREADY; -ESTALE: what
+ * was expected is not so; -ENODEV: there is no one device to do it to; -EPERM: it was not a person
+ * or program that paused it, or it is being migrated; -EREMOTEIO: libvirt refused, TEXT says why.
+ * Perhaps done, or done later: -ETIMEDOUT; -ECONNRESET: the connection was lost under it.
  */
 struct virt_result {
     uint64_t number; /* of its call */

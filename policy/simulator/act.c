@@ -161,6 +161,7 @@ static void act_on_guest(
     case ACTION_OOM_SCORE:
         guest->vm.oom_score_adj = action->oom_score_adj;
         break;
+    case ACTION_RESIZE: /* no guest of the model has virtio-mem */
     case ACTION_MEMLOCK:
     case ACTION_CONTAIN:
     case ACTION_ALERT:

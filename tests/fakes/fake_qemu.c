@@ -222,7 +222,6 @@ static const struct {
         "[{\"share\": false, \"reserve\": true, \"prealloc\": false, \"host-nodes\": [], "
         "\"size\": 268435456, \"merge\": true, \"dump\": true, \"policy\": \"default\", "
         "\"id\": \"pc.ram\"}]"},
-    {"\"query-memory-devices\"", "[]"},
     {"\"query-migrate\"", "{}"},
     {"\"query-sev\"", "{\"enabled\": false, \"api-minor\": 0, \"handle\": 0, \"state\": "
                       "\"uninit\", \"api-major\": 0, \"build-id\": 0, \"policy\": 0}"},
@@ -270,9 +269,35 @@ static int answer_run(struct fake_qemu *fake, bool running)
     return r < 0 ? r : fake_qemu_reply(fake, fake->id, "{}");
 }
 
+static int answer_memory_devices(struct fake_qemu *fake)
+{
+    char body[256];
+    if (fake->virtio_mem == 0)
+        return fake_qemu_reply(fake, fake->id, "[]");
+    (void)snprintf(body, sizeof(body),
+        "[{\"type\": \"virtio-mem\", \"data\": {\"memdev\": \"/objects/m0\", \"requested-size\": "
+        "%" PRIu64 ", \"size\": %" PRIu64 ", \"max-size\": %" PRIu64 ", \"block-size\": 2097152, "
+        "\"id\": \"vm0\", \"memaddr\": 5368709120, \"node\": 0}}]",
+        fake->requested, fake->plugged, fake->virtio_mem);
+    return fake_qemu_reply(fake, fake->id, body);
+}
+
+static int answer_requested_size(struct fake_qemu *fake)
+{
+    uint64_t value = strtoull(strstr(fake->line, "\"value\":") + strlen("\"value\":"), NULL, 10);
+    if (!strstr(fake->line, "\"/machine/peripheral/vm0\"") || value > fake->virtio_mem)
+        return fake_qemu_fail(fake, fake->id, "GenericError", "no such size");
+    fake->requested = fake->plugged = value;
+    return fake_qemu_reply(fake, fake->id, "{}");
+}
+
 int fake_qemu_answer(struct fake_qemu *fake)
 {
     char body[128];
+    if (strstr(fake->line, "\"query-memory-devices\""))
+        return answer_memory_devices(fake);
+    if (strstr(fake->line, "\"requested-size\""))
+        return answer_requested_size(fake);
     if (strstr(fake->line, "\"execute\":\"balloon\""))
         return answer_balloon(fake);
     if (strstr(fake->line, "\"execute\":\"stop\""))

@@ -25,6 +25,8 @@ struct fake_qemu {
     char line[FAKE_QEMU_LINE_MAX]; /* last request seen, NUL-terminated */
     uint64_t id;                   /* its id; 0: it had none */
     uint64_t ram, balloon;         /* bytes; balloon is what the guest has */
+    uint64_t virtio_mem;           /* size of the only such device, in blocks of 2 MiB; 0: none */
+    uint64_t plugged, requested;   /* of it; what is requested is plugged in at once */
     bool running;
 };
 

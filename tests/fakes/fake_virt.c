@@ -133,8 +133,9 @@ static struct guest {
     pid_t pid;
     bool paused;
     uint64_t actual;
-    bool reports; /* its driver was asked to */
-} guest = {.actual = FAKE_VIRT_MEMORY};
+    bool reports;       /* its driver was asked to */
+    uint64_t requested; /* of its virtio-mem */
+} guest = {.actual = FAKE_VIRT_MEMORY, .requested = FAKE_VIRT_RESIZABLE};
 
 static struct virt_look guest_look(void)
 {
@@ -180,6 +181,12 @@ static void guest_serve(const struct virt_call *call, struct virt_result *result
     case VIRT_OPERATION_SET_HARD_LIMIT:
     case VIRT_OPERATION_SET_QUOTA:
         break; /* the cgroup is the test's */
+    case VIRT_OPERATION_RESIZE:
+        if (call->expected != guest.requested)
+            result->result = -ESTALE;
+        else
+            guest.requested = call->argument;
+        break;
     case VIRT_OPERATION_DESTROY:
     case VIRT_OPERATION_SHUTDOWN:
     case VIRT_OPERATION_MANAGED_SAVE:

@@ -54,6 +54,9 @@
 
 #define FAKE_VIRT_PROGRAM "/proc/self/exe"
 
+/* Of that, in an only virtio-mem device. */
+#define FAKE_VIRT_RESIZABLE GIB
+
 /* To be asked first in main(): true, with the program's status, when this is such a child. */
 bool fake_virt_main(int argc, char *argv[], int *ret_status);
 

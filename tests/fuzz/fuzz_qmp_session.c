@@ -44,6 +44,8 @@ static void ask_next(struct qmp_session *session, struct run *run)
         r = qmp_execute_virtio_status(session, "/b", now, time, on_reply, run);
     else if (run->next == QMP_COMMAND_SET_STATISTICS_INTERVAL)
         r = qmp_execute_set_statistics_interval(session, "/b", 1, now, time, on_reply, run);
+    else if (run->next == QMP_COMMAND_SET_REQUESTED_SIZE)
+        r = qmp_execute_set_requested_size(session, "v", 1, now, time, on_reply, run);
     else
         r = qmp_execute(session, run->next, now, time, on_reply, run);
     if (r == -EINVAL)

@@ -10,7 +10,7 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
                     meant to end by itself without the guard; hook=yes: libvirt's hook is installed, too
     [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
-    [guest NAME]    memory in MiB; schedule: told to it when all guests are up (tests/guest/schedule.h);
+    [guest NAME]    memory in MiB; resizable: MiB of virtio-mem beside it, all of it requested; schedule: told to it when all guests are up (tests/guest/schedule.h);
                     boot: its schedule from boot on; type: kvm or qemu; backing: anonymous, memfd or
                     hugetlb; node: the one NUMA node it may use; vfio: yes; reboot: yes: it may,
                     else that is its end; balloon: options of the device; qmp: no: no monitor but libvirt's;
@@ -44,6 +44,7 @@ KEYS = {
     "configuration": {"text"},
     "guest": {
         "memory",
+        "resizable",
         "schedule",
         "boot",
         "type",
@@ -68,6 +69,7 @@ class Guest:
     def __init__(self, name, section):
         self.name = name
         self.memory = int(section.get("memory", "1024"))
+        self.resizable = int(section.get("resizable", "0"))
         self.schedule = section.get("schedule", "")
         self.boot = section.get("boot", "")
         self.type = section.get("type", "kvm")
@@ -92,12 +94,30 @@ class Guest:
             return '<memoryBacking><source type="memfd"/><access mode="shared"/></memoryBacking>'
         return ""
 
+    def cpu_xml(self):
+        """libvirt has memory devices only where the memory before them is in a NUMA cell."""
+        cell = f'<cell id="0" cpus="0" memory="{self.memory}" unit="MiB"/>'
+        mode = 'mode="host-passthrough"' if self.type == "kvm" else ""
+        numa = f"<numa>{cell}</numa>" if self.resizable else ""
+        return f"<cpu {mode}>{numa}</cpu>" if mode or numa else ""
+
+    def virtio_mem_xml(self):
+        if not self.resizable:
+            return ""
+        size = f'<size unit="MiB">{self.resizable}</size>'
+        requested = f'<requested unit="MiB">{self.resizable}</requested>'
+        block = '<block unit="MiB">2</block>'
+        return f'<memory model="virtio-mem"><target>{size}<node>0</node>{block}{requested}</target></memory>'
+
     def xml(self):
         """The domain, as `virsh create` and `virsh define` take it."""
         line = GUEST_LINE + (f" plimsoll={self.boot}" if self.boot else "")
+        # Only what is movable can be unplugged again.
+        line += " memhp_default_state=online_movable" if self.resizable else ""
+        total = self.memory + self.resizable
+        slots = f'<maxMemory slots="1" unit="MiB">{total}</maxMemory>' if self.resizable else ""
         numa = f'<numatune><memory mode="strict" nodeset="{self.node}"/></numatune>' if self.node else ""
         pin = GUEST_PROCESSORS[int(self.node)] if self.node else ",".join(GUEST_PROCESSORS)
-        cpu = '<cpu mode="host-passthrough"/>' if self.type == "kvm" else ""
         hostdev = (
             '<hostdev mode="subsystem" type="pci" managed="yes"><source>'
             '<address domain="0" bus="0" slot="4" function="0"/></source></hostdev>'
@@ -112,7 +132,7 @@ class Guest:
         )
         return f"""<domain type="{self.type}" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
   <name>{escape(self.name)}</name>
-  <memory unit="MiB">{self.memory}</memory>
+  {slots}<memory unit="MiB">{total}</memory>
   {self.memory_xml()}{numa}
   <vcpu cpuset="{pin}">1</vcpu>
   <os>
@@ -121,7 +141,7 @@ class Guest:
     <initrd>/var/lib/lab/initramfs</initrd>
     <cmdline>{escape(line)}</cmdline>
   </os>
-  <features><acpi/></features>{cpu}
+  <features><acpi/></features>{self.cpu_xml()}
   <on_reboot>{self.reboot}</on_reboot>
   <devices>
     <serial type="unix">
@@ -129,7 +149,7 @@ class Guest:
       <log file="/run/lab/{self.name}.log"/>
     </serial>
     <memballoon model="virtio" {self.balloon}><stats period="1"/></memballoon>
-    {hostdev}
+    {self.virtio_mem_xml()}{hostdev}
   </devices>
   {monitor}
 </domain>

@@ -52,7 +52,7 @@ static const struct {
     {"[vm a]\nminimum=100.5%\n", "p.conf:2: minimum=100.5%: expected a size such as 4G, or a share "
                                  "such as 50%, at most 100%\n"},
     {"[vm a]\nrungs=balloon murder\n", "p.conf:2: rungs=balloon murder: expected some of balloon "
-                                       "reclaim brake pause save shutdown kill\n"},
+                                       "resize reclaim brake pause save shutdown kill\n"},
     {"[vm a]\nrungs=kill kill\n", "p.conf:2: rungs=kill kill: expected each rung once\n"},
     {"[vm a]\nsacrifice=no\n",
         "p.conf:2: sacrifice=no: expected \"normal\", \"last\" or \"never\"\n"},

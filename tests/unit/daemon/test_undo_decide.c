@@ -79,6 +79,33 @@ START_TEST(test_deflate)
 }
 END_TEST
 
+START_TEST(test_resize)
+{
+    static const struct vm_contained ours = {.set = 4 * GIB, .before = 8 * GIB};
+    static const struct {
+        uint64_t requested, previous;
+        enum qmp_migration migration;
+        enum undo_verdict expected;
+    } cases[] = {
+        {4 * GIB, UNKNOWN, QMP_MIGRATION_NONE, UNDO_DO},
+        /* The guard ended before it was done: either is ours. */
+        {6 * GIB, 6 * GIB, QMP_MIGRATION_NONE, UNDO_DO},
+        {6 * GIB, UNKNOWN, QMP_MIGRATION_NONE, UNDO_FORGET},
+        {8 * GIB, UNKNOWN, QMP_MIGRATION_NONE, UNDO_FORGET},
+        {8 * GIB, 8 * GIB, QMP_MIGRATION_NONE, UNDO_FORGET},
+        {UNKNOWN, UNKNOWN, QMP_MIGRATION_NONE, UNDO_REFUSE},
+        {4 * GIB, UNKNOWN, QMP_MIGRATION_ACTIVE, UNDO_REFUSE},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        struct undo_decision decision =
+            undo_may_resize(cases[i].requested, &ours, cases[i].previous, cases[i].migration);
+
+        ck_assert_msg(decision.verdict == cases[i].expected, "case %zu: %s", i, decision.why);
+    }
+}
+END_TEST
+
 START_TEST(test_score)
 {
     ck_assert_int_eq(undo_may_restore_score(300, 300).verdict, UNDO_DO);
@@ -93,6 +120,7 @@ int main(void)
 
     tcase_add_test(tcase, test_resume);
     tcase_add_test(tcase, test_deflate);
+    tcase_add_test(tcase, test_resize);
     tcase_add_test(tcase, test_score);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Undo of what a monitor has to take back, pause and balloon, on the real QEMU that runs its
- * firmware, and on a fake one whose driver follows.
+ * Undo of what a monitor has to take back, pause, balloon and virtio-mem, on the real QEMU that
+ * runs its firmware, and on a fake one whose driver follows.
  */
 #include "suite.h"
 #include "undo_scene.h"
@@ -160,30 +160,52 @@ START_TEST(test_qemu_balloon)
 }
 END_TEST
 
-/* A guest whose driver follows at once, played; it tells by its exit what it has in the end. */
-START_TEST(test_balloon_returned)
+/* Plays a guest that begins as BEGINS and whose drivers follow at once; it tells by its exit
+ * whether it has BALLOON in the end, and REQUESTED of its virtio-mem. */
+static void guest_play(const struct fake_qemu *begins, uint64_t balloon, uint64_t requested)
 {
-    int ready[2], status;
+    int ready[2];
     char byte;
 
     ck_assert_int_eq(pipe(ready), 0);
     scene.child = fork();
     ck_assert_int_ge(scene.child, 0);
     if (scene.child == 0) {
-        struct fake_qemu fake = {.ram = 64 * MIB, .balloon = 32 * MIB, .running = true};
+        struct fake_qemu fake = {0};
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (fake_qemu_listen(&fake, scene.socket_path) < 0)
             _exit(2);
-        fake.ram = 64 * MIB;
-        fake.balloon = 32 * MIB;
+        fake.ram = begins->ram;
+        fake.balloon = begins->balloon;
+        fake.virtio_mem = begins->virtio_mem;
+        fake.requested = fake.plugged = begins->requested;
         fake.running = true;
         if (write(ready[1], "r", 1) != 1 || fake_qemu_accept(&fake) < 0 ||
             fake_qemu_serve(&fake) < 0)
             _exit(3);
-        _exit(fake.balloon == 48 * MIB ? 0 : 4);
+        _exit(fake.balloon == balloon && fake.requested == requested ? 0 : 4);
     }
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+}
+
+static void guest_expect(void)
+{
+    int status;
+
+    ck_assert_int_eq(waitpid(scene.child, &status, 0), scene.child);
+    scene.child = 0;
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+START_TEST(test_balloon_returned)
+{
+    const struct fake_qemu begins = {.ram = 64 * MIB, .balloon = 32 * MIB};
+
+    guest_play(&begins, 48 * MIB, 0);
     undo_put(0, "web",
         (struct vm_measures){.in_force = VM_MEASURE_BALLOON,
             .balloon_before = 48 * MIB,
@@ -191,10 +213,48 @@ START_TEST(test_balloon_returned)
     ck_assert_msg(undo_run(NULL) == 0, "%s", scene.said);
     undo_assert_said("web balloon ok given back");
     ck_assert_ptr_null(ledger_get(scene.ledger, 0));
-    ck_assert_int_eq(waitpid(scene.child, &status, 0), scene.child);
-    scene.child = 0;
-    ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    guest_expect();
+}
+END_TEST
+
+START_TEST(test_virtio_mem_returned)
+{
+    const struct fake_qemu begins = {.ram = 64 * MIB,
+        .balloon = 64 * MIB,
+        .virtio_mem = 256 * MIB,
+        .requested = _i == 0 ? 32 * MIB : 96 * MIB};
+
+    guest_play(&begins, 64 * MIB, _i == 0 ? 128 * MIB : 96 * MIB);
+    undo_put(0, "web",
+        (struct vm_measures){.in_force = VM_MEASURE_RESIZE,
+            .resize = {.set = 32 * MIB, .before = 128 * MIB},
+            .resize_previous = UNKNOWN});
+    ck_assert_msg(undo_run(NULL) == 0, "%s", scene.said);
+    undo_assert_said(_i == 0 ? "web resize ok given back"
+                             : "web resize ok somebody else has requested another size");
+    ck_assert_ptr_null(ledger_get(scene.ledger, 0));
+    guest_expect();
+}
+END_TEST
+
+/* Its XML would say something else from then on. */
+START_TEST(test_virtio_mem_of_a_domain_is_left_to_libvirt)
+{
+    const struct fake_qemu begins = {.ram = 64 * MIB};
+    struct ledger_entry entry;
+
+    guest_play(&begins, 0, 0);
+    undo_put(0, "web",
+        (struct vm_measures){.in_force = VM_MEASURE_RESIZE,
+            .resize = {.set = 32 * MIB, .before = 128 * MIB},
+            .resize_previous = UNKNOWN});
+    entry = *ledger_get(scene.ledger, 0);
+    entry.resize_by_libvirt = true;
+    ledger_put(scene.ledger, 0, &entry);
+    ck_assert_uint_eq(undo_run(NULL), 1);
+    undo_assert_said("web resize no is libvirt's to undo");
+    undo_assert_said("--requested-size 131072KiB");
+    ck_assert_uint_eq(undo_in_force(0), VM_MEASURE_RESIZE);
 }
 END_TEST
 
@@ -256,6 +316,8 @@ int main(void)
     tcase_add_test(tcase, test_qemu_postmigrate);
     tcase_add_test(tcase, test_qemu_balloon);
     tcase_add_test(tcase, test_balloon_returned);
+    tcase_add_loop_test(tcase, test_virtio_mem_returned, 0, 2);
+    tcase_add_test(tcase, test_virtio_mem_of_a_domain_is_left_to_libvirt);
     tcase_add_test(tcase, test_qemu_busy_monitor);
     tcase_add_test(tcase, test_qemu_foreign_monitor);
     suite_add_tcase(suite, tcase);

@@ -100,6 +100,43 @@ static void check_balloon(const struct world *world, const struct action *action
             sub_or_zero(action->target, min_u64(vm->measures.balloon_target, vm->maximum)));
 }
 
+/* Never below the minimum, never more than it had, and only who may be asked. */
+static void check_resize(const struct world *world, const struct action *action, struct seen *seen)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct vm_rules *rules = &world->rules->vms[vm->slot];
+    const struct vm_resizable *sizes = &vm->resizable;
+    const struct vm_measures *measures = &vm->measures;
+    bool ours = measures->in_force & VM_MEASURE_RESIZE;
+    uint64_t before = ours ? measures->resize.before : sizes->requested;
+    if (!known(action->target)) {
+        ck_assert(ours);
+        ck_assert_uint_ne(sizes->requested, measures->resize.set);
+        return;
+    }
+    ck_assert_int_eq(vm->kind, VM_KIND_RESIZABLE);
+    ck_assert_int_eq(vm->monitor, VM_MONITOR_READY);
+    ck_assert_int_eq(vm->run_state, VM_RUN_RUNNING);
+    ck_assert_int_eq(vm->migration, VM_MIGRATION_NONE);
+    ck_assert_uint_eq(
+        measures->in_force & (VM_MEASURE_PAUSE | VM_MEASURE_KILLED | VM_MEASURE_ENDING), 0);
+    ck_assert_uint_eq(action->target % sizes->block, 0);
+    ck_assert_uint_le(action->target, before);
+    uint64_t memory = add_held(vm->maximum, before);
+    uint64_t minimum = min_u64(amount_bytes(rules->minimum, memory, memory / 2), memory);
+    uint64_t ram = min_u64(known_or(vm->balloon.actual, vm->maximum), vm->maximum);
+    ck_assert(action->target == before || ram + action->target >= minimum);
+    if (action->reason == REASON_RESIZE_RETURN) {
+        ck_assert_int_eq(world->plan->assessment.pools[0].band, BAND_CALM);
+        uint64_t has = max_u64(measures->resize.set, min_u64(sizes->size, before));
+        seen->grants = add_held(seen->grants, sub_or_zero(action->target, has));
+        return;
+    }
+    ck_assert(rules->rungs & RUNG_BIT(RUNG_RESIZE));
+    ck_assert_int_ne(world->plan->assessment.band, BAND_CALM);
+    ck_assert_uint_gt(action->relief, 0);
+}
+
 /* In critical, of the host, the budget or all nodes it is bound to, only with room for all that the
  * guest can ever take. */
 static void check_resume(const struct world *world, const struct vm_snapshot *vm)
@@ -280,6 +317,9 @@ static void check_action(const struct world *world, const struct action *action,
     switch (action->kind) {
     case ACTION_BALLOON:
         check_balloon(world, action, seen);
+        break;
+    case ACTION_RESIZE:
+        check_resize(world, action, seen);
         break;
     case ACTION_SAVE:
         ck_assert(rules->rungs & RUNG_BIT(RUNG_SAVE));

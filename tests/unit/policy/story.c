@@ -177,6 +177,7 @@ static void grow(
         guest->starved += elapsed;
     }
     move_balloon(guest, vm, elapsed);
+    story_plug(guest, vm, elapsed);
     guest->touched = max_u64(guest->touched, guest->wants);
     if (!guest->pinned)
         guest->touched = min_u64(guest->touched, vm->balloon.actual);
@@ -331,6 +332,9 @@ static void act_on(struct story *story, struct vm_snapshot *vm, const struct act
     case ACTION_BALLOON:
         act_balloon(story, vm, action);
         break;
+    case ACTION_RESIZE:
+        story_resize(story, vm, action);
+        break;
     case ACTION_RECLAIM:
         vm->reclaim.asked = now;
         vm->reclaim.answered = UNKNOWN;
@@ -399,6 +403,12 @@ static void act(struct story *story)
             story->first_alert[action->reason] =
                 (struct story_alert){story->plan->assessment.band, story->plan->assessment.culprit};
         struct vm_snapshot *vm = story_vm(story, action->slot);
+        if (action->kind == ACTION_RESIZE) {
+            struct story_guest *guest = &story->guests[action->slot];
+            guest->resizes += action->reason != REASON_RESIZE_RETURN && known(action->target);
+            guest->resize_returns += action->reason == REASON_RESIZE_RETURN;
+            guest->resize_yields += action->reason == REASON_RESIZE_OTHER;
+        }
         if (action->kind == ACTION_RECLAIM)
             story->guests[action->slot].reclaims++;
         if (action->kind == ACTION_BRAKE)

@@ -53,7 +53,9 @@ struct story_guest {
     unsigned brakes, releases;                   /* likewise */
     uint64_t braked, braked_longest, braked_now; /* time under a brake, in all and at a stretch */
     unsigned yields;                             /* of its balloon to another program */
-    unsigned turns;                              /* changes of the balloon's direction */
+    uint64_t block_kept; /* of its virtio-mem, what its kernel cannot unplug */
+    unsigned resizes, resize_returns, resize_yields; /* seen in plans, in dry run too */
+    unsigned turns;                                  /* changes of the balloon's direction */
     int direction;
 };
 
@@ -140,6 +142,13 @@ void story_run(struct story *story, uint64_t time, uint64_t step);
 /* Lets TIME pass a millisecond or two at a time, looking when the plan asked for it and sampling
  * guests by band as the guard does (daemon/guard.c). */
 void story_live(struct story *story, uint64_t time);
+/* Gives the guest SIZE of virtio-mem, all of it requested and plugged in, and a device to which
+ * all of its memory is pinned; and makes it one that may be resized. */
+void story_resizable(struct story *story, unsigned guest, uint64_t size);
+/* The physics of it, for story.c: what it has plugged in follows, and is pinned; it is asked. */
+void story_plug(struct story_guest *guest, struct vm_snapshot *vm, uint64_t elapsed);
+void story_resize(struct story *story, struct vm_snapshot *vm, const struct action *action);
+
 /* Acts take as long as they were seen to take: `stop` STOP_LATENCY, a freeze 10 ms, a resume 30 ms,
  * a kill 100 ms. */
 void story_take_time(struct story *story, uint64_t stop_latency);

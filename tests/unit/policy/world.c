@@ -194,6 +194,32 @@ static void draw_domain(struct vm_snapshot *vm, uint64_t total)
     };
 }
 
+/* Of ours or not; sizes are whole blocks, as QEMU has them. */
+static void draw_resizable(struct vm_snapshot *vm, uint64_t now)
+{
+    uint64_t block = (2 * MIB) << draw_below(4), count = draw_below(64);
+    struct vm_resizable *sizes = &vm->resizable;
+    *sizes = (struct vm_resizable){
+        .size = draw_below(12) ? draw_below(count + 1) * block : UNKNOWN,
+        .requested = draw_below(12) ? draw_below(count + 1) * block : UNKNOWN,
+        .maximum = count * block,
+        .block = draw_below(12) ? block : UNKNOWN,
+        .updated = draw_size(now),
+        .asked = draw_below(2) ? UNKNOWN : draw_size(now),
+        .answered = draw_size(now),
+        .result = draw_below(4) ? 0 : -(int32_t)draw_below(100),
+    };
+    vm->measures.resize_previous = UNKNOWN;
+    if (draw_below(3) == 0) {
+        vm->measures.in_force |= VM_MEASURE_RESIZE;
+        vm->measures.resize.before = draw_below(count + 1) * block;
+        vm->measures.resize.set = draw_below(2) ? sizes->requested : draw_below(count + 1) * block;
+        vm->measures.resize_previous = draw_below(4) ? UNKNOWN : draw_below(count + 1) * block;
+    }
+    if (draw_below(2)) /* all of it pinned */
+        vm->rss = vm->rss_anonymous = add_held(known_or(vm->maximum, 0), known_or(sizes->size, 0));
+}
+
 static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
 {
     uint64_t maximum = draw_below(total / 3 + 1) + MIB;
@@ -243,6 +269,8 @@ static void draw_vm(struct vm_snapshot *vm, uint64_t total, uint64_t now)
     draw_measures(vm, maximum);
     vm->cgroup_current = draw_size(maximum);
     draw_limits(vm, maximum, now);
+    if (vm->kind == VM_KIND_RESIZABLE)
+        draw_resizable(vm, now);
 }
 
 /* Mostly none, sometimes some, of guests that are there or not. */

@@ -30,6 +30,8 @@ static void ask_any(struct harness *h, enum qmp_command command)
     else if (command == QMP_COMMAND_SET_STATISTICS_INTERVAL)
         r = qmp_execute_set_statistics_interval(
             h->session, "/b", 1, h->now, time, harness_on_reply, h);
+    else if (command == QMP_COMMAND_SET_REQUESTED_SIZE)
+        r = qmp_execute_set_requested_size(h->session, "v", 1, h->now, time, harness_on_reply, h);
     else
         r = qmp_execute(h->session, command, h->now, time, harness_on_reply, h);
     ck_assert_int_eq(r, 0);
@@ -78,7 +80,9 @@ static const struct {
             "[{\"type\": \"dimm\", \"data\": {\"size\": \"1\"}}]",
             "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"max-size\": 1}}]",
             "[{\"type\": \"virtio-mem\", \"data\": {\"requested-size\": 1, \"max-size\": 1}}]",
-            "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 1}}]"}},
+            "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 1}}]",
+            "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 1, "
+            "\"max-size\": 1, \"id\": 5}}]"}},
     {QMP_COMMAND_QUERY_MIGRATE, {"{\"status\": 5}", "{\"status\": null}"}},
     {QMP_COMMAND_QUERY_SEV, {"{}", "{\"enabled\": 1}", "{\"enabled\": \"true\"}"}},
     {QMP_COMMAND_QUERY_CPUS_FAST,
@@ -106,6 +110,7 @@ static const struct {
     {QMP_COMMAND_SYSTEM_POWERDOWN, {"true"}},
     {QMP_COMMAND_QUIT, {"true"}},
     {QMP_COMMAND_SET_STATISTICS_INTERVAL, {"true"}},
+    {QMP_COMMAND_SET_REQUESTED_SIZE, {"true"}},
 };
 
 START_TEST(wrong_types_cost_only_their_request)
@@ -291,6 +296,15 @@ START_TEST(memory_replies)
     ck_assert_uint_eq(devices->virtio_mem_size, 11);
     ck_assert_uint_eq(devices->virtio_mem_requested, 22);
     ck_assert_uint_eq(devices->virtio_mem_maximum, 33);
+    ck_assert_str_eq(devices->virtio_mem_id, "");
+    ck_assert_uint_eq(devices->virtio_mem_block, QMP_UNKNOWN);
+    answer(&h, QMP_COMMAND_QUERY_MEMORY_DEVICES,
+        "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 2, \"max-size\": "
+        "3, "
+        "\"block-size\": 4, \"id\": \"v0\"}}, {\"type\": \"virtio-mem\", \"data\": {\"size\": 1, "
+        "\"requested-size\": 2, \"max-size\": 3, \"block-size\": 5, \"id\": \"v1\"}}]");
+    ck_assert_str_eq(devices->virtio_mem_id, "v0");
+    ck_assert_uint_eq(devices->virtio_mem_block, 4);
     /* One part unknown: so is the sum. */
     answer(&h, QMP_COMMAND_QUERY_MEMORY_DEVICES,
         "[{\"type\": \"dimm\", \"data\": {\"size\": -1}}, {\"type\": \"dimm\", \"data\": "

@@ -53,9 +53,14 @@ START_TEST(commands_are_well_formed)
     ck_assert_str_eq(h.fake.line,
         "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/b\",\"property\":"
         "\"guest-stats-polling-interval\",\"value\":7},\"id\":3}\r");
+    ck_assert_int_eq(qmp_execute_set_requested_size(h.session, "v\"0", 0, h.now, 1, NULL, NULL), 0);
+    ck_assert_int_eq(fake_qemu_hear(&h.fake), 0);
+    ck_assert_str_eq(h.fake.line,
+        "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/machine/peripheral/v\\\"0\","
+        "\"property\":\"requested-size\",\"value\":0},\"id\":4}\r");
     ck_assert_int_eq(qmp_execute(h.session, QMP_COMMAND_STOP, h.now, 1, NULL, NULL), 0);
     ck_assert_int_eq(fake_qemu_hear(&h.fake), 0);
-    ck_assert_str_eq(h.fake.line, "{\"execute\":\"stop\",\"id\":4}\r");
+    ck_assert_str_eq(h.fake.line, "{\"execute\":\"stop\",\"id\":5}\r");
     harness_stop(&h);
 }
 END_TEST
@@ -64,7 +69,7 @@ START_TEST(bad_requests_are_refused)
 {
     static const enum qmp_command not_plain[] = {QMP_COMMAND_CAPABILITIES, QMP_COMMAND_BALLOON,
         QMP_COMMAND_LIST_DEVICES, QMP_COMMAND_GET_STATISTICS, QMP_COMMAND_GET_BOOLEAN,
-        QMP_COMMAND_SET_STATISTICS_INTERVAL, QMP_COMMAND_COUNT};
+        QMP_COMMAND_SET_STATISTICS_INTERVAL, QMP_COMMAND_SET_REQUESTED_SIZE, QMP_COMMAND_COUNT};
     char name[QMP_NAME_MAX + 1];
     struct harness h;
     harness_start_ready(&h, NULL);
@@ -72,6 +77,10 @@ START_TEST(bad_requests_are_refused)
         ck_assert_int_eq(qmp_execute(h.session, not_plain[i], h.now, 1, NULL, NULL), -EINVAL);
     ck_assert_int_eq(qmp_execute_balloon(h.session, 0, h.now, 1, NULL, NULL), -EINVAL);
     ck_assert_int_eq(qmp_execute_balloon(h.session, UINT64_MAX, h.now, 1, NULL, NULL), -EINVAL);
+    ck_assert_int_eq(
+        qmp_execute_set_requested_size(h.session, "", 0, h.now, 1, NULL, NULL), -EINVAL);
+    ck_assert_int_eq(
+        qmp_execute_set_requested_size(h.session, "v", UINT64_MAX, h.now, 1, NULL, NULL), -EINVAL);
     ck_assert_int_eq(qmp_execute_list_devices(h.session, "/", h.now, 1, NULL, NULL), -EINVAL);
     ck_assert_int_eq(qmp_execute_list_devices(h.session, NULL, h.now, 1, NULL, NULL), -EINVAL);
     ck_assert_int_eq(qmp_execute_get_statistics(h.session, "", h.now, 1, NULL, NULL), -EINVAL);

@@ -133,6 +133,8 @@ START_TEST(everything_of_a_valuable_domain)
     ck_assert_uint_eq(domain->resizable_count, 2);
     ck_assert_uint_eq(domain->resizable_maximum, 8 * GIB);
     ck_assert_uint_eq(domain->resizable_requested, GIB);
+    ck_assert_uint_eq(domain->resizable_current, 512 * MIB);
+    ck_assert_uint_eq(domain->resizable_block, UNKNOWN); /* of which of the two */
     ck_assert_int_eq((int)domain->numa_mode, VIRT_NUMA_STRICT);
     ck_assert_uint_eq(domain->numa_nodes, 0xd);
     ck_assert_int_gt(virt_encode(&record, datagram), 0);
@@ -340,14 +342,15 @@ START_TEST(a_bad_rule_leaves_the_others)
         read_rules("<p:d xmlns:p='urn:plimsoll:domain:1' class='no such' priority='9999'"
                    " shares='500' minimum='lots' rungs='balloon jump' sacrifice='maybe'/>");
 
-    expect_said("web: metadata: class=no such: expected a class name of at most 31 of the "
-                "characters A-Z a-z 0-9 . _ -\n"
-                "web: metadata: priority=9999: expected a number from 1 to 1000\n"
-                "web: metadata: minimum=lots: expected a size such as 4G, or a share such as 50%, "
-                "at most 100%\n"
-                "web: metadata: rungs=balloon jump: expected some of balloon reclaim brake pause "
-                "save shutdown kill\n"
-                "web: metadata: sacrifice=maybe: expected \"normal\", \"last\" or \"never\"\n");
+    expect_said(
+        "web: metadata: class=no such: expected a class name of at most 31 of the "
+        "characters A-Z a-z 0-9 . _ -\n"
+        "web: metadata: priority=9999: expected a number from 1 to 1000\n"
+        "web: metadata: minimum=lots: expected a size such as 4G, or a share such as 50%, "
+        "at most 100%\n"
+        "web: metadata: rungs=balloon jump: expected some of balloon resize reclaim brake pause "
+        "save shutdown kill\n"
+        "web: metadata: sacrifice=maybe: expected \"normal\", \"last\" or \"never\"\n");
     ck_assert_uint_eq(metadata.set, VIRT_RULE_SHARES);
     ck_assert_uint_eq(metadata.rules.shares, 500);
 }

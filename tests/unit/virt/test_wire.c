@@ -40,6 +40,8 @@ static const struct virt_record full_domain = {
             .resizable_count = 1,
             .resizable_maximum = 4 * GIB,
             .resizable_requested = GIB,
+            .resizable_current = 3 * GIB,
+            .resizable_block = 2 * MIB,
             .numa_mode = VIRT_NUMA_STRICT,
             .numa_nodes = 5,
             .metadata =
@@ -134,6 +136,8 @@ START_TEST(a_domain_comes_back_whole)
     ck_assert_uint_eq(got->resizable_count, 1);
     ck_assert_uint_eq(got->resizable_maximum, 4 * GIB);
     ck_assert_uint_eq(got->resizable_requested, GIB);
+    ck_assert_uint_eq(got->resizable_current, 3 * GIB);
+    ck_assert_uint_eq(got->resizable_block, 2 * MIB);
     ck_assert_int_eq((int)got->numa_mode, VIRT_NUMA_STRICT);
     ck_assert_uint_eq(got->numa_nodes, 5);
     ck_assert_mem_eq(&got->metadata, &sent->metadata, sizeof(got->metadata));
