@@ -253,8 +253,8 @@ static const char *const reason_texts[] = {
     [REASON_BALLOON_OTHER] = "another program has set this balloon lower, and it is left as it is",
     [REASON_BALLOON_DRIFT] = "the guest left its balloon target by itself and is asked again",
     [REASON_RESIZE_IDLE] = "memory is tight and the guest does not use this part of its virtio-mem",
-    [REASON_RESIZE_SHARE] = "memory is scarce, and of those with virtio-mem above their minimum "
-                            "this guest is the least valuable",
+    [REASON_RESIZE_SHARE] = ("memory is scarce, and of those with virtio-mem above their minimum "
+                             "this guest is the least valuable"),
     [REASON_RESIZE_RETURN] = "there is room again, so the guest gets its virtio-mem back",
     [REASON_RESIZE_OTHER] =
         "somebody else has requested another size of its virtio-mem, and it is left as it is",
@@ -280,8 +280,8 @@ static const char *const reason_texts[] = {
         "nothing milder keeps the floor, and there is time for this guest to shut down",
     [REASON_KILL_FLOOR] = "nothing milder keeps the floor, and this guest is the least loss",
     [REASON_KILL_INCOMING] =
-        "what it takes would have others stopped, and it is coming by a migration: its source goes "
-        "on",
+        ("what it takes would have others stopped, and it is coming by a migration: its source "
+         "goes on"),
     [REASON_OOM_ORDER] = "the kernel shall choose the same victim as the guard would",
     [REASON_LEAK_OUTSIDE] = "what fills the host is not the guests, so none dies for it",
     [REASON_BREAKER] = "the limit of destructive actions in its window is reached",

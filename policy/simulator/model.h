@@ -30,6 +30,7 @@ enum presence {
 struct model_guest {
     const struct scenario_guest *scenario;
     enum presence presence;
+    int balloon_direction; /* of its last move; 0: it has not moved */
     struct vm_snapshot vm; /* as the guard sees it; balloon, measures and run state are so */
 
     uint64_t age;      /* time it has run: while it is stopped its work does not go on */
@@ -43,16 +44,15 @@ struct model_guest {
 
     uint64_t balloon_goal;  /* where its driver is heading */
     uint64_t balloon_still; /* time for which it has been there */
-    int balloon_direction;  /* of its last move; 0: it has not moved */
 
     /* Acts on their way take hold. */
     uint64_t stop_done, freeze_done, resume_done, kill_done, end_done;
-    bool killed_by_kernel;
     uint64_t next_look, last_statistics;
 
     uint64_t demanded, received, denied; /* sums of bytes over steps */
     uint64_t without;                    /* of parts denied, in 1/SCORE_PART, over steps */
     struct guest_score score;            /* all that is not a sum over steps */
+    bool killed_by_kernel;
 };
 
 /* What is being written to memory.reclaim; slot is valid while `left` is not 0. */

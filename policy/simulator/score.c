@@ -120,7 +120,8 @@ static uint32_t fairness(const struct model *model)
         const struct model_guest *guest = &model->guests[i];
         if (guest->demanded == 0)
             continue;
-        uint64_t x = scale_u64(guest->received, FAIRNESS_WHOLE * FAIRNESS_WHOLE, guest->demanded);
+        uint64_t x =
+            scale_u64(guest->received, (uint64_t)FAIRNESS_WHOLE * FAIRNESS_WHOLE, guest->demanded);
         count++;
         sum += x;
         squares += x * x;
