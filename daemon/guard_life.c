@@ -298,6 +298,8 @@ static void measures_take_over(struct guard *guard)
     for (uint32_t i = 0; (past = ledger_history(guard->ledger, i)); i++) {
         struct vm_identity identity = past->identity;
 
+        if (past->reason == REASON_KILL_INCOMING) /* nothing was lost */
+            continue;
         if (past->kind == ACTION_SAVE) /* who is started again after it may be taken again */
             memset(identity.uuid, 0, UUID_SIZE);
         policy_state_seed(guard->state, past->time, &identity);

@@ -48,9 +48,9 @@
  * one that says -machine none has had its command line rewritten. Up to the same age an empty
  * command line may be one not written yet. */
 #define PROBE_AGE_MAX (60 * NSEC_PER_SEC)
-/* The command line says -incoming for as long as QEMU lives. So long after its start nothing can be
- * told from that any more: half a terabyte has come in by then, at 1 GiB/s. */
-#define INCOMING_AGE_MAX (10 * NSEC_PER_MINUTE)
+/* The command line says -incoming for as long as QEMU lives. So long after its start nothing is
+ * told from that any more: it may run, and who is taken for arriving cannot be paused. */
+#define INCOMING_AGE_MAX NSEC_PER_MINUTE
 /* Slower growth names nobody: any busy process moves that much for a while. */
 #define CULPRIT_GROWTH_MIN ((int64_t)MIB)
 

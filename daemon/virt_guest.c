@@ -24,6 +24,9 @@
 /* While nobody knows whether a driver is there, or nobody answers. */
 #define LOOK_SEARCH (5 * NSEC_PER_SEC)
 #define LOOK_TIMEOUT (5 * NSEC_PER_SEC)
+/* So long a guest that was seen to come in by a migration counts as that, unless it is seen again.
+ */
+#define ARRIVAL_SEEN (5 * NSEC_PER_SEC / 2)
 
 /* Of the driver's reports. One that is two of them old proves nothing (STATISTICS_STALE), so the
  * driver is asked. */
@@ -302,6 +305,9 @@ bool virt_guest_advance(struct vm *vm, enum band band, bool may_touch, uint64_t 
 {
     struct virt_guest *virt = &vm->virt;
 
+    /* What was coming in may run by now, and then it runs nowhere else. */
+    if (virt->looking && sub_or_zero(now, virt->looked) > ARRIVAL_SEEN)
+        vm_forget_arrival(vm);
     if (!virt_guest_serves(vm) || virt->looking ||
         vm_has(vm, VM_MEASURE_FROZEN_SIGNAL | VM_MEASURE_SAVING))
         return true;

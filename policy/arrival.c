@@ -7,19 +7,15 @@
  * finds it so. Nothing is kept for one that has not grown for long: it may wait for a source that
  * never comes.
  *
- * One that comes by a migration is the cheapest of victims: its source goes on. While it grows, it
- * is the first to go as soon as somebody would have to be paused, so that nobody stands still for a
- * guest that loses nothing. One that is read from a file, or from where nobody says, runs nowhere
- * else: it is as dear as any other.
+ * One that comes by a migration is the cheapest of victims: its source goes on (relief.c), so its
+ * end is no destruction, and it may come again. One that is read from a file, or from where nobody
+ * says, runs nowhere else: it is as dear as any other.
  */
 #include "arrival.h"
 
-#include "kill.h"
 #include "node.h"
 #include "observe.h"
-#include "pause.h"
 #include "place.h"
-#include "pool.h"
 #include "relief.h"
 
 bool vm_is_arriving(const struct vm_snapshot *vm)
@@ -82,68 +78,4 @@ uint32_t arrival_priority(const struct decision *d)
         if (keeps(d, i) && decision_rules(d, i)->priority > highest)
             highest = decision_rules(d, i)->priority;
     return highest;
-}
-
-/* ---- the cheapest victim ---- */
-
-/* The end of one is under way, and there is time to see what it brings. */
-static bool is_awaited(const struct decision *d)
-{
-    const struct kill_pending *pending = &d->state->kill;
-    if (pending->identity.pid == 0 || d->plan->assessment.sprint)
-        return false;
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if (vm_identity_equal(&decision_vm(d, i)->identity, &pending->identity))
-            return decision_vm(d, i)->migration == VM_MIGRATION_INCOMING;
-    return false;
-}
-
-/* Before a pause decided later could take hold the pool would fall deeper into critical, as it is
- * where growers are paused (pause.c); and what the guest at POSITION may yet take, with what else
- * fills, would reach the floor. */
-static bool is_due(const struct decision *d, const struct victim_case *wanted, uint32_t position)
-{
-    bool dry_run = !(d->vms[position].traits & TRAIT_ENFORCED);
-    int64_t fill = pause_remaining_fill(d, wanted->pool, dry_run);
-    int64_t others = rate_sum(fill, -relief_growth(d, position));
-    uint64_t soon =
-        add_held(pool_enter(d, wanted->pool, BAND_CRITICAL), rate_bytes(fill, STOP_TIME));
-    uint64_t end = add_held(relief_growth_bytes(d, position, NEVER), rate_bytes(others, HORIZON));
-    uint64_t has = sub_or_zero(wanted->has, wanted->below);
-    return has < soon && has < end;
-}
-
-static bool is_candidate(
-    struct decision *d, const struct victim_case *wanted, uint32_t position, bool enforced)
-{
-    return decision_vm(d, position)->migration == VM_MIGRATION_INCOMING &&
-           (d->vms[position].traits & TRAIT_KILLABLE) &&
-           relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE &&
-           is_due(d, wanted, position) && victim_counts(d, wanted, position, enforced);
-}
-
-/* The fastest: what has been taken in is the least of it. */
-static uint32_t choose(struct decision *d, const struct victim_case *wanted, bool enforced)
-{
-    uint32_t chosen = UINT32_MAX;
-    for (uint32_t i = 0; i < d->vm_count; i++)
-        if (is_candidate(d, wanted, i, enforced) &&
-            (chosen == UINT32_MAX || relief_growth(d, i) > relief_growth(d, chosen)))
-            chosen = i;
-    return chosen;
-}
-
-bool arrival_end(struct decision *d, bool enforced)
-{
-    if (!kill_is_open(d, enforced))
-        return enforced && is_awaited(d);
-    for (uint32_t i = 0; i < d->plan->assessment.pool_count; i++) {
-        struct victim_case wanted;
-        if (!kill_case(d, i, !enforced, &wanted) || wanted.leak)
-            continue;
-        uint32_t victim = choose(d, &wanted, enforced);
-        if (victim != UINT32_MAX && !(enforced && victim_breaker_open(d, victim)))
-            return kill_one(d, &wanted, victim);
-    }
-    return false;
 }

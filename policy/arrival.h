@@ -17,10 +17,4 @@ uint64_t arrival_kept(
 /* The highest priority of those for which something is kept; 0: there is none. */
 uint32_t arrival_priority(const struct decision *d);
 
-/* Ends an incoming migration that grows where somebody would have to be paused, of those that are
- * ENFORCED or, in words alone, of the others. True: one is ended, or the end of an enforced one is
- * awaited, so that nobody need be paused meanwhile. Before pausing is decided; in a sprint, which
- * has no time to wait, after it. */
-bool arrival_end(struct decision *d, bool enforced);
-
 #endif

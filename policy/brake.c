@@ -89,6 +89,18 @@ bool brake_holds_back(const struct decision *d, uint32_t position)
     return braked && relief_growth(d, position) >= (int64_t)(GROWTH_MEASURABLE / BRAKE_SLOWDOWN);
 }
 
+/* Let go, the guest at POSITION and what else fills would take what is left within the time that a
+ * brake may last. */
+static bool is_held(const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    int64_t before = decision_state(d, position)->brake_growth;
+    int64_t shown = relief_growth(d, position) * BRAKE_SLOWDOWN;
+    int64_t fill = rate_sum(pool_filling(d, pool), before > shown ? before : shown);
+    uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
+    return add_held(has, relief_balloons_pending(d, pool, false)) <
+           rate_bytes(fill, BRAKE_TIME_MOST);
+}
+
 /* The pool that would be in a sprint without it; UINT32_MAX: none. */
 static uint32_t pool_held(const struct decision *d, uint32_t position)
 {
@@ -97,7 +109,8 @@ static uint32_t pool_held(const struct decision *d, uint32_t position)
         return UINT32_MAX;
     for (uint32_t i = 0; i < assessment->pool_count; i++)
         if (known(assessment->pools[i].total) && assessment->pools[i].band == BAND_CRITICAL &&
-            node_confines(d, &assessment->pools[i], position))
+            node_confines(d, &assessment->pools[i], position) &&
+            is_held(d, &assessment->pools[i], position))
             return i;
     return UINT32_MAX;
 }
@@ -106,6 +119,8 @@ static uint32_t pool_held(const struct decision *d, uint32_t position)
  * which there is time until the brake has to end whatever follows. */
 static void stop_overdue(struct decision *d)
 {
+    if (pause_settling(d))
+        return; /* it may be enough */
     for (uint32_t i = 0; i < d->vm_count && !d->paused; i++) {
         const struct vm_snapshot *vm = decision_vm(d, i);
         if (!(d->vms[i].traits & TRAIT_ENFORCED) || !(vm->measures.in_force & VM_MEASURE_BRAKED))

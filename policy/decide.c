@@ -10,7 +10,6 @@
  * the kernel's order, the limits of processes and cgroups, and the time of the next look.
  */
 #include "admission.h"
-#include "arrival.h"
 #include "balloon.h"
 #include "brake.h"
 #include "bridge.h"
@@ -65,7 +64,7 @@ static void end_somebody(struct decision *d)
 {
     leak_watch(d);
     bool done = end_victim(d, true) || kill_victim(d, true);
-    if (!done && !arrival_end(d, false) && !end_victim(d, false))
+    if (!done && !end_victim(d, false))
         kill_victim(d, false);
 }
 
@@ -73,7 +72,6 @@ static void relieve(struct decision *d)
 {
     if (d->plan->assessment.sprint) {
         pause_growers(d);
-        arrival_end(d, true);
         end_somebody(d);
         balloon_inflate(d);
         resize_shrink(d);
@@ -81,8 +79,7 @@ static void relieve(struct decision *d)
         balloon_inflate(d);
         resize_shrink(d);
         brake_growers(d);
-        if (!arrival_end(d, true))
-            pause_growers(d);
+        pause_growers(d);
         end_somebody(d);
     }
 }

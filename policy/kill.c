@@ -218,7 +218,7 @@ static bool mark_candidates(struct decision *d, const struct victim_case *kill, 
     return any;
 }
 
-bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t position)
+static bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     struct vm_state *state = decision_state(d, position);
@@ -231,7 +231,8 @@ bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t posit
     action->predicted = relief_kill_time(vm, action->relief);
     action->loss = loss_kill(vm, decision_rules(d, position));
     action->deficit = kill->deficit;
-    action->orderly = kill_has_time(d, KILL_PATIENCE_MOST);
+    /* One that comes in has no images to close, and may run the next moment. */
+    action->orderly = !arrives && kill_has_time(d, KILL_PATIENCE_MOST);
     if (action->orderly)
         action->predicted = add_held(action->predicted, KILL_ORDERLY_TIME);
     d->vms[position].traits |= TRAIT_IN_ACTION;
@@ -241,7 +242,8 @@ bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t posit
     }
     if (kill->leak)
         d->state->leak.killed_at = d->now;
-    state_remember_destruction(d->state, d->now, &vm->identity);
+    if (!arrives) /* else nothing is lost, and it may come again */
+        state_remember_destruction(d->state, d->now, &vm->identity);
     d->state->kill = (struct kill_pending){
         .identity = vm->identity,
         .asked = d->now,
@@ -271,7 +273,8 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
         }
         return false;
     }
-    if (enforced && victim_breaker_open(d, victim)) {
+    bool arrives = decision_vm(d, victim)->migration == VM_MIGRATION_INCOMING;
+    if (enforced && !arrives && victim_breaker_open(d, victim)) {
         plan_alert_host(
             d, REASON_BREAKER, index, d->rules->host.max_destructive_window, kill.deficit);
         return false;
@@ -279,7 +282,7 @@ static bool kill_for(struct decision *d, uint32_t index, bool enforced)
     return kill_one(d, &kill, victim);
 }
 
-bool kill_is_open(const struct decision *d, bool enforced)
+static bool is_open(const struct decision *d, bool enforced)
 {
     return d->state->kill.identity.pid == 0 && !d->ending && d->now >= d->rules->host.kills_from &&
            !(enforced && d->rules->host.mode != MODE_ENFORCE);
@@ -288,7 +291,7 @@ bool kill_is_open(const struct decision *d, bool enforced)
 bool kill_victim(struct decision *d, bool enforced)
 {
     bool done = false;
-    if (!kill_is_open(d, enforced))
+    if (!is_open(d, enforced))
         return false;
     for (uint32_t i = 0; i < d->plan->assessment.pool_count && !done; i++)
         done = kill_for(d, i, enforced);

@@ -22,11 +22,6 @@ uint64_t kill_excess(const struct decision *d, const struct pool_view *pool, uin
  */
 bool kill_has_time(const struct decision *d, uint64_t time);
 
-/* Nobody's end is awaited, and those who are ENFORCED, or the others, may be killed at all. */
-bool kill_is_open(const struct decision *d, bool enforced);
-/* Kills the guest at POSITION, or says that it would be; false: the plan is full. */
-bool kill_one(struct decision *d, const struct victim_case *kill, uint32_t position);
-
 /* Kills at most one guest of those that are ENFORCED, or of the others, where nothing milder keeps
  * a floor; true: one is. After pausing was decided. */
 bool kill_victim(struct decision *d, bool enforced);

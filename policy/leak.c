@@ -6,9 +6,10 @@
  * By rates, the fill's fast estimator less the guests'. It is quick, but guests are looked at more
  * slowly than the host, and where all is slow, noise has any rate.
  *
- * By bytes, what is used less what the guests hold, against the least that this was in the last
- * minutes. Used is of the look before, so that each guest has been looked at since and no growth of
- * theirs can pass for somebody else's.
+ * By bytes, what is used less what the guests hold, in memory and swap, against the least that this
+ * was in the last minutes. Used is of the look before, so that each guest has been looked at since;
+ * of the least it is taken with what they held before. So no growth of theirs can pass for somebody
+ * else's.
  *
  * The kernel's own lists of free pages, one of each processor and zone, count as used and come and
  * go (mm/page_alloc.c, zone_highsize(): in all up to the low watermarks; 30 to 72 MiB of 110 were
@@ -55,13 +56,14 @@ static bool is_most(const struct leak_state *leak, const struct leak_low *low)
     return leak->outside - low->outside > diff_i64(leak->used, low->used) / 2;
 }
 
-static void low_follow(
-    struct leak_low *low, const struct leak_state *leak, const struct pool_view *host)
+/* ABOVE: what was not the guests' then at most. */
+static void low_follow(struct leak_low *low, const struct leak_state *leak, int64_t above,
+    const struct pool_view *host)
 {
     if (!known(low->since))
         return;
-    if (leak->outside < low->outside)
-        low->outside = leak->outside;
+    if (above < low->outside)
+        low->outside = above;
     if (leak->outside - low->outside <= (int64_t)(host->floor / LEAK_NOISE_LEAST_DIVISOR))
         low->used = leak->used;
 }
@@ -93,23 +95,37 @@ static uint64_t oldest_look(const struct decision *d)
     return oldest;
 }
 
-/* Sees, once every guest has been looked at again, what is used and not the guests'. */
+/* With what of them the kernel has written to swap, which it did to make room for others. */
+static uint64_t guests_hold(const struct decision *d)
+{
+    uint64_t sum = d->plan->assessment.guests_held;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if (d->vms[i].traits & TRAIT_USABLE)
+            sum = add_held(sum, known_or(decision_vm(d, i)->swap, 0));
+    return sum;
+}
+
+/* Sees, once every guest has been looked at again, what is used and not the guests': as they were
+ * seen before it was used that is too much, and after it too little, where they grow. */
 static void leak_weigh(struct decision *d, const struct pool_view *host)
 {
     struct leak_state *leak = &d->state->leak;
     if (known(leak->seen_at) && oldest_look(d) <= leak->seen_at)
         return;
+    uint64_t held = guests_hold(d);
     if (known(leak->seen_at)) {
+        int64_t above = diff_i64(leak->seen, leak->seen_held);
         leak->used = leak->seen;
-        leak->outside = diff_i64(leak->used, d->plan->assessment.guests_held);
+        leak->outside = diff_i64(leak->used, held);
         if (!known(leak->lows[0].since) || since(d->now, leak->lows[0].since) > LEAK_WINDOW / 2) {
             leak->lows[1] = leak->lows[0];
-            leak->lows[0] = (struct leak_low){d->now, leak->outside, leak->used};
+            leak->lows[0] = (struct leak_low){d->now, above, leak->used};
         }
         for (int i = 0; i < 2; i++)
-            low_follow(&leak->lows[i], leak, host);
+            low_follow(&leak->lows[i], leak, above, host);
     }
     leak->seen = sub_or_zero(host->total, host->available);
+    leak->seen_held = held;
     leak->seen_at = d->now;
 }
 

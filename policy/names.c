@@ -280,7 +280,7 @@ static const char *const reason_texts[] = {
         "nothing milder keeps the floor, and there is time for this guest to shut down",
     [REASON_KILL_FLOOR] = "nothing milder keeps the floor, and this guest is the least loss",
     [REASON_KILL_INCOMING] =
-        ("what it takes would have others stopped, and it is coming by a migration: its source "
+        ("nothing milder keeps the floor, and this guest is coming by a migration: its source "
          "goes on"),
     [REASON_OOM_ORDER] = "the kernel shall choose the same victim as the guard would",
     [REASON_LEAK_OUTSIDE] = "what fills the host is not the guests, so none dies for it",

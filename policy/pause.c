@@ -111,10 +111,14 @@ static int64_t pausable_growth(
     return sum;
 }
 
-/* The growth that a guest must have to be worth a pause. */
+/* The growth that a guest must have to be worth a pause. It is lowered only where the guests fill
+ * in sum: many idle ones that come and go by a little do not. */
 static int64_t least_growth(const struct decision *d, const struct pool_view *pool)
 {
     int64_t fill = pool_filling(d, pool), least = (int64_t)GROWTH_MEASURABLE;
+    int64_t sum = d->guests_fast < d->guests_slow ? d->guests_fast : d->guests_slow;
+    if (sum < fill / 2)
+        return least;
     while (least > (int64_t)GROWTH_LEAST && pausable_growth(d, pool, least) < fill / 2)
         least /= GROWTH_STEP;
     return least;
@@ -336,9 +340,12 @@ static bool pause_one(
     else
         state->resume_backoff = RESUME_BACKOFF;
     state->pause_asked = d->now;
-    /* Under a brake it shows a part of what it grows by. */
+    /* Under a brake it shows a part of what it grows by, of which a guard that has just begun
+     * knows nothing. */
     bool braked = decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED;
     state->growth_before = braked && state->brake_growth > growth ? state->brake_growth : growth;
+    if (braked && state->brake_growth <= 0)
+        state->growth_before = -1;
     state->resume_after = add_held(d->now, state->resume_backoff);
     state->bridge_at = UNKNOWN;
     if (d->vms[position].traits & TRAIT_ENFORCED) {

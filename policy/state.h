@@ -180,7 +180,8 @@ struct leak_state {
     struct leak_low origin; /* where it rose from; void unless it is remembered */
     uint64_t seen_at;       /* when `seen` was used; UNKNOWN: no look yet */
     uint64_t seen;
-    int64_t outside; /* what was not the guests', when all of them had been looked at again */
+    uint64_t seen_held; /* what the guests had been seen to hold then */
+    int64_t outside;    /* what was not the guests', when all of them had been looked at again */
     uint64_t used;
     struct leak_low lows[2]; /* this half of the window, and the one before */
 };

@@ -37,6 +37,8 @@ static bool is_restarted(const struct decision *d, uint32_t position)
     bool restarted = false;
     if (__builtin_memcmp(identity->uuid, none, UUID_SIZE) == 0)
         return false;
+    if (decision_vm(d, position)->migration == VM_MIGRATION_INCOMING)
+        return false; /* it is being moved, and nothing is lost by its end */
     for (uint32_t i = 0; i < d->state->destruction_count; i++) {
         const struct destruction *past = &d->state->destructions[i];
         if (destruction_is_of(past, identity))

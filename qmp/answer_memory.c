@@ -89,8 +89,9 @@ static int virtio_mem_add(struct json_object *data, struct qmp_memory_devices *d
     if (r < 0)
         return r;
     if (devices->virtio_mem_count++ == 0) {
-        if (strlen(id) < sizeof(devices->virtio_mem_id)) /* one that is cut names another */
-            strcpy(devices->virtio_mem_id, id);
+        size_t length = strlen(id);
+        if (length < sizeof(devices->virtio_mem_id)) /* one that is cut names another */
+            memcpy(devices->virtio_mem_id, id, length + 1);
         devices->virtio_mem_block = block;
     }
     devices->virtio_mem_size = size_add(devices->virtio_mem_size, size);

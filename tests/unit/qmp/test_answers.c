@@ -81,8 +81,8 @@ static const struct {
             "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"max-size\": 1}}]",
             "[{\"type\": \"virtio-mem\", \"data\": {\"requested-size\": 1, \"max-size\": 1}}]",
             "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 1}}]",
-            "[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 1, "
-            "\"max-size\": 1, \"id\": 5}}]"}},
+            ("[{\"type\": \"virtio-mem\", \"data\": {\"size\": 1, \"requested-size\": 1, "
+             "\"max-size\": 1, \"id\": 5}}]")}},
     {QMP_COMMAND_QUERY_MIGRATE, {"{\"status\": 5}", "{\"status\": null}"}},
     {QMP_COMMAND_QUERY_SEV, {"{}", "{\"enabled\": 1}", "{\"enabled\": \"true\"}"}},
     {QMP_COMMAND_QUERY_CPUS_FAST,
