@@ -141,8 +141,7 @@ AT_THE_END = r"""
 plimsoll --json status >/lab/status.json 2>/lab/status.err
 timeout 30 virsh list --all | sed -n '1,2d; s/^ *[^ ]* *\([^ ]*\) */\1 /p'
 journalctl -o short-monotonic >/lab/journal 2>&1
-mkdir -p /lab/qemu
-cp /var/log/libvirt/qemu/*.log /lab/qemu/
+mkdir -p /lab/qemu && cp /var/log/libvirt/qemu/*.log /lab/qemu/
 """
 
 
@@ -379,8 +378,8 @@ class Trial:
     def is_own_fault(self, words):
         """A host on which the kernel had to kill, though the guard was to see to it that it does not, may die
         of it."""
-        if self.guard != "plimsoll" or not words or not self.seen:
-            return False  # a host lost before anything could be seen has done nothing else, either
+        if self.guard != "plimsoll" or not words or not self.seen:  # lost before anything was to be seen
+            return False
         demands = " ".join(expression for expression, _ in self.scenario.holds.get(self.guard, ()))
         return "not kernel_kills" in demands and ("on memory" in words or self.seen.killed_before_lockup)
 

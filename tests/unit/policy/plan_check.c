@@ -248,6 +248,15 @@ static void check_end(const struct world *world, const struct action *action, st
         vm->measures.in_force & (VM_MEASURE_FROZEN | VM_MEASURE_STOP_SENT | VM_MEASURE_RESUMING |
                                     VM_MEASURE_ENDING | VM_MEASURE_KILLED),
         0);
+    if (action->kind == ACTION_SAVE) {
+        ck_assert(world->rules->vms[vm->slot].rungs & RUNG_BIT(RUNG_SAVE));
+        ck_assert_int_eq((int)vm->definition.savable, TRISTATE_YES);
+        ck_assert_uint_eq(vm->definition.vfio_devices, 0);
+        return;
+    }
+    ck_assert(world->rules->vms[vm->slot].rungs & RUNG_BIT(RUNG_SHUTDOWN));
+    ck_assert_int_eq((int)vm->run_state, VM_RUN_RUNNING);
+    ck_assert_uint_eq(vm->measures.in_force & VM_MEASURE_PAUSE, 0);
 }
 
 /* From scarce on, of who is allowed, can be and runs freely, for the sake of balloons of others. */
@@ -297,23 +306,34 @@ static void check_contain(const struct world *world, const struct action *action
     }
 }
 
-static void check_action(const struct world *world, const struct action *action, struct seen *seen)
+static void check_kill(const struct world *world, const struct action *action, struct seen *seen)
 {
-    const struct plan *plan = world->plan;
-    counted.actions[action->kind]++;
-    if (action->slot == ACTION_SLOT_HOST) {
-        ck_assert_int_eq(action->kind, ACTION_ALERT);
-        return;
-    }
     const struct vm_snapshot *vm = vm_of(world, action);
     const struct vm_rules *rules = &world->rules->vms[vm->slot];
-    ck_assert_int_ne(action->reason, REASON_NONE);
-    if (action->mode == MODE_ENFORCE) {
-        ck_assert_int_eq(world->rules->host.mode, MODE_ENFORCE);
-        ck_assert_int_eq(rules->mode, MODE_ENFORCE);
-    }
-    if (action->pool == POOL_NODE)
-        check_node(world, action);
+    seen->destructive++;
+    ck_assert(rules->rungs & RUNG_BIT(RUNG_KILL));
+    ck_assert_uint_gt(action->relief, 0);
+    ck_assert_int_eq(world->plan->assessment.band, BAND_CRITICAL);
+    ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
+    ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
+}
+
+static void check_pause(const struct world *world, const struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
+    ck_assert_int_ne(world->rules->vms[vm->slot].sacrifice, SACRIFICE_NEVER);
+    ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
+    /* A freeze may come over a `stop` that hangs, nothing over a freeze. */
+    ck_assert_uint_eq(vm->measures.in_force & VM_MEASURE_PAUSE,
+        action->reason == REASON_FREEZE_SILENT ? vm->measures.in_force & VM_MEASURE_STOP_SENT : 0);
+    if (action->reason != REASON_BRIDGE_END && world->plan->assessment.band != BAND_CRITICAL)
+        check_early_pause(world, vm);
+}
+
+/* What holds of its kind alone. */
+static void check_kind(const struct world *world, const struct action *action, struct seen *seen)
+{
+    const struct vm_snapshot *vm = vm_of(world, action);
     switch (action->kind) {
     case ACTION_BALLOON:
         check_balloon(world, action, seen);
@@ -322,24 +342,11 @@ static void check_action(const struct world *world, const struct action *action,
         check_resize(world, action, seen);
         break;
     case ACTION_SAVE:
-        ck_assert(rules->rungs & RUNG_BIT(RUNG_SAVE));
-        ck_assert_int_eq((int)vm->definition.savable, TRISTATE_YES);
-        ck_assert_uint_eq(vm->definition.vfio_devices, 0);
-        check_end(world, action, seen);
-        break;
     case ACTION_SHUTDOWN:
-        ck_assert(rules->rungs & RUNG_BIT(RUNG_SHUTDOWN));
-        ck_assert_int_eq((int)vm->run_state, VM_RUN_RUNNING);
-        ck_assert_uint_eq(vm->measures.in_force & VM_MEASURE_PAUSE, 0);
         check_end(world, action, seen);
         break;
     case ACTION_KILL:
-        seen->destructive++;
-        ck_assert(rules->rungs & RUNG_BIT(RUNG_KILL));
-        ck_assert_uint_gt(action->relief, 0);
-        ck_assert_int_eq(plan->assessment.band, BAND_CRITICAL);
-        ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
-        ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
+        check_kill(world, action, seen);
         break;
     case ACTION_BRAKE:
         check_brake(world, action);
@@ -349,14 +356,7 @@ static void check_action(const struct world *world, const struct action *action,
         break;
     case ACTION_PAUSE:
     case ACTION_FREEZE:
-        ck_assert_int_ne(rules->sacrifice, SACRIFICE_NEVER);
-        ck_assert_int_ne(vm->migration, VM_MIGRATION_POSTCOPY);
-        /* A freeze may come over a `stop` that hangs, nothing over a freeze. */
-        ck_assert_uint_eq(vm->measures.in_force & VM_MEASURE_PAUSE,
-            action->reason == REASON_FREEZE_SILENT ? vm->measures.in_force & VM_MEASURE_STOP_SENT
-                                                   : 0);
-        if (action->reason != REASON_BRIDGE_END && plan->assessment.band != BAND_CRITICAL)
-            check_early_pause(world, vm);
+        check_pause(world, action);
         break;
     case ACTION_RESUME:
         ck_assert(vm->measures.in_force & VM_MEASURE_PAUSE);
@@ -382,6 +382,25 @@ static void check_action(const struct world *world, const struct action *action,
     case ACTION_KIND_COUNT:
         break;
     }
+}
+
+static void check_action(const struct world *world, const struct action *action, struct seen *seen)
+{
+    counted.actions[action->kind]++;
+    if (action->slot == ACTION_SLOT_HOST) {
+        ck_assert_int_eq(action->kind, ACTION_ALERT);
+        return;
+    }
+    const struct vm_snapshot *vm = vm_of(world, action);
+    const struct vm_rules *rules = &world->rules->vms[vm->slot];
+    ck_assert_int_ne(action->reason, REASON_NONE);
+    if (action->mode == MODE_ENFORCE) {
+        ck_assert_int_eq(world->rules->host.mode, MODE_ENFORCE);
+        ck_assert_int_eq(rules->mode, MODE_ENFORCE);
+    }
+    if (action->pool == POOL_NODE)
+        check_node(world, action);
+    check_kind(world, action, seen);
 }
 
 /* Whatever else is so, a brake whose time is up is released, or was to be a moment ago, or its
