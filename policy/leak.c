@@ -95,6 +95,16 @@ static uint64_t oldest_look(const struct decision *d)
     return oldest;
 }
 
+/* Held to ±2^61, so that a difference of two fits 64 bits, whatever is claimed. */
+static int64_t outside_of(uint64_t used, uint64_t held)
+{
+    const int64_t most = INT64_C(1) << 61;
+    int64_t outside = diff_i64(used, held);
+    if (outside > most)
+        return most;
+    return outside < -most ? -most : outside;
+}
+
 /* With what of them the kernel has written to swap, which it did to make room for others. */
 static uint64_t guests_hold(const struct decision *d)
 {
@@ -114,9 +124,9 @@ static void leak_weigh(struct decision *d, const struct pool_view *host)
         return;
     uint64_t held = guests_hold(d);
     if (known(leak->seen_at)) {
-        int64_t above = diff_i64(leak->seen, leak->seen_held);
+        int64_t above = outside_of(leak->seen, leak->seen_held);
         leak->used = leak->seen;
-        leak->outside = diff_i64(leak->used, held);
+        leak->outside = outside_of(leak->used, held);
         if (!known(leak->lows[0].since) || since(d->now, leak->lows[0].since) > LEAK_WINDOW / 2) {
             leak->lows[1] = leak->lows[0];
             leak->lows[0] = (struct leak_low){d->now, above, leak->used};

@@ -100,6 +100,8 @@ END_TEST
 
 int main(void)
 {
+    if (!suite_has_pidfd())
+        return suite_skip(SUITE_NO_PIDFD);
     Suite *suite = suite_create("arrival");
     TCase *tests = tcase_create("arrival");
 
