@@ -94,7 +94,8 @@ bool brake_holds_back(const struct decision *d, uint32_t position)
 static bool is_held(const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
     int64_t before = decision_state(d, position)->brake_growth;
-    int64_t shown = relief_growth(d, position) * BRAKE_SLOWDOWN;
+    int64_t growth = relief_growth(d, position);
+    int64_t shown = growth < INT64_MAX / BRAKE_SLOWDOWN ? growth * BRAKE_SLOWDOWN : INT64_MAX;
     int64_t fill = rate_sum(pool_filling(d, pool), before > shown ? before : shown);
     uint64_t has = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
     return add_held(has, relief_balloons_pending(d, pool, false)) <
