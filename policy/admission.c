@@ -6,7 +6,9 @@
  * balloon while the asker waits. The first keeps a promise for years, the second for a minute.
  *
  * A reservation keeps the room: nobody is given it back, and balloons take what is lacking. It is
- * no reason to pause or kill anybody, so it counts in no band.
+ * no reason to pause or kill anybody, so it counts in no band. For a guest that the guard had saved
+ * only the promise is kept, or nothing would have been won by saving it; back it takes at once what
+ * it held.
  */
 #include "admission.h"
 
@@ -121,6 +123,30 @@ static struct asking asking_of(
     return asking;
 }
 
+void admission_saved(const struct snapshot *snapshot, const struct rules *rules, uint32_t position,
+    uint64_t held, struct reservation *ret_reservation)
+{
+    const struct vm_snapshot *vm = &snapshot->vms[position];
+    const struct decision d = {
+        .snapshot = snapshot, .rules = rules, .all_nodes = nodes_of_host(snapshot)};
+    const struct admission_request request = {
+        .maximum = known_or(vm_memory_most(vm), known_or(held, 0)),
+        .pinned = vm_is_wired(vm),
+        .hugepages = known_or(vm->hugetlb, 0) > 0,
+        .balloon = vm_is_inflatable(vm),
+        .nodes = node_binding(&d, position),
+    };
+    const struct vm_rules *own = decision_rules(&d, position);
+    struct asking asking = asking_of(&d, &request, own);
+    __builtin_memset(ret_reservation, 0, sizeof(*ret_reservation));
+    ret_reservation->promised = asking.needed;
+    ret_reservation->promised_pinned = request.pinned && !request.hugepages ? request.maximum : 0;
+    ret_reservation->nodes = asking.nodes;
+    ret_reservation->priority = own->priority;
+    ret_reservation->returning = known_or(held, request.maximum);
+    __builtin_memcpy(ret_reservation->uuid, vm->identity.uuid, UUID_SIZE);
+}
+
 void admission_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch,
     const struct admission_request *request, const struct vm_rules *own,
@@ -143,6 +169,10 @@ void admission_decide(const struct snapshot *snapshot, const struct rules *rules
     pools_assess(&d, false);
     pinned_assess(&d);
     struct asking asking = asking_of(&d, request, own);
+    const struct reservation *saved = reservation_of(&d, request->uuid);
+    uint64_t returning = saved ? saved->returning : 0;
+    if (!request->hugepages)
+        asking.taken = max_u64(asking.taken, returning);
     /* Equal questions have equal answers, byte by byte. */
     __builtin_memset(ret_answer, 0, sizeof(*ret_answer));
     ret_answer->verdict = ADMISSION_ALLOW;
@@ -155,6 +185,7 @@ void admission_decide(const struct snapshot *snapshot, const struct rules *rules
     reservation->promised_pinned = request->pinned && !request->hugepages ? request->maximum : 0;
     reservation->nodes = asking.nodes;
     reservation->priority = own->priority;
+    reservation->returning = returning;
     __builtin_memcpy(reservation->uuid, request->uuid, UUID_SIZE);
     judge(&asking, ret_answer);
 }

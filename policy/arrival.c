@@ -18,9 +18,14 @@
 #include "place.h"
 #include "relief.h"
 
+bool vm_is_incoming(const struct vm_snapshot *vm)
+{
+    return vm->migration == VM_MIGRATION_INCOMING;
+}
+
 bool vm_is_arriving(const struct vm_snapshot *vm)
 {
-    return vm->migration == VM_MIGRATION_INCOMING || vm->migration == VM_MIGRATION_LOADING;
+    return vm_is_incoming(vm) || vm->migration == VM_MIGRATION_LOADING;
 }
 
 /* ---- what is kept ---- */
@@ -71,9 +76,12 @@ uint64_t arrival_kept(
 uint32_t arrival_priority(const struct decision *d)
 {
     uint32_t highest = 0;
-    for (uint32_t i = 0; i < reservations(d); i++)
-        if (d->snapshot->reservations[i].priority > highest)
-            highest = d->snapshot->reservations[i].priority;
+    for (uint32_t i = 0; i < reservations(d); i++) {
+        const struct reservation *reservation = &d->snapshot->reservations[i];
+        bool kept = reservation->bytes > 0 || reservation->hugepages > 0;
+        if (kept && reservation->priority > highest)
+            highest = reservation->priority;
+    }
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (keeps(d, i) && decision_rules(d, i)->priority > highest)
             highest = decision_rules(d, i)->priority;

@@ -9,6 +9,9 @@
  */
 bool vm_is_arriving(const struct vm_snapshot *vm);
 
+/* … by a migration, so that its source goes on. */
+bool vm_is_incoming(const struct vm_snapshot *vm);
+
 /* What of a pool of KIND, of nodes those WANTED, is kept for guests that start or arrive, but for
  * the one of uuid BUT; NULL: for all. */
 uint64_t arrival_kept(

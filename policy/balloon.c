@@ -83,6 +83,7 @@ bool balloon_ask(struct decision *d, uint32_t position, enum reason reason, uint
     state->asked = target;
     state->asked_time = d->now;
     state->asked_actual = vm->balloon.actual;
+    state->other_since = UNKNOWN;
     state->marks &= (uint16_t) ~(MARK_SETTLED | MARK_REACHED | MARK_ASKED_DRY);
     if (!(scratch->traits & TRAIT_ENFORCED)) {
         state->marks |= MARK_ASKED_DRY;
@@ -156,35 +157,55 @@ static void correct_drift(struct decision *d, uint32_t position)
     }
 }
 
+static bool rests_at_target(const struct vm_snapshot *vm)
+{
+    uint64_t target = vm->measures.balloon_target, actual = vm->balloon.actual;
+    return known(actual) && sub_or_zero(target, actual) <= balloon_step(vm) &&
+           sub_or_zero(actual, target) <= balloon_step(vm);
+}
+
 /* Of our own doing nothing lowers a balloon that rests at its target, nor does a guest that wants
  * memory: it is another program. It has its reasons, so the measure ends there; what a guard takes
  * later it gives back to that. The guest's own word is not enough, for `actual` is what it writes
  * there (QEMU's virtio_balloon_set_config()): the host must have the memory. */
-static bool yield_to_other(struct decision *d, uint32_t position)
+static bool is_set_lower(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
-    struct vm_state *state = decision_state(d, position);
+    const struct vm_state *state = decision_state(d, position);
     uint64_t target = vm->measures.balloon_target, actual = vm->balloon.actual;
-    if (!known(actual) || sub_or_zero(target, actual) <= balloon_step(vm)) {
-        if (known(actual) && sub_or_zero(actual, target) <= balloon_step(vm))
-            state->marks |= MARK_REACHED;
+    if (!known(actual) || sub_or_zero(target, actual) <= balloon_step(vm))
         return false;
-    }
     /* On its way up it has turned round. */
     bool fallen = known(state->asked_actual) && state->asked_actual <= target &&
                   sub_or_zero(state->asked_actual, actual) > balloon_step(vm);
     uint64_t given = add_held(
         actual, add_held(balloon_step(vm),
                     max_u64(QEMU_OVERHEAD, known_or(vm->maximum, 0) / QEMU_OVERHEAD_DIVISOR)));
-    if (!(fallen || (state->marks & MARK_REACHED)) ||
-        since(d->now, state->asked_time) < OTHER_AFTER || !known(vm->rss) || vm->rss > given)
-        return false; /* it was asked lately and is on its way, or only says so */
+    return (fallen || (state->marks & MARK_REACHED)) && known(vm->rss) && vm->rss <= given;
+}
+
+static bool yield_to_other(struct decision *d, uint32_t position)
+{
+    const struct vm_snapshot *vm = decision_vm(d, position);
+    struct vm_state *state = decision_state(d, position);
+    if (rests_at_target(vm))
+        state->marks |= MARK_REACHED;
+    if (!is_set_lower(d, position)) {
+        state->other_since = UNKNOWN;
+        return false;
+    }
+    if (!known(state->other_since))
+        state->other_since = d->now;
+    if (since(d->now, state->other_since) < OTHER_AFTER)
+        return false;
     struct action *action =
         plan_add(d, ACTION_BALLOON, REASON_BALLOON_OTHER, position, POOL_INDEX_HOST);
     if (!action)
         return false;
     action->target = UNKNOWN;
+    action->relief = sub_or_zero(vm->measures.balloon_target, vm->balloon.actual);
     state->asked_time = d->now;
+    state->other_since = UNKNOWN;
     state->round_since = state->drift_next = UNKNOWN;
     state->drift_backoff = DRIFT_BACKOFF;
     state->marks &= (uint16_t)~MARK_REACHED;
@@ -194,13 +215,17 @@ static bool yield_to_other(struct decision *d, uint32_t position)
 void balloon_verify(struct decision *d)
 {
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        const uint32_t wanted = TRAIT_ENFORCED | TRAIT_INFLATABLE;
-        bool in_force = (d->vms[i].traits & TRAIT_USABLE) &&
-                        (decision_vm(d, i)->measures.in_force & VM_MEASURE_BALLOON) &&
-                        known(decision_vm(d, i)->measures.balloon_target);
-        if ((d->vms[i].traits & wanted) != wanted)
+        uint32_t traits = d->vms[i].traits;
+        if (!(traits & TRAIT_USABLE))
             continue;
-        if (in_force && yield_to_other(d, i))
+        const struct vm_measures *measures = &decision_vm(d, i)->measures;
+        bool in_force =
+            (measures->in_force & VM_MEASURE_BALLOON) && known(measures->balloon_target);
+        if (!(traits & TRAIT_ENFORCED) || !(traits & (TRAIT_INFLATABLE | TRAIT_STUCK))) {
+            decision_state(d, i)->other_since = UNKNOWN; /* what it was last seen at is old */
+            continue;
+        }
+        if ((in_force && yield_to_other(d, i)) || !(traits & TRAIT_INFLATABLE))
             continue;
         if (known(decision_state(d, i)->round_since))
             judge_round(d, i);
@@ -224,6 +249,12 @@ struct fill {
 static uint64_t fill_floor(const struct decision *d, const struct fill *fill, uint32_t position)
 {
     const struct vm_scratch *vm = &d->vms[position];
+    const struct vm_state *state = decision_state(d, position);
+    /* From scarce on all that is idle is wanted. */
+    bool held = fill->idle_only && !fill->for_start && fill->pool->band < BAND_SCARCE &&
+                since(d->now, state->fed_at) < state->fed_hold;
+    if (held)
+        return vm->goal;
     bool spared = (vm->traits & TRAIT_BUSY) && decision_rules(d, position)->priority > fill->spared;
     uint64_t floor = fill->idle_only || spared ? vm->idle_floor : vm->minimum;
     return min_u64(floor, vm->goal); /* UNKNOWN: stays where it is */
@@ -291,6 +322,14 @@ static uint64_t fill_level(const struct decision *d, const struct fill *fill)
     return low;
 }
 
+/* What a cut must free to be asked for. It would else be in the guest's way, once it grows, for
+ * next to nothing: in the lab a valuable one was denied 400 MiB for four. For a start all counts.
+ */
+static uint64_t fill_worth(const struct fill *fill, uint64_t cut)
+{
+    return fill->for_start ? 0 : cut / BALLOON_WORTH_DIVISOR;
+}
+
 /* Moves goals to the level. Cuts too small to ask for are rounded up for as many guests as the
  * deficit still needs, so that a deficit spread over many guests is not lost between them. */
 static void fill_apply(struct decision *d, const struct fill *fill, uint32_t pool)
@@ -317,8 +356,8 @@ static void fill_apply(struct decision *d, const struct fill *fill, uint32_t poo
             }
             uint64_t before = relief_balloon(d, fill->pool, i, vm->goal);
             uint64_t gain = relief_balloon(d, fill->pool, i, target) - before;
-            if (gain == 0)
-                continue; /* nothing resident above the target: asking would free nothing */
+            if (gain <= fill_worth(fill, vm->goal - target))
+                continue; /* next to nothing is resident above the target */
             covered = add_held(covered, gain);
             vm->goal = target;
             vm->pool = pool;
@@ -351,7 +390,7 @@ static uint32_t least_priority(const struct decision *d, const struct fill *fill
 static void fill_pool(struct decision *d, uint32_t index, bool enforced)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
-    if (!known(pool->total) || pool->band < BAND_TIGHT)
+    if (!known(pool->total) || pool->band < BAND_TIGHT || !node_is_claimed(d, pool))
         return;
     struct fill fill = {.pool = pool, .idle_only = true, .enforced = enforced};
     fill.deficit = pool_deficit(d, pool, BAND_TIGHT);
@@ -407,10 +446,13 @@ static void step_towards_goal(struct decision *d, uint32_t position)
         reason = REASON_BALLOON_START;
         deficit = admission_lacking(d, pool);
     }
-    if (due && worth && balloon_ask(d, position, reason, scratch->pool, target, deficit))
+    if (due && worth && balloon_ask(d, position, reason, scratch->pool, target, deficit)) {
         scratch->goal = target;
-    else
+        if (by_share && (scratch->traits & TRAIT_ENFORCED))
+            decision_state(d, position)->marks |= MARK_PRESSED;
+    } else {
         scratch->goal = scratch->current;
+    }
 }
 
 void balloon_inflate(struct decision *d)

@@ -26,11 +26,26 @@ static const struct {
     [BAND_CRITICAL] = {CRITICAL_SHARE, CRITICAL_TIME},
 };
 
+/* A share of the capacity; critical leaves at least what is taken before somebody is stopped, which
+ * on a small host is more, as far as scarce still comes before it. A budget, or a node, is no such
+ * edge. */
+static uint64_t enter_default(
+    const struct decision *d, const struct pool_view *pool, enum band band)
+{
+    uint64_t capacity = pool_capacity(pool);
+    uint64_t bytes = scale_u64(capacity, band_defaults[band].share, AMOUNT_SHARE_WHOLE);
+    if (band != BAND_CRITICAL || pool->kind != POOL_HOST)
+        return bytes;
+    uint64_t scarce = amount_bytes(d->rules->host.bands[BAND_SCARCE].headroom, capacity,
+        scale_u64(capacity, SCARCE_SHARE, AMOUNT_SHARE_WHOLE));
+    return max_u64(bytes, min_u64(pool_filled_most(d, RACE_TIME), scarce / 4 * 3));
+}
+
 uint64_t pool_enter(const struct decision *d, const struct pool_view *pool, enum band band)
 {
     struct amount amount = d->rules->host.bands[band].headroom;
     uint64_t capacity = pool_capacity(pool);
-    uint64_t fallback = scale_u64(capacity, band_defaults[band].share, AMOUNT_SHARE_WHOLE);
+    uint64_t fallback = amount.kind == AMOUNT_AUTO ? enter_default(d, pool, band) : 0;
     uint64_t bytes = amount_bytes(amount, capacity, fallback);
     if (pool->kind != POOL_NODE)
         return bytes;

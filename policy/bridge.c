@@ -63,7 +63,7 @@ static bool may_thaw(const struct decision *d, uint32_t position, uint64_t gaps)
     if (node_bridge_room(d, position) <= gaps)
         return false;
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    gaps = add_held(gaps, reserve_for_valuable(d, host, position));
+    gaps = add_held(gaps, reserve_soon(d, host, position));
     for (uint32_t i = POOL_INDEX_HOST; i <= POOL_INDEX_BUDGET; i++) {
         const struct pool_view *pool = &d->plan->assessment.pools[i];
         uint64_t least = add_held(gaps, pool_enter(d, pool, BAND_CRITICAL));

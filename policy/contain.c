@@ -287,7 +287,7 @@ static void keep_or_lift(struct look *look, enum vm_limit limit, struct wish wis
     if (known(value) && value != ours->set && !is_doubtful(vm, limit))
         give_back(look, limit, REASON_CONTAIN_CHANGED);
     else if (!is_enforced(look) || (known(value) && value != ours->set) ||
-             (known(wish.value) && wish.value >= ours->before) ||
+             wish.value == VM_LIMIT_NONE || (known(wish.value) && wish.value >= ours->before) ||
              is_wired_for(vm, limit, ours->set))
         give_back(look, limit, REASON_CONTAIN_LIFT);
     else if (!known(value) || !known(wish.value) || wish.value == ours->set)

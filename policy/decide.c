@@ -29,6 +29,7 @@
 #include "reclaim.h"
 #include "resize.h"
 #include "resume.h"
+#include "stall.h"
 
 static void begin_plan(struct plan *plan, uint64_t time)
 {
@@ -44,25 +45,36 @@ static void begin_plan(struct plan *plan, uint64_t time)
 static void forget_dry_run(struct decision *d)
 {
     enum band band = d->plan->assessment.band;
-    uint16_t marks = 0;
-    if (band < BAND_CRITICAL)
-        marks |= MARK_KILLED_DRY;
-    if (band < BAND_SCARCE)
-        marks |= MARK_PAUSED_DRY;
+    uint16_t marks = band < BAND_CRITICAL ? MARK_KILLED_DRY : 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (!(d->vms[i].traits & TRAIT_USABLE))
             continue;
-        decision_state(d, i)->marks &= (uint16_t)~marks;
+        /* For one more valuable it is paused in tight, too, which can last for days. */
+        bool over = band < BAND_TIGHT ||
+                    (band < BAND_SCARCE &&
+                        since(d->now, decision_state(d, i)->pause_asked) >= RESUME_BACKOFF_MAX);
+        uint16_t paused = over ? MARK_PAUSED_DRY : 0;
+        decision_state(d, i)->marks &= (uint16_t) ~(marks | paused);
         if (band < BAND_SCARCE)
             brake_forget_dry(decision_state(d, i));
     }
 }
 
-/* One at a time, in order of harm; what would have been done in dry run comes after what is done.
+/* On a host that is short of processors the guard is, too. */
+static void note_lateness(struct decision *d)
+{
+    struct policy_state *state = d->state;
+    uint64_t late = known(state->wake) ? min_u64(sub_or_zero(d->now, state->wake), LATE_MOST) : 0;
+    state->late = max_u64(late, state->late / 2);
+}
+
+/* One, unless they cannot wait for one another, in order of harm; what would have been done in dry
+ * run comes after what is done.
  */
 static void end_somebody(struct decision *d)
 {
     leak_watch(d);
+    d->plan->hurry = kill_presses(d);
     bool done = end_victim(d, true) || kill_victim(d, true);
     if (!done && !end_victim(d, false))
         kill_victim(d, false);
@@ -91,7 +103,8 @@ static void give_back(struct decision *d)
     resume_guests(d);
     bridge_freezes(d);
     reclaim_guests(d);
-    if (pools[POOL_INDEX_HOST].band <= BAND_TIGHT && pools[POOL_INDEX_BUDGET].band <= BAND_TIGHT)
+    if (pools[POOL_INDEX_HOST].band < BAND_CRITICAL &&
+        pools[POOL_INDEX_BUDGET].band < BAND_CRITICAL)
         grant_starved(d);
     if (pools[POOL_INDEX_HOST].band == BAND_CALM && pools[POOL_INDEX_BUDGET].band == BAND_CALM) {
         grant_balloons(d);
@@ -103,8 +116,7 @@ static void give_back(struct decision *d)
 static uint64_t wake_least(const struct decision *d, const struct pool_view *pool)
 {
     bool still = pool->headroom <= 0 && pool_worth(pool, pool->fill_rate) == 0 &&
-                 d->plan->action_count == 0 && d->state->kill.identity.pid == 0 &&
-                 !pause_settling(d);
+                 d->plan->action_count == 0 && d->state->kill.count == 0 && !pause_settling(d);
     return still ? WAKE_STILL : WAKE_MIN;
 }
 
@@ -136,7 +148,7 @@ static void plan_wake(struct decision *d)
         uint64_t threshold = pool->band == BAND_CRITICAL ? 0 : pool_enter(d, pool, BAND_CRITICAL);
         uint64_t headroom = pool->headroom > 0 ? (uint64_t)pool->headroom : 0;
         uint64_t left = sub_or_zero(headroom, threshold);
-        uint64_t time = scale_u64(left, NSEC_PER_SEC, FILL_RATE_MAX);
+        uint64_t time = scale_u64(left, NSEC_PER_SEC, pool_filled_most(d, NSEC_PER_SEC));
         wake = min_u64(wake, max_u64(sub_or_zero(time, WAKE_OVERHEAD), least));
     }
     if (d->bridged)
@@ -154,6 +166,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
         .rules = rules,
         .state = state,
         .vms = scratch->vms,
+        .cover = scratch_cover(scratch),
         .vm_count =
             snapshot->vm_count < scratch->vm_capacity ? snapshot->vm_count : scratch->vm_capacity,
         .plan = ret_plan,
@@ -172,6 +185,7 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
         plan_wake(d);
         return;
     }
+    note_lateness(d);
     state->time = snapshot->time;
 
     forget_dry_run(d);
@@ -181,10 +195,12 @@ void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     resize_settle(d);
     reclaim_settle(d);
     brake_release(d);
+    stall_watch(d);
     relieve(d);
     give_back(d);
     oom_score_order(d);
     memlock_look(d);
     contain_look(d);
     plan_wake(d);
+    state->wake = add_held(d->now, ret_plan->next_wake);
 }

@@ -71,9 +71,10 @@ static void adopt(struct decision *d)
 static void hand_over(struct decision *d)
 {
     const struct end_pending *end = &d->state->end;
-    if (d->state->kill.identity.pid != 0)
+    if (d->state->kill.count > 0)
         return; /* a kill came beside it, and is awaited */
-    d->state->kill = (struct kill_pending){.identity = end->identity,
+    d->state->kill = (struct kill_pending){.count = 1,
+        .victims = {end->identity},
         .asked = d->now,
         .predicted = add_held(KILL_LATENCY, scale_u64(end->relief, NSEC_PER_SEC, KILL_RATE_SHARED)),
         .relief = end->relief,
@@ -232,8 +233,8 @@ static bool is_due(const struct decision *d, const struct victim_case *wanted)
 }
 
 /* Everybody who could be ended, by a kill too: who is spared by it is not to be taken by this. */
-static void mark_candidates(struct decision *d, const struct victim_case *wanted,
-    const struct time_left *left, bool enforced)
+static void mark_candidates(
+    struct decision *d, struct victim_case *wanted, const struct time_left *left, bool enforced)
 {
     for (uint32_t i = 0; i < d->vm_count; i++) {
         uint32_t traits = d->vms[i].traits;
@@ -241,7 +242,9 @@ static void mark_candidates(struct decision *d, const struct victim_case *wanted
         if (!(traits & TRAIT_USABLE) || (traits & TRAIT_IN_ACTION))
             continue;
         bool open = (traits & TRAIT_KILLABLE) || fits_save(d, left, i) || fits_shutdown(d, left, i);
-        if (open && victim_counts(d, wanted, i, enforced))
+        if (!open || !victim_counts(d, wanted, i, enforced))
+            continue;
+        if (!victim_is_barred(d, wanted, i))
             d->vms[i].traits |= TRAIT_CANDIDATE;
     }
 }
@@ -259,9 +262,10 @@ static void lift_our_high(struct decision *d, uint32_t position)
     lift->target = UNKNOWN;
 }
 
-static bool end_one(
-    struct decision *d, const struct victim_case *wanted, uint32_t position, enum action_kind kind)
+static bool end_one(struct decision *d, const struct victim_case *wanted,
+    const struct victim_choice *choice, enum action_kind kind)
 {
+    uint32_t position = choice->position;
     const struct vm_snapshot *vm = decision_vm(d, position);
     bool saves = kind == ACTION_SAVE, paused = d->vms[position].traits & TRAIT_PAUSED;
     enum reason reason = !saves   ? REASON_SHUTDOWN_FLOOR
@@ -279,6 +283,7 @@ static bool end_one(
     action->loss = saves ? loss_save(decision_rules(d, position), time)
                          : loss_shutdown(decision_rules(d, position));
     action->deficit = wanted->deficit;
+    victim_explain(d, wanted, choice, &action->choice);
     d->vms[position].traits |= TRAIT_IN_ACTION;
     if (!(d->vms[position].traits & TRAIT_ENFORCED)) {
         decision_state(d, position)->marks |= MARK_KILLED_DRY;
@@ -310,19 +315,20 @@ static bool end_for(struct decision *d, uint32_t index, bool enforced)
         return false;
     struct time_left left = time_left(d, &wanted, !enforced);
     mark_candidates(d, &wanted, &left, enforced);
-    uint32_t victim = victim_choose(d, &wanted);
-    if (victim == UINT32_MAX || (enforced && victim_breaker_open(d, victim)))
+    struct victim_choice choice;
+    if (!victim_choose(d, &wanted, &choice))
         return false;
-    if (fits_save(d, &left, victim))
-        return end_one(d, &wanted, victim, ACTION_SAVE);
-    return fits_shutdown(d, &left, victim) && end_one(d, &wanted, victim, ACTION_SHUTDOWN);
+    if (fits_save(d, &left, choice.position))
+        return end_one(d, &wanted, &choice, ACTION_SAVE);
+    return fits_shutdown(d, &left, choice.position) &&
+           end_one(d, &wanted, &choice, ACTION_SHUTDOWN);
 }
 
 bool end_victim(struct decision *d, bool enforced)
 {
     const struct assessment *assessment = &d->plan->assessment;
     bool done = assessment->band != BAND_CRITICAL || assessment->sprint ||
-                d->state->kill.identity.pid != 0 || d->state->end.identity.pid != 0 ||
+                d->state->kill.count > 0 || d->state->end.identity.pid != 0 ||
                 d->now < d->rules->host.kills_from ||
                 (enforced && d->rules->host.mode != MODE_ENFORCE);
     if (done || !anybody(d, enforced))

@@ -8,6 +8,7 @@
  *
  * A guest that starves, by its own fresh word, waits for less: it is given to down to where scarce
  * is left, the most valuable first, and only paused guests at least as valuable as it come before.
+ * While lesser guests stand still for such as it, it gets what they would be resumed with, too.
  * Its word can win it what it had before us, out of free memory, and nothing else.
  *
  * The water level rises: who has least above its minimum per share gets first, up to what it had
@@ -21,6 +22,7 @@
 #include "order.h"
 #include "pool.h"
 #include "relief.h"
+#include "reserve.h"
 #include "resume.h"
 
 static uint64_t outstanding(const struct decision *d, uint32_t position)
@@ -105,7 +107,8 @@ bool grant_is_barred(const struct decision *d, uint32_t position)
     for (uint32_t i = POOL_INDEX_NODES; i < d->plan->assessment.pool_count; i++) {
         const struct pool_view *pool = &d->plan->assessment.pools[i];
         bool kept = pool->reserved > 0 && pool_room(d, pool, BAND_TIGHT) <= pool->reserved;
-        if ((pool->band > BAND_CALM || kept) && node_held(d, position, pool->node) > 0)
+        bool is_short = pool->band > BAND_CALM && node_is_claimed(d, pool);
+        if ((is_short || kept) && node_held(d, position, pool->node) > 0)
             return true;
     }
     return false;
@@ -147,8 +150,8 @@ static uint64_t level_for(const struct decision *d, uint64_t room)
     return low;
 }
 
-/* One step towards TARGET, if ROOM has it. */
-static void grant_step(struct decision *d, uint32_t position, uint64_t target, uint64_t room)
+/* One step towards TARGET, if ROOM has it; false: there was none. */
+static bool grant_step(struct decision *d, uint32_t position, uint64_t target, uint64_t room)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
     uint64_t current = d->vms[position].current;
@@ -162,13 +165,15 @@ static void grant_step(struct decision *d, uint32_t position, uint64_t target, u
     bool complete = target == upper_end(d, position) && target > current;
     uint64_t gain = target - current;
     if (!due || gain > room || (gain < balloon_step(vm) && !complete))
-        return;
+        return false;
     if (!balloon_ask(d, position, REASON_BALLOON_RETURN, POOL_INDEX_HOST, target, 0))
-        return;
+        return false;
     grant_book(d, position, gain);
     struct vm_state *state = decision_state(d, position);
+    /* What it said of less memory does not make what it gets idle: that it says with it. */
+    state->idle_floor = UNKNOWN;
     if (!complete)
-        return;
+        return true;
     /* The measure is over: nothing is left to drift from. */
     state->drift_next = UNKNOWN;
     state->drift_backoff = DRIFT_BACKOFF;
@@ -176,6 +181,7 @@ static void grant_step(struct decision *d, uint32_t position, uint64_t target, u
         state->marks &= (uint16_t)~MARK_ASKED_DRY;
         state->asked = state->before = UNKNOWN;
     }
+    return true;
 }
 
 static void grant_among(struct decision *d, uint32_t wanted, uint32_t unwanted)
@@ -196,7 +202,7 @@ static void grant_among(struct decision *d, uint32_t wanted, uint32_t unwanted)
     uint64_t level = level_for(d, d->room);
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (d->vms[i].traits & TRAIT_CANDIDATE)
-            grant_step(d, i, level_target(d, i, level), d->room);
+            (void)grant_step(d, i, level_target(d, i, level), d->room);
 }
 
 uint64_t grant_unmet(const struct decision *d, uint32_t position)
@@ -206,16 +212,88 @@ uint64_t grant_unmet(const struct decision *d, uint32_t position)
 
 uint64_t grant_lacking(const struct decision *d)
 {
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
     uint64_t sum = 0;
+    if (!known(host->total))
+        return 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
         if (d->vms[i].traits & TRAIT_STARVED)
             sum = add_held(sum, grant_unmet(d, i));
-    return sub_or_zero(sum, pool_room(d, &d->plan->assessment.pools[POOL_INDEX_HOST], BAND_SCARCE));
+    return sub_or_zero(sum, pool_room(d, host, BAND_SCARCE));
 }
 
 static bool more_valuable(const struct decision *d, uint32_t a, uint32_t b)
 {
     return decision_rules(d, a)->priority > decision_rules(d, b)->priority;
+}
+
+bool grant_is_owed(const struct decision *d, uint32_t position)
+{
+    const uint32_t wanted = TRAIT_STARVED | TRAIT_BUSY;
+    uint32_t traits = d->vms[position].traits;
+    return (traits & wanted) == wanted && !(traits & TRAIT_REFUSED) &&
+           !grant_is_barred(d, position);
+}
+
+/* For room that this one could use. */
+static bool lesser_wait(const struct decision *d, uint32_t position)
+{
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        if ((d->vms[i].traits & TRAIT_ENFORCED) && resume_is_awaited(d, i) &&
+            more_valuable(d, position, i) && !reserve_is_elsewhere(d, position, i))
+            return true;
+    return false;
+}
+
+/* A balloon of ours that a guest starves under stops it as a pause would, beside memory that nobody
+ * else may take: where lesser ones wait it gets what they would be resumed with. The host's figures
+ * must agree that it uses all it has, and what others grow by is not its. */
+static uint64_t room_of_lesser(const struct decision *d, uint32_t position, uint64_t withheld)
+{
+    if (!grant_is_owed(d, position) || d->state->resumed_at == d->now || !lesser_wait(d, position))
+        return 0;
+    const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
+    uint64_t before = add_held(withheld, reserve_before_waiting(d, host, position));
+    uint64_t own = relief_growth(d, position) >= (int64_t)GROWTH_MEASURABLE
+                       ? relief_growth_bytes(d, position, HORIZON)
+                       : 0;
+    before = add_held(before, sub_or_zero(growth_ahead(d), own));
+    uint64_t nodes = sub_or_zero(node_room(d, position), reserve_on_nodes(d, position));
+    return min_u64(sub_or_zero(d->resume_room, before), nodes);
+}
+
+/* It was fed a moment ago, and had to be pressed by shares for that. Where there is room for all it
+ * had there is nothing to guess. */
+static bool was_fed_in_vain(const struct decision *d, uint32_t position, uint64_t room)
+{
+    const struct vm_state *state = decision_state(d, position);
+    return (state->marks & MARK_PRESSED) && since(d->now, state->fed_at) < state->fed_hold &&
+           room < grant_unmet(d, position);
+}
+
+static uint64_t room_for_starved(const struct decision *d, uint32_t position)
+{
+    const struct pool_view *pools = d->plan->assessment.pools;
+    bool scarce =
+        pools[POOL_INDEX_HOST].band > BAND_TIGHT || pools[POOL_INDEX_BUDGET].band > BAND_TIGHT;
+    uint64_t withheld = resume_withheld(d, decision_rules(d, position)->priority);
+    uint64_t room = scarce ? 0 : sub_or_zero(d->starved_room, withheld);
+    if (was_fed_in_vain(d, position, room))
+        room = 0;
+    return max_u64(room, room_of_lesser(d, position, withheld));
+}
+
+/* What it was fed stands for longer each time that it did not do. */
+static void fed_note(struct decision *d, uint32_t position)
+{
+    struct vm_state *state = decision_state(d, position);
+    uint64_t passed = since(d->now, state->fed_at);
+    if (passed >= 2 * state->fed_hold)
+        state->fed_hold = FED_HOLD;
+    else if (passed >= state->fed_hold)
+        state->fed_hold = min_u64(2 * state->fed_hold, FED_HOLD_MAX);
+    state->marks &= (uint16_t)~MARK_PRESSED;
+    state->fed_at = d->now;
 }
 
 void grant_starved(struct decision *d)
@@ -226,12 +304,13 @@ void grant_starved(struct decision *d)
         struct vm_scratch *vm = &d->vms[position];
         if (vm->goal < vm->current || grant_is_barred(d, position))
             continue;
-        uint64_t withheld = resume_withheld(d, decision_rules(d, position)->priority);
-        uint64_t room = sub_or_zero(d->starved_room, withheld);
+        uint64_t room = room_for_starved(d, position);
         uint64_t before = vm->current;
         uint64_t target = min_u64(upper_end(d, position), add_held(before, room));
-        if (target > before && known(vm->minimum))
-            grant_step(d, position, target, room);
+        if (target > before && known(vm->minimum) && grant_step(d, position, target, room))
+            fed_note(d, position);
+        else if (room == 0) /* what it waits for is not a lesser one's */
+            d->starved_room = sub_or_zero(d->starved_room, grant_unmet(d, position));
     }
 }
 

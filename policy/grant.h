@@ -16,13 +16,17 @@ void grant_book(struct decision *d, uint32_t position, uint64_t bytes);
  * guests that start: it is given nothing. */
 bool grant_is_barred(const struct decision *d, uint32_t position);
 
+/* It starves under a balloon of ours, by the host's figures as well as by its own, and is to be
+ * given what that keeps from it as soon as there is room. */
+bool grant_is_owed(const struct decision *d, uint32_t position);
+
 /* What a balloon of ours still keeps from the VM at POSITION. */
 uint64_t grant_unmet(const struct decision *d, uint32_t position);
 
 /* Bytes the host is short of for all that starve to get theirs; 0: none. */
 uint64_t grant_lacking(const struct decision *d);
 
-/* Gives to guests that starve, down to where scarce begins. */
+/* Gives to guests that starve, down to where scarce begins; below it where lesser ones wait. */
 void grant_starved(struct decision *d);
 
 /* Gives balloons back out of the room that is left. */

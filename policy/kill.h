@@ -22,8 +22,11 @@ uint64_t kill_excess(const struct decision *d, const struct pool_view *pool, uin
  */
 bool kill_has_time(const struct decision *d, uint64_t time);
 
-/* Kills at most one guest of those that are ENFORCED, or of the others, where nothing milder keeps
- * a floor; true: one is. After pausing was decided. */
+/* The floor is at hand, and whoever is being killed in order has not ended: he is to be, now. */
+bool kill_presses(const struct decision *d);
+
+/* Kills guests of those that are ENFORCED, one or as many as cannot wait for one another, or of the
+ * others, where nothing milder keeps a floor; true: one is. After pausing was decided. */
 bool kill_victim(struct decision *d, bool enforced);
 
 #endif

@@ -13,8 +13,9 @@
  *
  * The kernel's own lists of free pages, one of each processor and zone, count as used and come and
  * go (mm/page_alloc.c, zone_highsize(): in all up to the low watermarks; 30 to 72 MiB of 110 were
- * seen). What does not exceed that is not told. But to wait for so much near the wall would kill a
- * guest for a leak: there less is enough for nobody to die.
+ * seen. Since Linux 6.7 they may grow to an eighth of the zone, which is not allowed for). What
+ * does not exceed that is not told. But to wait for so much near the wall would kill a guest for a
+ * leak: there less is enough for nobody to die.
  *
  * A leak that has reached the wall fills no more, so it is remembered for a while, as long as the
  * guests have not taken as much since it began. An alert names it, and what it is (culprit.c).

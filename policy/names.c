@@ -165,6 +165,26 @@ const char *pool_kind_name(enum pool_kind kind)
     return LOOKUP(pool_kind_names, kind);
 }
 
+static const char *const rival_reason_names[] = {
+    [RIVAL_NONE] = "none",
+    [RIVAL_UNSOUGHT] = "unsought",
+    [RIVAL_TOGETHER] = "together",
+    [RIVAL_NEXT] = "next",
+    [RIVAL_DEARER] = "dearer",
+    [RIVAL_EQUAL] = "equal",
+    [RIVAL_SHORT] = "short",
+    [RIVAL_BREAKER] = "breaker",
+    [RIVAL_LAST] = "last",
+    [RIVAL_SLOW] = "slow",
+    [RIVAL_PROTECTED] = "protected",
+};
+static_assert(ELEMENTSOF(rival_reason_names) == RIVAL_REASON_COUNT, "a rival has no reason");
+
+const char *rival_reason_name(enum rival_reason reason)
+{
+    return LOOKUP(rival_reason_names, reason);
+}
+
 static const char *const culprit_kind_names[] = {
     [CULPRIT_NONE] = "none",
     [CULPRIT_UNKNOWN] = "unknown",
@@ -213,6 +233,7 @@ static const char *const reason_names[] = {
     [REASON_KILL_INCOMING] = "kill-incoming",
     [REASON_OOM_ORDER] = "oom-order",
     [REASON_LEAK_OUTSIDE] = "leak-outside",
+    [REASON_STALLED] = "stalled",
     [REASON_BREAKER] = "breaker",
     [REASON_NO_VICTIM] = "no-victim",
     [REASON_RESTARTED_VICTIM] = "restarted-victim",
@@ -284,6 +305,9 @@ static const char *const reason_texts[] = {
          "goes on"),
     [REASON_OOM_ORDER] = "the kernel shall choose the same victim as the guard would",
     [REASON_LEAK_OUTSIDE] = "what fills the host is not the guests, so none dies for it",
+    [REASON_STALLED] =
+        ("everything waits for memory, though some looks available: page cache that is read again "
+         "and again, or slab that does not come"),
     [REASON_BREAKER] = "the limit of destructive actions in its window is reached",
     [REASON_NO_VICTIM] = "rules and facts leave no guest that could give memory",
     [REASON_RESTARTED_VICTIM] = "something restarts this guest, so it is not killed again",

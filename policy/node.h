@@ -5,8 +5,8 @@
 
 #include "state.h"
 
-/* Fills all_nodes, bound_nodes, growing_nodes and node_growth of the decision. After observe_vms().
- */
+/* Fills all_nodes, bound_nodes, claimed_nodes, growing_nodes and node_growth of the decision. After
+ * observe_vms(). */
 void nodes_observe(struct decision *d);
 
 /* NODE (an index) is at the edge; to be called for each before nodes_confine(). */
@@ -15,6 +15,9 @@ void node_mark_short(struct decision *d, uint32_t node);
 void node_mark_scarce(struct decision *d, uint32_t node);
 /* Fills confined_nodes and confined_growth. */
 void nodes_confine(struct decision *d);
+
+/* All nodes of the host, those that can be told apart. */
+uint32_t nodes_of_host(const struct snapshot *snapshot);
 
 /* The nodes the guest is bound to, by index: those it may allocate on, if that is not everywhere.
  * 0: it is not bound, or nobody knows. */
@@ -25,6 +28,11 @@ uint32_t node_binding(const struct decision *d, uint32_t position);
 uint64_t node_held(const struct decision *d, uint32_t position, uint32_t node);
 /* The guest's own memory may lie on NODE, not only some of its QEMU's. */
 bool node_is_used(const struct decision *d, uint32_t position, uint32_t node);
+
+/* Memory is taken for POOL. For host and budget: always. For a node: somebody is bound to it, or
+ * may be. To all others a full node is none: what they take goes elsewhere, and what they gave for
+ * it would be filled again by whoever comes first. */
+bool node_is_claimed(const struct decision *d, const struct pool_view *pool);
 
 /* The shortage of POOL can be met, or made, by this guest alone where it is. Of host and budget:
  * always. Of a node: it is bound, that node is among its own, and all of them are at the edge, or

@@ -122,6 +122,20 @@ static bool is_killable(const struct decision *d, uint32_t position)
            rules->sacrifice != SACRIFICE_NEVER;
 }
 
+static int64_t peak_left(const struct vm_state *state, uint64_t now)
+{
+    uint64_t passed = since(now, state->growth_peak_at);
+    if (passed >= RESERVED_BREATH)
+        return 0;
+    return (int64_t)scale_u64(
+        (uint64_t)state->growth_peak, RESERVED_BREATH - passed, RESERVED_BREATH);
+}
+
+int64_t vm_growth_lately(const struct decision *d, uint32_t position)
+{
+    return peak_left(decision_state(d, position), d->now);
+}
+
 static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
 {
     uint64_t held = vm_held(vm);
@@ -131,8 +145,13 @@ static void observe_growth(struct vm_state *state, const struct vm_snapshot *vm)
     rate_update(&state->growth, vm->sampled, diff_i64(held, before));
     state->held = held;
     state->grown_from = min_u64(state->grown_from, held);
-    if (rate_confirmed(&state->growth) < (int64_t)GROWTH_MEASURABLE)
+    int64_t growth = rate_confirmed(&state->growth);
+    if (growth < (int64_t)GROWTH_MEASURABLE)
         return;
+    if (growth >= peak_left(state, vm->sampled)) {
+        state->growth_peak = growth;
+        state->growth_peak_at = vm->sampled;
+    }
     if (since(vm->sampled, state->grew_at) > GROWTH_STALE)
         state->grown_from = min_u64(before, held);
     state->grew_at = vm->sampled;
@@ -306,6 +325,18 @@ uint64_t vm_resident(const struct vm_snapshot *vm)
     return vm->rss;
 }
 
+/* Nothing of what it calls idle is left once the balloon is where it shall be, and by the host's
+ * figures it holds as much as it will be left then. A guest that is asked again and again has a
+ * balloon that never rests, and would not be heard otherwise. */
+static bool will_be_busy(const struct decision *d, const struct vm_snapshot *vm,
+    const struct vm_state *state, const struct vm_scratch *scratch)
+{
+    uint64_t pending = sub_or_zero(vm->balloon.actual, scratch->current);
+    return idle_bytes(d, vm, state) <= pending &&
+           add_held(scratch->resident, add_held(idle_reserve(vm), idle_ahead(d, state))) >=
+               scratch->current;
+}
+
 /* What the guest says of its need, as far as it was said with the balloon at rest. Who lies wins no
  * more than a stay of what it had. */
 static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
@@ -314,13 +345,14 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     const struct vm_statistics *statistics = &vm->statistics;
     /* A balloon that has not reached its target in so long is at rest, too: against what is used.
      */
+    bool fresh = since(d->now, statistics->updated) <= STATISTICS_STALE;
     bool resting = is_settled(d, vm, state, scratch->current) ||
-                   (since(d->now, statistics->updated) <= STATISTICS_STALE &&
-                       since(d->now, state->asked_time) > STUCK_AFTER);
+                   (fresh && since(d->now, state->asked_time) > STUCK_AFTER);
     if (!known(statistics->free) || !resting) {
-        /* While its balloon moves it is what it was; just resumed, it has not been able to say. */
-        bool fresh = since(d->now, statistics->updated) <= STATISTICS_STALE;
-        if ((known(statistics->free) && fresh && (state->marks & MARK_BUSY)) ||
+        /* While its balloon moves it is what it was, or what it will be once that is where it
+         * shall be; just resumed, it has not been able to say. */
+        bool said = known(statistics->free) && fresh;
+        if ((said && ((state->marks & MARK_BUSY) || will_be_busy(d, vm, state, scratch))) ||
             since(d->now, state->resumed_at) <= STATISTICS_STALE)
             scratch->traits |= TRAIT_BUSY;
         return;
@@ -330,8 +362,9 @@ static void observe_need(const struct decision *d, const struct vm_snapshot *vm,
     uint64_t reserve = idle_reserve(vm);
     uint64_t ahead = add_held(reserve, idle_ahead(d, state));
     /* The host's figures must agree: what was never resident is not in use. */
-    bool busy =
-        known(scratch->idle_floor) && add_held(scratch->resident, ahead) >= scratch->idle_floor;
+    bool busy = known(scratch->idle_floor)
+                    ? add_held(scratch->resident, ahead) >= scratch->idle_floor
+                    : will_be_busy(d, vm, state, scratch);
     scratch->traits |= busy ? TRAIT_BUSY : 0;
     if (advance)
         state->marks = (uint16_t)((state->marks & ~MARK_BUSY) | (busy ? MARK_BUSY : 0));

@@ -20,6 +20,9 @@ uint64_t vm_idle(const struct decision *d, uint32_t position);
 bool vm_is_inflatable(const struct vm_snapshot *vm);
 /* A device, a lock, encryption or huge pages keep its memory: nobody can reclaim it. */
 bool vm_is_wired(const struct vm_snapshot *vm);
+/* The fastest it has grown of late, bytes per second, worth less with each second since and nothing
+ * after RESERVED_BREATH. */
+int64_t vm_growth_lately(const struct decision *d, uint32_t position);
 /* It has ended, or has been killed and is about to. */
 bool vm_is_going(const struct vm_snapshot *vm);
 

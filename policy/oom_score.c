@@ -18,10 +18,12 @@
  *
  * A value is written when it is off by a step, or by anything when the order of two neighbours is
  * wrong; at most every few seconds, once more when critical begins, for then it may soon be needed,
- * and not in a sprint, where there is better use of the time.
+ * or when a guest has come in that was the first victim until then, and not in a sprint, where
+ * there is better use of the time.
  */
 #include "oom_score.h"
 
+#include "arrival.h"
 #include "order.h"
 #include "plan_add.h"
 #include "relief.h"
@@ -36,8 +38,7 @@ static bool may_be_killed(const struct decision *d, uint32_t position)
 /* Its source goes on. */
 static bool is_incoming(const struct decision *d, uint32_t position)
 {
-    return decision_vm(d, position)->migration == VM_MIGRATION_INCOMING &&
-           may_be_killed(d, position);
+    return vm_is_incoming(decision_vm(d, position)) && may_be_killed(d, position);
 }
 
 static bool is_valuable(const struct decision *d, uint32_t position)
@@ -187,6 +188,21 @@ static int32_t ladder_next(const struct decision *d, struct ladder *ladder, uint
     return (int32_t)ladder->score;
 }
 
+/* True: somebody who was coming in has come, or may have, and runs nowhere else now. */
+static bool note_arrivals(struct decision *d)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < d->vm_count; i++) {
+        if (!(d->vms[i].traits & TRAIT_USABLE))
+            continue;
+        uint16_t *marks = &decision_state(d, i)->marks;
+        bool arriving = is_incoming(d, i);
+        any = any || (!arriving && (*marks & MARK_ARRIVING));
+        *marks = (uint16_t)(arriving ? *marks | MARK_ARRIVING : *marks & ~MARK_ARRIVING);
+    }
+    return any;
+}
+
 void oom_score_order(struct decision *d)
 {
     const struct host_snapshot *host = &d->snapshot->host;
@@ -195,7 +211,9 @@ void oom_score_order(struct decision *d)
         return;
     bool begins = critical && !d->state->oom_critical;
     d->state->oom_critical = critical;
-    if (!begins && since(d->now, d->state->oom_scored_at) < OOM_SCORE_INTERVAL)
+    uint64_t waited = since(d->now, d->state->oom_scored_at);
+    bool arrived = waited >= OOM_SCORE_SOON && note_arrivals(d);
+    if (!begins && !arrived && waited < OOM_SCORE_INTERVAL)
         return;
     d->state->oom_scored_at = d->now;
     uint64_t total = add_held(host->total, known_or(host->swap_total, 0));

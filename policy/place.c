@@ -64,8 +64,7 @@ bool rules_promise_minimum(const struct rules *rules, const struct vm_rules *own
     return commitment == COMMITMENT_MINIMUM && acts && (own->rungs & RUNG_BIT(RUNG_BALLOON));
 }
 
-static const struct reservation *reservation_of(
-    const struct decision *d, const uint8_t uuid[UUID_SIZE])
+const struct reservation *reservation_of(const struct decision *d, const uint8_t uuid[UUID_SIZE])
 {
     for (uint32_t i = 0; i < reservations(d); i++)
         if (uuid_equal(d->snapshot->reservations[i].uuid, uuid))
@@ -304,23 +303,38 @@ bool place_is_critical(const struct asking *asking, const struct place *place)
     return false;
 }
 
+/* What a balloon may leave to the guest at POSITION; UNKNOWN: it brings nothing. What a more
+ * valuable guest uses is not taken for this one. Whose QEMU does not answer for a while goes on
+ * towards the target that it was given. */
+static uint64_t place_least(const struct asking *asking, uint32_t position)
+{
+    const struct decision *d = asking->d;
+    const struct vm_scratch *vm = &d->vms[position];
+    const struct vm_snapshot *figures = decision_vm(d, position);
+    bool acts = d->rules->host.mode == MODE_ENFORCE;
+    if (acts && !(vm->traits & TRAIT_ENFORCED))
+        return UNKNOWN;
+    if (acts && (vm->traits & TRAIT_USABLE) && figures->monitor == VM_MONITOR_SILENT &&
+        vm_is_inflatable(figures) && (figures->measures.in_force & VM_MEASURE_BALLOON))
+        return figures->measures.balloon_target;
+    if (!(vm->traits & TRAIT_INFLATABLE) || !known(vm->minimum))
+        return UNKNOWN;
+    bool spared =
+        (vm->traits & TRAIT_BUSY) && decision_rules(d, position)->priority > asking->own->priority;
+    return spared ? max_u64(vm->minimum, vm->idle_floor) : vm->minimum;
+}
+
 /* What balloons can bring there while the asker waits. A balloon holds what was never touched as
- * well, so that it returns for certain only what it is still short of when it has come so far; and
- * what a more valuable guest uses is not taken for this one. */
+ * well, so that it returns for certain only what it is still short of when it has come so far. */
 uint64_t place_gain(const struct asking *asking, const struct place *place)
 {
     const struct decision *d = asking->d;
-    bool acts = d->rules->host.mode == MODE_ENFORCE;
-    uint32_t wanted = acts ? TRAIT_INFLATABLE | TRAIT_ENFORCED : TRAIT_INFLATABLE;
     uint64_t most = scale_u64(asking->request->patience, ADMISSION_BALLOON_RATE, NSEC_PER_SEC);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        const struct vm_scratch *vm = &d->vms[i];
-        if ((vm->traits & wanted) != wanted || !known(vm->minimum))
+        uint64_t least = place_least(asking, i);
+        if (!known(least))
             continue;
-        bool spared =
-            (vm->traits & TRAIT_BUSY) && decision_rules(d, i)->priority > asking->own->priority;
-        uint64_t least = spared ? max_u64(vm->minimum, vm->idle_floor) : vm->minimum;
         uint64_t reached = sub_or_zero(decision_vm(d, i)->balloon.actual, most);
         sum = add_held(sum, place_relief(asking, place, i, max_u64(least, reached)));
     }

@@ -39,6 +39,8 @@ static inline bool uuid_equal(const uint8_t a[UUID_SIZE], const uint8_t b[UUID_S
 bool vm_has_hugepages(const struct decision *d, const struct vm_snapshot *vm);
 
 uint32_t reservations(const struct decision *d);
+/* What is kept for the guest of that uuid; NULL: nothing. */
+const struct reservation *reservation_of(const struct decision *d, const uint8_t uuid[UUID_SIZE]);
 /* What of RESERVATION is owed by a pool of KIND, of nodes by those WANTED. */
 uint64_t reservation_on(
     const struct reservation *reservation, enum pool_kind kind, uint32_t wanted);

@@ -45,6 +45,12 @@ int64_t pool_matters(const struct pool_view *pool, int64_t rate)
     return rate > 0 && (uint64_t)rate > ignored ? rate : 0;
 }
 
+uint64_t pool_filled_most(const struct decision *d, uint64_t time)
+{
+    uint64_t measured = known_or(d->snapshot->host.fill_rate_most, 0);
+    return scale_u64(max_u64(measured, FILL_RATE_USUAL), time, NSEC_PER_SEC);
+}
+
 uint64_t pool_room(const struct decision *d, const struct pool_view *pool, enum band band)
 {
     if (!known(pool->total) || pool->headroom <= 0)

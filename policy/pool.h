@@ -32,6 +32,10 @@ int64_t pool_matters(const struct pool_view *pool, int64_t rate);
 /* The rate by which POOL fills, where it matters, else 0. */
 int64_t pool_filling(const struct decision *d, const struct pool_view *pool);
 
+/* What the host's memory can be filled by in TIME at most: as the guard has measured, and no less
+ * than usual, for whatever ran beside a measurement made it slower. */
+uint64_t pool_filled_most(const struct decision *d, uint64_t time);
+
 /* Memory the pool has beyond where BAND is left: what may be given away without falling into it. 0
  * while unmeasured. */
 uint64_t pool_room(const struct decision *d, const struct pool_view *pool, enum band band);

@@ -257,7 +257,7 @@ static uint64_t wanted_by_pool(const struct decision *d, uint32_t index)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
     const struct pool_view *host = &d->plan->assessment.pools[POOL_INDEX_HOST];
-    if (!known(pool->total) || pool->band < BAND_SCARCE)
+    if (!known(pool->total) || pool->band < BAND_SCARCE || !node_is_claimed(d, pool))
         return 0;
     if (pool->kind == POOL_NODE && host->band < BAND_TIGHT &&
         !(d->confined_nodes >> pool->node & 1))

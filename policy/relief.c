@@ -15,6 +15,7 @@
  */
 #include "relief.h"
 
+#include "arrival.h"
 #include "node.h"
 #include "observe.h"
 
@@ -130,7 +131,7 @@ uint64_t loss_shutdown(const struct vm_rules *rules)
 uint64_t loss_kill(const struct vm_snapshot *vm, const struct vm_rules *rules)
 {
     /* An incoming pre-copy still runs at its source: nothing is lost but the copying. */
-    if (vm->migration == VM_MIGRATION_INCOMING)
+    if (vm_is_incoming(vm))
         return 0;
     uint64_t weight = (uint64_t)rules->priority * KILL_LOSS_FACTOR * 1000;
     return scale_u64(rules->restart_cost, weight, NSEC_PER_MINUTE);

@@ -7,19 +7,23 @@
  * which it would be held up, and of those as fast the one with more left to take to the one that is
  * nearer its end.
  *
- * For a more valuable guest that is a minute of its growth: to stop a lesser one in vain costs
+ * For a more valuable guest that is some minutes of its growth: to stop a lesser one in vain costs
  * little beside it. Between equals it costs as much as it saves, so of them no more is expected
  * than that they take as much again as they have taken since they began to grow: of growth that is
  * looked at at any moment of its life, half lasts that long (the delta-t argument; Gott 1993,
  * Nature 363:315). What goes up and down has gained nothing, and who has just begun, little: many
  * guests that boot on a host stop nobody.
  *
- * A guest that is paused and more valuable keeps its claim. One worth the same does not: room that
- * one of them has reached is not taken back for another.
+ * A guest that is paused and more valuable keeps its claim, and before those that wait to be
+ * resumed so does for a while one that has only stopped growing. One worth the same does not: room
+ * that one of them has reached is not taken back for another.
  */
 #include "reserve.h"
 
+#include "arrival.h"
+#include "grant.h"
 #include "node.h"
+#include "observe.h"
 #include "pool.h"
 #include "relief.h"
 
@@ -56,7 +60,7 @@ bool reserve_yields_before(const struct decision *d, uint32_t a, uint32_t b)
     return relief_room_in(d, a) > relief_room_in(d, b);
 }
 
-static bool is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
+bool reserve_is_elsewhere(const struct decision *d, uint32_t a, uint32_t b)
 {
     uint32_t nodes_a = node_binding(d, a), nodes_b = node_binding(d, b);
     return nodes_a && nodes_b && !(nodes_a & nodes_b);
@@ -88,8 +92,8 @@ static bool may_claim(
     const struct decision *d, const struct pool_view *pool, uint32_t other, uint32_t position)
 {
     return (d->vms[other].traits & TRAIT_USABLE) && other != position &&
-           decision_vm(d, other)->migration != VM_MIGRATION_INCOMING &&
-           node_confines(d, pool, other) && !is_elsewhere(d, other, position);
+           !vm_is_incoming(decision_vm(d, other)) && node_confines(d, pool, other) &&
+           !reserve_is_elsewhere(d, other, position);
 }
 
 /* What it can still take at all: no more than there is on the nodes it is bound to. */
@@ -98,8 +102,28 @@ static uint64_t room_in(const struct decision *d, uint32_t position)
     return min_u64(relief_room_in(d, position), node_last_room(d, position));
 }
 
-uint64_t reserve_for_valuable(
-    const struct decision *d, const struct pool_view *pool, uint32_t position)
+/* What one of them may take, and how fast. LATELY: for one that waits to be resumed. Who stands
+ * still for a moment, drawing breath or in the others' way on the host's processors, is taken to go
+ * on, for as much again as it has taken: some seconds more for who waits are little beside a
+ * valuable guest that does not get through. Who is owed memory is no grower then: that is kept for
+ * it apart. */
+static uint64_t claim(const struct decision *d, uint32_t other, bool lately, int64_t *ret_growth)
+{
+    const struct vm_state *state = decision_state(d, other);
+    bool paused = d->vms[other].traits & TRAIT_PAUSED;
+    int64_t growth = paused ? relief_growth_before(d, other) : relief_growth(d, other);
+    int64_t before = lately && !paused ? vm_growth_lately(d, other) : 0;
+    bool grows = growth >= (int64_t)GROWTH_MEASURABLE;
+    *ret_growth = growth > before ? growth : before;
+    if (*ret_growth < (int64_t)GROWTH_MEASURABLE || (lately && grant_is_owed(d, other)))
+        return 0;
+    uint64_t gained = sub_or_zero(d->vms[other].held, state->grown_from);
+    return min_u64(room_in(d, other), grows ? NEVER : gained);
+}
+
+/* ALONE: how far ahead at their own pace. */
+static uint64_t reserve_valuable(const struct decision *d, const struct pool_view *pool,
+    uint32_t position, uint64_t alone, bool lately)
 {
     uint32_t priority = decision_rules(d, position)->priority;
     uint64_t room = 0;
@@ -107,12 +131,10 @@ uint64_t reserve_for_valuable(
     for (uint32_t i = 0; i < d->vm_count; i++) {
         if (decision_rules(d, i)->priority <= priority || !may_claim(d, pool, i, position))
             continue;
-        bool paused = d->vms[i].traits & TRAIT_PAUSED;
-        int64_t growth = paused ? relief_growth_before(d, i) : relief_growth(d, i);
-        if (growth < (int64_t)GROWTH_MEASURABLE)
-            continue;
-        room = add_held(room, room_in(d, i));
-        rate = rate_sum(rate, growth);
+        int64_t growth;
+        uint64_t claimed = claim(d, i, lately, &growth);
+        room = add_held(room, claimed);
+        rate = rate_sum(rate, claimed > 0 ? growth : 0);
     }
     /* Those who are in each other's way grow as fast together as each would alone: without the
      * lesser, the valuable take over the fill, as far as it is not another kind of growth. What
@@ -123,7 +145,18 @@ uint64_t reserve_for_valuable(
         fill = rate_sum(fill, before);
     uint64_t reserved = min_u64(
         rate_bytes(fill, RESERVED_AHEAD), rate_bytes(rate, RESERVED_AHEAD * RESERVED_SPEEDUP));
-    return min_u64(room, max_u64(reserved, rate_bytes(rate, RESERVED_AHEAD)));
+    return min_u64(room, max_u64(reserved, rate_bytes(rate, alone)));
+}
+
+uint64_t reserve_for_valuable(
+    const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    return reserve_valuable(d, pool, position, RESERVED_ALONE, false);
+}
+
+uint64_t reserve_soon(const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    return reserve_valuable(d, pool, position, RESERVED_AHEAD, false);
 }
 
 uint64_t reserve_expected(const struct decision *d, uint32_t position)
@@ -158,7 +191,14 @@ uint64_t reserve_for_equals(
 uint64_t reserve_for_others(
     const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
-    return add_held(reserve_for_valuable(d, pool, position), reserve_for_equals(d, pool, position));
+    return add_held(reserve_soon(d, pool, position), reserve_for_equals(d, pool, position));
+}
+
+uint64_t reserve_before_waiting(
+    const struct decision *d, const struct pool_view *pool, uint32_t position)
+{
+    return add_held(reserve_valuable(d, pool, position, RESERVED_ALONE, true),
+        reserve_for_equals(d, pool, position));
 }
 
 uint64_t reserve_on_nodes(const struct decision *d, uint32_t position)
@@ -167,7 +207,7 @@ uint64_t reserve_on_nodes(const struct decision *d, uint32_t position)
     uint64_t sum = 0;
     for (uint32_t node = 0; node < NODES_MAX; node++)
         if (binding >> node & 1)
-            sum = add_held(sum, reserve_for_others(d,
+            sum = add_held(sum, reserve_before_waiting(d,
                                     &d->plan->assessment.pools[POOL_INDEX_NODES + node], position));
     return sum;
 }

@@ -332,7 +332,7 @@ static void take(struct decision *d, const struct want *want)
 static void shrink_for(struct decision *d, uint32_t index, bool enforced)
 {
     const struct pool_view *pool = &d->plan->assessment.pools[index];
-    if (!known(pool->total) || pool->band < BAND_TIGHT)
+    if (!known(pool->total) || pool->band < BAND_TIGHT || !node_is_claimed(d, pool))
         return;
     struct want want = {.pool = pool, .index = index, .idle_only = true, .enforced = enforced};
     want.deficit = pool_deficit(d, pool, BAND_TIGHT);

@@ -95,7 +95,8 @@ static uint64_t starved_before(const struct decision *d, uint32_t position)
     uint32_t priority = decision_rules(d, position)->priority;
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_STARVED) && decision_rules(d, i)->priority > priority)
+        if (grant_is_owed(d, i) && decision_rules(d, i)->priority > priority &&
+            !reserve_is_elsewhere(d, i, position))
             sum = add_held(sum, grant_unmet(d, i));
     return sum;
 }
@@ -109,7 +110,8 @@ static bool is_critical_for(const struct decision *d, uint32_t position)
            node_band(d, position) == BAND_CRITICAL;
 }
 
-/* ROOM is what those who come first have left of it; OTHERS, what is left to those who run. */
+/* ROOM is what those who come first have left of it; OTHERS, what is left to those who run, and to
+ * those who starve. */
 static bool fits(
     const struct decision *d, uint32_t position, uint64_t room, uint64_t others, bool first)
 {
@@ -117,10 +119,12 @@ static bool fits(
     uint64_t all = take_all(d, position);
     bool critical = is_critical_for(d, position);
     bool due = !known(state->resume_after) || d->now >= state->resume_after;
-    /* In scarce not at once even then: it may be a more valuable guest's that has drawn breath. */
+    /* Not at once even then in scarce, nor where others may want it: it may be a more valuable
+     * guest's that has drawn breath.
+     */
     bool adopted =
         state->growth_before < 0; /* paused before this guard began: nothing is known yet */
-    bool at_once = due || (d->plan->assessment.band < BAND_SCARCE && !adopted);
+    bool at_once = due || (d->plan->assessment.band < BAND_SCARCE && others == 0 && !adopted);
     if (!critical && at_once && known(all) && all <= room && room > 0)
         return true;
     if (!first || !due)
@@ -147,6 +151,12 @@ static bool bands_allow(const struct decision *d)
     return known(pools[POOL_INDEX_HOST].total) &&
            (!critical ||
                (is_still(d, &pools[POOL_INDEX_HOST]) && is_still(d, &pools[POOL_INDEX_BUDGET])));
+}
+
+bool resume_is_awaited(const struct decision *d, uint32_t position)
+{
+    return (d->vms[position].traits & TRAIT_PAUSED) &&
+           !(d->vms[position].traits & TRAIT_IN_ACTION) && may_resume(d, position);
 }
 
 static bool resume_one(struct decision *d, uint32_t position)
@@ -183,8 +193,7 @@ uint64_t resume_withheld(const struct decision *d, uint32_t priority)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_PAUSED) && !(d->vms[i].traits & TRAIT_IN_ACTION) &&
-            may_resume(d, i) && decision_rules(d, i)->priority >= priority)
+        if (resume_is_awaited(d, i) && decision_rules(d, i)->priority >= priority)
             sum = add_held(sum, take_soon(d, i));
     return sum;
 }
@@ -205,8 +214,7 @@ static uint32_t first_waiting(const struct decision *d)
 {
     uint32_t first = UINT32_MAX;
     for (uint32_t i = 0; i < d->vm_count; i++)
-        if ((d->vms[i].traits & TRAIT_PAUSED) && !(d->vms[i].traits & TRAIT_IN_ACTION) &&
-            may_resume(d, i) && (first == UINT32_MAX || resume_before(d, i, first)))
+        if (resume_is_awaited(d, i) && (first == UINT32_MAX || resume_before(d, i, first)))
             first = i;
     return first;
 }
@@ -257,10 +265,9 @@ void resume_guests(struct decision *d)
             awaited |= binding;
         if (binding & awaited)
             continue;
-        uint64_t left = sub_or_zero(room, starved_before(d, position));
-        uint64_t others =
-            reserve_for_others(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position);
-        if (fits(d, position, sub_or_zero(left, others), others, first))
+        uint64_t others = add_held(starved_before(d, position),
+            reserve_before_waiting(d, &d->plan->assessment.pools[POOL_INDEX_HOST], position));
+        if (fits(d, position, sub_or_zero(room, others), others, first))
             resumed = resume_one(d, position);
         else
             room = sub_or_zero(room, take_soon(d, position));

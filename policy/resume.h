@@ -12,6 +12,9 @@ void resume_guests(struct decision *d);
  * before it; 0: none. Fills its position (UINT32_MAX: nobody waits) and the pool that is short. */
 uint64_t resume_lacking(const struct decision *d, uint32_t *ret_position, uint32_t *ret_pool);
 
+/* It stands paused, and would be resumed were there room. */
+bool resume_is_awaited(const struct decision *d, uint32_t position);
+
 /* What paused guests of at least PRIORITY are likely to take when they are resumed. */
 uint64_t resume_withheld(const struct decision *d, uint32_t priority);
 

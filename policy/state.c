@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the layout of the policy's memory: its sizes, a state without history, and the ring of
- * destructive actions that the circuit breaker counts. The caller gives the memory.
+ * Owns the layout of the policy's memory: its sizes, a state without history, and the latest
+ * destructive actions, which the circuit breaker counts. The caller gives the memory.
  */
 #include "state.h"
+
+#include "cover.h"
 
 size_t policy_state_size(uint32_t vm_capacity)
 {
@@ -12,7 +14,8 @@ size_t policy_state_size(uint32_t vm_capacity)
 
 size_t policy_scratch_size(uint32_t vm_capacity)
 {
-    return sizeof(struct policy_scratch) + (size_t)vm_capacity * sizeof(struct vm_scratch);
+    return sizeof(struct policy_scratch) + (size_t)vm_capacity * sizeof(struct vm_scratch) +
+           cover_size(vm_capacity);
 }
 
 void pool_state_reset(struct pool_state *pool)
@@ -29,14 +32,16 @@ void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity)
     __builtin_memset(vm, 0, sizeof(*vm));
     vm->identity = *identity;
     rate_reset(&vm->growth);
-    vm->held = vm->grew_at = vm->grown_from = UNKNOWN;
+    vm->held = vm->grew_at = vm->grown_from = vm->growth_peak_at = UNKNOWN;
     vm->asked = vm->asked_time = vm->asked_actual = vm->before = UNKNOWN;
+    vm->other_since = UNKNOWN;
     vm->round_since = vm->stuck_until = UNKNOWN;
     vm->idle_floor = vm->idle_floor_at = UNKNOWN;
     vm->stuck_cooldown = STUCK_COOLDOWN;
     vm->drift_next = UNKNOWN;
     vm->drift_backoff = DRIFT_BACKOFF;
-    vm->grant_at = vm->pause_asked = UNKNOWN;
+    vm->grant_at = vm->fed_at = vm->pause_asked = UNKNOWN;
+    vm->fed_hold = FED_HOLD;
     vm->resize_asked = vm->resize_time = vm->resize_returned = UNKNOWN;
     vm->resize_size = vm->resize_moved = UNKNOWN;
     vm->growth_before = -1;
@@ -63,7 +68,10 @@ struct policy_state *policy_state_init(void *buffer, uint32_t vm_capacity)
     state->time = UNKNOWN;
     state->resumed_at = state->oom_scored_at = state->inflated_at = UNKNOWN;
     state->memlock_at = state->contain_at = UNKNOWN;
-    state->leak.at = state->leak.since = state->leak.killed_at = UNKNOWN;
+    state->stall.since = UNKNOWN;
+    state->leak.at = state->leak.since = UNKNOWN;
+    state->leak.killed_at = state->leak.incoming_at = UNKNOWN;
+    state->wake = UNKNOWN;
     state->leak.seen_at = state->leak.lows[0].since = state->leak.lows[1].since = UNKNOWN;
     for (int reason = 0; reason < REASON_COUNT; reason++)
         state->alerted[reason] = UNKNOWN;
@@ -88,20 +96,28 @@ struct policy_scratch *policy_scratch_init(void *buffer, uint32_t vm_capacity)
     return scratch;
 }
 
+struct cover *scratch_cover(struct policy_scratch *scratch)
+{
+    void *behind = scratch->vms + scratch->vm_capacity;
+    return behind;
+}
+
 void state_remember_destruction(
     struct policy_state *state, uint64_t time, const struct vm_identity *identity)
 {
-    const struct destruction destruction = {.time = time, .identity = *identity};
-    for (uint32_t i = 0; i < state->destruction_count; i++) {
-        if (!destruction_is_of(&state->destructions[i], identity))
-            continue;
-        state->destructions[i] = destruction;
-        return;
+    struct destruction *oldest = NULL, *place = NULL;
+    for (uint32_t i = 0; i < state->destruction_count && !place; i++) {
+        struct destruction *past = &state->destructions[i];
+        if (destruction_is_of(past, identity))
+            place = past;
+        if (!oldest || past->time < oldest->time)
+            oldest = past;
     }
-    state->destructions[state->destruction_next] = destruction;
-    state->destruction_next = (state->destruction_next + 1) % DESTRUCTION_MAX;
-    if (state->destruction_count < DESTRUCTION_MAX)
-        state->destruction_count++;
+    if (!place)
+        place = state->destruction_count < DESTRUCTION_MAX
+                    ? &state->destructions[state->destruction_count++]
+                    : oldest;
+    *place = (struct destruction){.time = time, .identity = *identity};
 }
 
 void policy_state_seed(

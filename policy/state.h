@@ -22,12 +22,15 @@ struct vm_state {
     uint64_t held;               /* last known; UNKNOWN before any */
     uint64_t grew_at;            /* last seen to grow; a break longer than GROWTH_STALE ends it */
     uint64_t grown_from;         /* what it held when that growth began, or has fallen to since */
+    int64_t growth_peak;         /* its fastest of late (vm_growth_lately()) */
+    uint64_t growth_peak_at;
 
     /* Balloon. */
-    uint64_t asked, asked_time;         /* last target we decided */
-    uint64_t asked_actual;              /* `actual` then */
-    uint64_t before;                    /* `actual` before our first target, in dry run */
-    uint64_t round_since;               /* a round of inflation is under verification since */
+    uint64_t asked, asked_time; /* last target we decided */
+    uint64_t asked_actual;      /* `actual` then */
+    uint64_t other_since; /* its balloon stands lower than ours was seen to since; UNKNOWN: no */
+    uint64_t before;      /* `actual` before our first target, in dry run */
+    uint64_t round_since; /* a round of inflation is under verification since */
     uint64_t round_rss, round_resident; /* figures and growth when it began */
     int64_t round_growth;
     uint64_t round_idle; /* resident and idle by its word then; 0: none, or it did not say */
@@ -36,6 +39,8 @@ struct vm_state {
     uint64_t stuck_cooldown;
     uint64_t drift_next, drift_backoff;     /* not asked again before; grows each time */
     uint64_t granted, grant_held, grant_at; /* bytes granted that it may not have touched yet */
+    uint64_t fed_at;                        /* last given to because it starved */
+    uint64_t fed_hold;                      /* … which stands for so long (FED_HOLD) */
 
     /* virtio-mem. */
     uint64_t resize_asked, resize_time; /* last size we decided */
@@ -88,7 +93,7 @@ struct vm_state {
     uint16_t marks; /* enum vm_mark */
 };
 /* P9 of the limits: 4 KiB a VM for everything, of which this is the policy's lasting part. */
-static_assert(sizeof(struct vm_state) <= 576, "state of one VM has outgrown its budget");
+static_assert(sizeof(struct vm_state) <= 592, "state of one VM has outgrown its budget");
 
 enum vm_mark {
     MARK_ASKED_DRY = 1 << 0,    /* `asked` was decided in dry run: nobody carried it out */
@@ -103,8 +108,10 @@ enum vm_mark {
     MARK_BUSY = 1 << 9,         /* was busy when its balloon last rested */
     MARK_STOP_SENT = 1 << 11,   /* a `stop` of ours was on its way at the last look */
     MARK_STOP_FAILED = 1 << 12, /* … and was refused, or not even begun */
+    MARK_ARRIVING = 1 << 14,    /* came in by a migration when scores were last looked at */
     MARK_BRAKED_DRY =
         1 << 13,            /* would be braked since brake_asked: counts as pending, see brake.c */
+    MARK_PRESSED = 1 << 15, /* its balloon was inflated by shares since it was fed */
     MARK_REACHED = 1 << 10, /* `actual` has stood at the target since it was asked, not below */
 };
 #define MARKS_DRY \
@@ -120,13 +127,14 @@ struct pool_state {
     uint64_t pinned_at; /* … then */
 };
 
-/* A kill whose freed bytes have not shown yet: nothing else is killed until then. */
+/* Whoever is being killed, and whose freed bytes have not shown yet: nobody else is until then. */
 struct kill_pending {
-    struct vm_identity identity; /* pid 0: none */
-    uint64_t asked, predicted;
-    uint64_t relief, available; /* bytes predicted; available of the pool when decided */
+    uint32_t count; /* 0: nobody */
+    struct vm_identity victims[KILLS_AT_ONCE];
+    uint64_t asked, predicted;  /* of the slowest */
+    uint64_t relief, available; /* bytes predicted of all; available of the pool when decided */
     uint32_t pool;              /* index into pools[] */
-    bool gone;                  /* the victim had vanished in the snapshot before this one */
+    bool gone;                  /* all had vanished in the snapshot before this one */
 };
 
 /* A save or shutdown under way; there is one at a time, and no kill beside it while it can be
@@ -177,6 +185,7 @@ struct leak_state {
     int64_t rate;           /* how fast, then */
     uint64_t since;         /* it has been seen without a break since; UNKNOWN: it is not */
     uint64_t killed_at;     /* somebody was killed for it; UNKNOWN: never */
+    uint64_t incoming_at;   /* … who was coming in, and lost nothing */
     struct leak_low origin; /* where it rose from; void unless it is remembered */
     uint64_t seen_at;       /* when `seen` was used; UNKNOWN: no look yet */
     uint64_t seen;
@@ -186,11 +195,18 @@ struct leak_state {
     struct leak_low lows[2]; /* this half of the window, and the one before */
 };
 
+/* Of the time in which everything waits for memory (stall.c). */
+struct stall_state {
+    uint64_t since; /* UNKNOWN: nothing is known yet */
+    uint64_t full;  /* its total then */
+};
+
 struct policy_state {
     uint32_t vm_capacity;
-    uint32_t destruction_next; /* ring */
     uint32_t destruction_count;
     uint64_t time; /* of the last snapshot; UNKNOWN: none yet */
+    uint64_t wake; /* when the last plan wanted to see the host again; UNKNOWN: there was none */
+    uint64_t late; /* by how much later that was of late, ns */
     struct pool_state pools[POOLS_MAX];
     struct kill_pending kill;
     struct end_pending end;
@@ -202,6 +218,7 @@ struct policy_state {
     uint64_t oom_scored_at;
     struct leak_state leak;
     struct culprit_watch culprit;
+    struct stall_state stall;
     uint64_t memlock_at;   /* limits were last looked at */
     uint32_t memlock_next; /* position to begin the next look with */
     uint64_t contain_at;   /* limits of cgroups were last looked at */
@@ -250,8 +267,9 @@ enum vm_trait {
 
 struct policy_scratch {
     uint32_t vm_capacity;
-    struct vm_scratch vms[];
+    struct vm_scratch vms[]; /* a struct cover of the same capacity stands behind them */
 };
+struct cover; /* cover.h */
 
 /* What the parts of one decision share. */
 struct decision {
@@ -259,6 +277,7 @@ struct decision {
     const struct rules *rules;
     struct policy_state *state;
     struct vm_scratch *vms; /* by position in the snapshot */
+    struct cover *cover;    /* for all of them */
     uint32_t vm_count;
     struct plan *plan;
     uint64_t now;
@@ -271,7 +290,8 @@ struct decision {
     uint64_t last_room;      /* the same above the floor, for who cannot take all of it */
     uint32_t all_nodes;      /* bit i: host.nodes[i], here and below */
     uint32_t bound_nodes;    /* some guest is bound to it (node.c) */
-    uint32_t growing_nodes;  /* … and grows */
+    uint32_t claimed_nodes;  /* … or lies there, and nobody knows whether it is */
+    uint32_t growing_nodes;  /* some guest is bound to it and grows */
     uint32_t short_nodes;    /* at the edge: critical, if anybody is bound to it */
     uint32_t scarce_nodes;   /* in scarce, or worse */
     uint32_t confined_nodes; /* some guest grows that is bound to this and other short ones */
@@ -303,10 +323,14 @@ static inline uint64_t since(uint64_t now, uint64_t event)
     return known(event) ? sub_or_zero(now, event) : NEVER;
 }
 
+/* Behind the guests of the scratch. */
+struct cover *scratch_cover(struct policy_scratch *scratch);
+
 void pool_state_reset(struct pool_state *pool);
 void vm_state_reset(struct vm_state *vm, const struct vm_identity *identity);
 
-/* Remembers a destructive action for the circuit breaker; the uuid of IDENTITY as above. */
+/* Remembers a destructive action for the circuit breaker, in the place of the oldest if need be;
+ * the uuid of IDENTITY as above. */
 void state_remember_destruction(
     struct policy_state *state, uint64_t time, const struct vm_identity *identity);
 

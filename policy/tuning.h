@@ -39,13 +39,20 @@
 #define GROWTH_STALE (5 * NSEC_PER_SEC)
 /* So far ahead a growing guest's free memory is not idle. */
 #define GROWTH_AHEAD (30 * NSEC_PER_SEC)
-/* From scarce, which is defined by the same time, lesser guests leave to a more valuable one what
- * it grows by so far ahead. The longer it is, the more stays unused when growth ends early; with
+/* Lesser guests leave to a more valuable one what it grows by so far ahead, which is where scarce
+ * begins. The longer it is, the more stays unused when growth ends early; with
  * half of it, one that grew 14 MiB/s met the floor at nine tenths of its way (the lab's storm). */
 #define RESERVED_AHEAD (60 * NSEC_PER_SEC)
+/* And at their own pace, as far ahead as tight looks by itself: with each lesser one that is
+ * stopped the fill shrinks, and with it what would be kept by it, while the valuable one is no
+ * faster. */
+#define RESERVED_ALONE TIGHT_TIME
 /* So much faster at most they are taken to grow without the lesser ones: in the lab's storm on two
  * processors, 5 MiB/s in the crowd and 33 alone. */
 #define RESERVED_SPEEDUP 8
+/* A guest that grew this lately may go on. In the lab a valuable one stood for 13 s, three others
+ * were resumed into its room, and it did not get through. */
+#define RESERVED_BREATH (30 * NSEC_PER_SEC)
 
 /* What QEMU itself holds beside its guest's memory: code, device models and buffers, page tables; a
  * guest of 384 MiB was seen with 50 MiB. */
@@ -97,6 +104,9 @@
 /* Not worth asking for less. */
 #define BALLOON_STEP_MIN (16 * MIB)
 #define BALLOON_STEP_DIVISOR 100
+/* A balloon must free a sixteenth of what it denies: of a guest that is spread evenly over
+ * eight nodes an eighth is on the one that is short. */
+#define BALLOON_WORTH_DIVISOR 16
 /* Asked this long ago, and less than a tenth (a twentieth for one that was growing) came back: the
  * guest is stuck. At 10 % of the usual rate a guest still passes. */
 #define STUCK_AFTER (10 * NSEC_PER_SEC)
@@ -105,7 +115,9 @@
 /* A stuck guest is left alone for a minute, then for twice as long each time. */
 #define STUCK_COOLDOWN NSEC_PER_MINUTE
 #define STUCK_COOLDOWN_MAX (16 * NSEC_PER_MINUTE)
-/* What a target of ours did to a balloon has shown by then: a call may wait for others. */
+/* A balloon that stands lower than ours was seen to is somebody else's when it has stood so for
+ * this long, some looks: what was asked lately has shown by then, for a call may wait for others,
+ * and one figure that is wrong has gone. */
 #define OTHER_AFTER (5 * NSEC_PER_SEC)
 #define DRIFT_BACKOFF (10 * NSEC_PER_SEC)
 #define DRIFT_BACKOFF_MAX (10 * NSEC_PER_MINUTE)
@@ -122,6 +134,13 @@
 /* So many starving guests are given to in one plan, the most valuable first: each costs a pass over
  * all guests. */
 #define STARVED_GRANTS 16
+/* A guest that was given to because it starved is not asked for what is idle for so long, nor, once
+ * it was pressed by shares, given to again without room for all; twice as long each time soon
+ * after. One whose need goes up and down by more than the reserve, or takes what it is given so
+ * fast that this looks like a storm, would be asked and given to for ever (tests/bench/scenarios:
+ * day, 7056 turns in two days without). */
+#define FED_HOLD NSEC_PER_MINUTE
+#define FED_HOLD_MAX (16 * NSEC_PER_MINUTE)
 /* A grant is taken for unspent until the guest has touched it, at most this long. */
 #define GRANT_OUTSTANDING HORIZON
 
@@ -264,6 +283,9 @@
 /* The slowest that was measured for anonymous memory and for a shared memfd (limits: rates). */
 #define KILL_RATE (9 * GIB)
 #define KILL_RATE_SHARED (4 * GIB)
+/* The guard's next look is taken to be no later than this: a host that was suspended is not late.
+ */
+#define LATE_MOST NSEC_PER_SEC
 /* Waited for the freed bytes: twice the prediction and a second for the guard's own scan. */
 #define KILL_PATIENCE NSEC_PER_SEC
 /* And for so long while there is time for another kill after it: on processors that are short, 512
@@ -271,6 +293,12 @@
 #define KILL_PATIENCE_MOST (10 * NSEC_PER_SEC)
 /* Loss of a kill counts double (design: loss). */
 #define KILL_LOSS_FACTOR 2
+/* So many die in one look at most: more would be written down and told, one after the other, for
+ * longer than a kill takes. */
+#define KILLS_AT_ONCE 16
+/* Of more guests no runner-up is looked for in a sprint: it can take as long as the choice itself,
+ * at worst 15 µs a guest [tests/bench/cover]. */
+#define RIVAL_IN_SPRINT 128
 /* The same guest (by uuid) is not killed again within an hour: something restarts it. */
 #define RESTART_MEMORY (60 * NSEC_PER_MINUTE)
 #define ALERT_INTERVAL NSEC_PER_MINUTE
@@ -284,6 +312,11 @@
 /* A slower one for this part of that time, so that a command that somebody runs is none. */
 #define LEAK_CONFIRM_DIVISOR 8
 #define LEAK_CONFIRM_MOST (10 * NSEC_PER_SEC)
+/* Everything has waited for memory for this part of so long: a little less than that at which
+ * systemd-oomd kills (oomd.conf(5): 60 % for 30 s), for this only tells. */
+#define STALL_WINDOW (30 * NSEC_PER_SEC)
+#define STALL_DIVISOR 2
+#define STALL_AGAIN (10 * NSEC_PER_MINUTE)
 /* By bytes it is told from what comes and goes by itself: a quarter of what was left to the floor;
  * at the floor, where no time is left, a little. More than a GiB comes and goes on no host. */
 #define LEAK_NOISE_DIVISOR 4
@@ -302,6 +335,8 @@
 /* ---- the kernel's order ---- */
 
 #define OOM_SCORE_INTERVAL (5 * NSEC_PER_SEC)
+/* But as soon as this for one that has come in, and was the first victim as long as it came. */
+#define OOM_SCORE_SOON NSEC_PER_SEC
 #define OOM_SCORE_STEP 10
 /* −1000 would exempt the guest and leave the kernel with nobody. */
 #define OOM_SCORE_NEVER (-999)
@@ -362,9 +397,13 @@
 
 /* ---- waking ---- */
 
-/* A_max: no host was measured to fill faster than 9.1 GiB/s with two threads on 2 MiB pages; that
- * machine's single-core rate is 8.5 (limits). Calibration replaces it. */
-#define FILL_RATE_MAX (8 * GIB)
+/* The least A_max that is believed, and what is taken where it was not measured: two threads on 2
+ * MiB pages filled 9.1 GiB/s, one 8.5, elsewhere less (limits). */
+#define FILL_RATE_USUAL (8 * GIB)
+/* From a look in which the fastest fill begins until nobody grows any more (limits, inequality 1):
+ * the next look (WAKE_MIN), deciding and acting (WAKE_OVERHEAD), and some milliseconds more in
+ * which a freeze reaches every thread. */
+#define RACE_TIME (10 * NSEC_PER_MSEC)
 /* Wake overshoot, read, decide and act. */
 #define WAKE_OVERHEAD (2 * NSEC_PER_MSEC)
 #define WAKE_MIN NSEC_PER_MSEC

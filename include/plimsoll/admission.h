@@ -62,6 +62,15 @@ void admission_decide(const struct snapshot *snapshot, const struct rules *rules
     const struct admission_request *request, const struct vm_rules *own,
     struct admission_answer *ret_answer);
 
+/*
+ * What is kept for the guest at POSITION of the snapshot once it has been saved, when it held HELD
+ * bytes (UNKNOWN: as many as it can): nothing of what is free, but what it was promised. When it
+ * comes back, which libvirt's hook asks for like any start, this is its own and counts against
+ * nobody but others. Huge pages are not promised to it: they stay in their pool.
+ */
+void admission_saved(const struct snapshot *snapshot, const struct rules *rules, uint32_t position,
+    uint64_t held, struct reservation *ret_reservation);
+
 const char *admission_verdict_name(enum admission_verdict verdict);
 
 #endif

@@ -68,6 +68,7 @@ enum reason {
     REASON_KILL_INCOMING,      /* … and it comes by a migration: its source goes on */
     REASON_OOM_ORDER,          /* the kernel shall take the same victim first */
     REASON_LEAK_OUTSIDE,       /* alert: what fills the host is not the guests */
+    REASON_STALLED,            /* alert: everything waits for memory that looks available */
     REASON_BREAKER,            /* alert: too many destructive actions in the window */
     REASON_NO_VICTIM,          /* alert: rules and facts leave nobody who could give */
     REASON_RESTARTED_VICTIM,   /* alert: something restarts a guest that was killed */
@@ -150,6 +151,38 @@ struct assessment {
     struct culprit culprit;
 };
 
+/* Why it is not the runner-up that is ended. */
+enum rival_reason {
+    RIVAL_NONE,      /* there is nobody else at all */
+    RIVAL_UNSOUGHT,  /* there was no time to look for one */
+    RIVAL_TOGETHER,  /* it goes as well: one alone would not be enough in time */
+    RIVAL_NEXT,      /* it is to follow, if that is still needed then */
+    RIVAL_DEARER,    /* the least loss without the one that is ended is higher: by so much */
+    RIVAL_EQUAL,     /* … is the same, of more guests or more memory: so many bytes */
+    RIVAL_SHORT,     /* without the one that is ended the others lack so many bytes */
+    RIVAL_BREAKER,   /* … so many of them would have to go, more than max-destructive allows */
+    RIVAL_LAST,      /* it is sacrificed last, and others give enough */
+    RIVAL_SLOW,      /* more would fill while it dies than it frees */
+    RIVAL_PROTECTED, /* its rules spare it, and nobody else is left */
+    RIVAL_REASON_COUNT,
+};
+
+struct rival {
+    uint32_t slot; /* ACTION_SLOT_HOST: there is none */
+    enum rival_reason reason;
+    uint64_t figure; /* as the reason says; else 0 */
+};
+
+/* What the end of a guest rests on: the set of guests with the least loss that returns the deficit.
+ */
+struct choice {
+    uint32_t guests; /* of the set, each ended if it is still needed then; 0: no set gives enough */
+    uint64_t loss;   /* of all of them, each as of a kill */
+    uint64_t least;  /* no set loses less than this */
+    uint64_t left;   /* ns until the floor is reached, by what fills now */
+    struct rival rival;
+};
+
 struct action {
     enum action_kind kind;
     enum reason reason;
@@ -168,6 +201,7 @@ struct action {
     uint64_t predicted;    /* ns until that relief should be seen */
     uint64_t loss;         /* priority × VM-minutes × 1000 */
     uint64_t deficit;      /* bytes short; of a pause for others, of what they may take */
+    struct choice choice;  /* ACTION_SAVE, _SHUTDOWN, _KILL */
 };
 #define ACTION_SLOT_HOST UINT32_MAX
 /* What each vCPU of a braked guest is left: so many µs of a processor in each period of so many. */
@@ -183,6 +217,7 @@ struct plan {
     uint32_t action_capacity;
     uint32_t action_count;
     uint32_t actions_dropped; /* did not fit; decided again next tick */
+    bool hurry;               /* an orderly kill under way is waited for no longer */
     struct action actions[];
 };
 
@@ -209,6 +244,7 @@ const char *sacrifice_name(enum sacrifice sacrifice);
 const char *action_kind_name(enum action_kind kind);
 const char *pool_kind_name(enum pool_kind kind);
 const char *culprit_kind_name(enum culprit_kind kind);
+const char *rival_reason_name(enum rival_reason reason);
 const char *reason_name(enum reason reason);
 /* As its key in the configuration. */
 const char *vm_limit_name(enum vm_limit limit);

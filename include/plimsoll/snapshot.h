@@ -79,8 +79,10 @@ struct host_snapshot {
     struct psi_totals memory_pressure;
     struct process_snapshot largest_process;
     struct tmpfs_snapshot largest_tmpfs;
-    bool scores_raise_only; /* no right to set an oom_score_adj below 0 (CAP_SYS_RESOURCE) */
-    uint32_t node_count;    /* entries used in nodes[] */
+    uint64_t fill_rate_most; /* the fastest that its memory can be filled, bytes per second, as
+                              * measured; UNKNOWN: it was not */
+    bool scores_raise_only;  /* no right to set an oom_score_adj below 0 (CAP_SYS_RESOURCE) */
+    uint32_t node_count;     /* entries used in nodes[] */
     struct node_snapshot nodes[NODES_MAX];
 };
 
@@ -401,6 +403,9 @@ struct reservation {
     uint64_t promised_pinned; /* … of that, what will be locked or pinned */
     uint32_t nodes;           /* that it is bound to, by index into host.nodes; 0: to none */
     uint32_t priority;        /* of the guest: who is worth more keeps what it uses */
+    /* What it held when the guard had it saved: restored it takes so much at once. 0: it was not.
+     */
+    uint64_t returning;
 };
 
 struct snapshot {

@@ -34,7 +34,7 @@
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
 
-#define VIRT_VERSION 5
+#define VIRT_VERSION 6
 /* Where plimsoll-virt finds its end of the socket. */
 #define VIRT_FD 3
 
@@ -187,6 +187,7 @@ struct virt_domain {
     bool can_save; /* it is persistent and has no host device but USB: else libvirt refuses */
     enum virt_balloon_model balloon;
     bool deflates; /* the guest takes back from it by itself when it is short */
+    bool reports;  /* what the guest frees goes back to the host by itself */
     /* virtio-mem, all devices together, bytes. */
     uint32_t resizable_count;
     uint64_t resizable_maximum, resizable_requested;

@@ -284,6 +284,8 @@ static void show(struct story *story, bool tiered)
             guest->next_look = now + look_interval[band];
             vm->sampled = now;
             vm->rss = story_resident(guest);
+            if (story->swap_speed > 0)
+                vm->swap = guest->swapped;
             vm->rss_anonymous = vm->wiring.shared == TRISTATE_YES ? 0 : vm->rss;
             vm->rss_shmem = vm->rss - vm->rss_anonymous;
             vm->cgroup_current = vm->rss;
@@ -465,7 +467,7 @@ void story_live(struct story *story, uint64_t time)
             continue;
         look(story, true);
         act(story);
-        story->next_look = story->snapshot->time + story->plan->next_wake;
+        story->next_look = story->snapshot->time + story->plan->next_wake + story->lateness;
     }
 }
 
@@ -485,15 +487,4 @@ void story_pause(struct story *story, unsigned guest)
     vm->measures.in_force = VM_MEASURE_STOPPED;
     vm->measures.paused_since = story->snapshot->time;
     vm->run_state = VM_RUN_PAUSED;
-}
-
-bool story_until(
-    struct story *story, enum action_kind kind, unsigned guest, uint64_t limit, uint64_t step)
-{
-    for (uint64_t passed = 0; passed < limit; passed += step) {
-        tick(story, step);
-        if (story_find(story, kind, guest))
-            return true;
-    }
-    return false;
 }

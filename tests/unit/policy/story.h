@@ -88,6 +88,7 @@ struct story {
     uint64_t overrun;                   /* the most that found no place in memory nor swap */
     struct story_piece piece;
     uint64_t next_look;     /* story_live() */
+    uint64_t lateness;      /* of each look */
     int64_t headroom_least; /* of host and budget, at any look */
     unsigned alerts[REASON_COUNT];
     uint32_t node_count; /* 0: where memory lies is not part of the story */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns what can be asked of a story as it stands. */
+/* Owns what can be asked of a story as it stands, or waited for. */
 #include "story.h"
 
 int64_t story_points(struct story *story, unsigned guest)
@@ -32,4 +32,15 @@ unsigned story_count(const struct story *story, enum action_kind kind)
     for (uint32_t i = 0; i < story->plan->action_count; i++)
         count += story->plan->actions[i].kind == kind;
     return count;
+}
+
+bool story_until(
+    struct story *story, enum action_kind kind, unsigned guest, uint64_t limit, uint64_t step)
+{
+    for (uint64_t passed = 0; passed < limit; passed += step) {
+        story_run(story, step, step);
+        if (story_find(story, kind, guest))
+            return true;
+    }
+    return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who may start: by what is promised, by what is free, and by what can be made free in time. */
 #include <check.h>
+#include <string.h>
 
 #include "admission_scene.h"
 #include "suite.h"
@@ -263,6 +264,25 @@ START_TEST(room_is_made_by_balloon)
 }
 END_TEST
 
+/* A QEMU that falls silent has its target all the same; without one it gives nothing. */
+START_TEST(a_silent_guest_goes_on_towards_its_target)
+{
+    struct story *story = full_host_new();
+    struct admission_request request = plain;
+    request.maximum = 8 * GIB;
+    request.allocated = true;
+    struct admission_answer answer = ask(story, &request);
+    ck_assert_int_eq(answer.verdict, ADMISSION_WAIT);
+    reserve(story, &answer.reservation);
+    if (_i == 1)
+        story_run(story, 100 * MS, 100 * MS); /* they are asked */
+    for (unsigned i = 0; i < 6; i++)
+        story_vm(story, i)->monitor = VM_MONITOR_SILENT;
+    ck_assert_int_eq(ask(story, &request).verdict, _i == 1 ? ADMISSION_WAIT : ADMISSION_REFUSE);
+    story_free(story);
+}
+END_TEST
+
 /* In a tenth of a second nobody needs to be asked for gigabytes. */
 START_TEST(what_cannot_be_had_in_time_is_refused_at_once)
 {
@@ -354,6 +374,74 @@ START_TEST(a_dry_run_counts_on_balloons_too)
 }
 END_TEST
 
+/* ---- saved ---- */
+
+/* Six guests that are promised all of their 4 GiB; the last is saved. Its memory is free, and yet
+ * no stranger is promised it. */
+START_TEST(what_a_saved_guest_was_promised_is_its_own)
+{
+    struct story *story = host_new();
+    story->rules->host.commitment = COMMITMENT_MAXIMUM;
+    guests(story, 6);
+    struct reservation saved;
+    admission_saved(story->snapshot, story->rules, 5, UNKNOWN, &saved);
+    ck_assert_uint_eq(saved.promised, 4 * GIB + 192 * MIB);
+    ck_assert_uint_eq(saved.bytes, 0);
+    ck_assert_uint_eq(saved.returning, 4 * GIB); /* when nobody knows what it held */
+    ck_assert_mem_eq(saved.uuid, story->snapshot->vms[5].identity.uuid, UUID_SIZE);
+    story->snapshot->vm_count = 5;
+    ck_assert_int_eq(ask(story, &plain).verdict, ADMISSION_ALLOW);
+
+    reserve(story, &saved);
+    struct admission_answer answer = ask(story, &plain);
+    refused(&answer, ADMISSION_LACK_PROMISE);
+    struct admission_request itself = plain;
+    memcpy(itself.uuid, saved.uuid, UUID_SIZE);
+    ck_assert_int_eq(ask(story, &itself).verdict, ADMISSION_ALLOW);
+    story_free(story);
+}
+END_TEST
+
+/* Where it is promised its minimum it is promised no more by being saved; but of what is free it
+ * takes all that it held. */
+START_TEST(a_restored_guest_takes_at_once_what_it_held)
+{
+    struct story *story = host_new();
+    guests(story, 6);
+    struct reservation saved;
+    admission_saved(story->snapshot, story->rules, 5, 3 * GIB, &saved);
+    ck_assert_uint_eq(saved.promised, 2 * GIB + 128 * MIB);
+    story->snapshot->vm_count = 5;
+    reserve(story, &saved);
+    struct admission_request itself = plain;
+    memcpy(itself.uuid, saved.uuid, UUID_SIZE);
+    struct admission_answer answer = ask(story, &itself);
+    ck_assert_int_eq(answer.verdict, ADMISSION_ALLOW);
+    ck_assert_uint_eq(answer.needed, 2 * GIB + 128 * MIB);
+    ck_assert_uint_eq(answer.reservation.bytes, 3 * GIB);
+    ck_assert_uint_eq(answer.reservation.returning, 3 * GIB); /* for when it asks again */
+    ck_assert_uint_eq(ask(story, &plain).reservation.bytes, 2 * GIB + 128 * MIB);
+    story_free(story);
+}
+END_TEST
+
+/* Nothing of what is free is kept for it, or it would have been saved for nothing. */
+START_TEST(no_balloon_moves_for_a_saved_guest)
+{
+    struct story *story = host_new();
+    guests(story, 6);
+    struct reservation saved;
+    admission_saved(story->snapshot, story->rules, 5, GIB, &saved);
+    saved.promised = 64 * GIB;
+    saved.priority = 1000;
+    reserve(story, &saved);
+    story_run(story, 10 * SEC, 100 * MS);
+    for (unsigned i = 0; i < 6; i++)
+        ck_assert_uint_eq(story->snapshot->vms[i].balloon.actual, 4 * GIB);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *promises = tcase_create("promises"), *room = tcase_create("room");
@@ -370,12 +458,18 @@ int main(void)
     tcase_add_test(room, reservations_of_others_count_and_ones_own_does_not);
     tcase_add_test(room, starts_at_once_do_not_share_the_same_room);
     tcase_add_test(room, room_is_made_by_balloon);
+    tcase_add_loop_test(room, a_silent_guest_goes_on_towards_its_target, 0, 2);
     tcase_add_test(room, what_cannot_be_had_in_time_is_refused_at_once);
     tcase_add_test(room, nobody_is_admitted_in_critical);
     tcase_add_test(room, reserved_room_is_given_to_nobody);
     tcase_add_test(room, nobody_is_pressed_by_old_figures);
     tcase_add_test(room, a_dry_run_counts_on_balloons_too);
+    TCase *saved = tcase_create("saved");
+    tcase_add_test(saved, what_a_saved_guest_was_promised_is_its_own);
+    tcase_add_test(saved, a_restored_guest_takes_at_once_what_it_held);
+    tcase_add_test(saved, no_balloon_moves_for_a_saved_guest);
     Suite *suite = suite_create("admission");
+    suite_add_tcase(suite, saved);
     suite_add_tcase(suite, promises);
     suite_add_tcase(suite, room);
     return suite_run(suite);

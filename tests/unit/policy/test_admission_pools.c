@@ -178,6 +178,7 @@ END_TEST
 #define CAPACITY 8
 #define CASES_DEFAULT 4000 /* × STEPS snapshots */
 #define STEPS 4
+#define GROWN_CASES 200
 /* With at least so many cases every verdict must have been seen. */
 #define CASES_TELLING 1000
 #define SEED 20261122
@@ -254,6 +255,47 @@ START_TEST(answers_are_pure_and_monotone)
 }
 END_TEST
 
+/* squeezed's invariant, for a host that promises guests less than they may grow to: what was
+ * admitted is still there when all of them have grown for all they are worth, and it cost nobody
+ * his life. */
+START_TEST(what_is_admitted_stays_there_however_others_grow)
+{
+    unsigned admitted = 0;
+    uint64_t cases = suite_cases(GROWN_CASES);
+
+    draw_seed(SEED);
+    for (uint64_t i = 0; i < cases; i++) {
+        struct story *story = host_new();
+        unsigned count = 1 + (unsigned)draw_below(STORY_GUESTS - 1);
+        for (unsigned guest = 0; guest < count; guest++) {
+            uint64_t maximum = (1 + draw_below(6)) * GIB;
+            story_guest(story, maximum, maximum * (20 + draw_below(60)) / 100);
+            story->guests[guest].honest = true;
+        }
+        story_run(story, 5 * SEC, 100 * MS);
+        struct admission_request request = plain;
+        request.maximum = (1 + draw_below(8)) * GIB;
+        request.patience = draw_below(10 * SEC);
+        struct admission_answer answer = ask(story, &request);
+        if (answer.verdict == ADMISSION_ALLOW) {
+            admitted++;
+            reserve(story, &answer.reservation);
+            for (unsigned guest = 0; guest < count; guest++) {
+                story->guests[guest].goal = story_vm(story, guest)->maximum;
+                story->guests[guest].growth = (int64_t)((1 + draw_below(100)) * MIB);
+            }
+            story_run(story, 120 * SEC, 100 * MS);
+            const struct pool_view *host = &story->plan->assessment.pools[0];
+            ck_assert_int_ge(host->headroom, (int64_t)answer.reservation.bytes);
+            for (unsigned guest = 0; guest < count; guest++)
+                ck_assert_uint_eq(story->guests[guest].kills, 0);
+        }
+        story_free(story);
+    }
+    ck_assert_uint_gt(admitted, cases / 10);
+}
+END_TEST
+
 int main(void)
 {
     TCase *pools = tcase_create("pools"), *any = tcase_create("whatever is seen");
@@ -267,6 +309,7 @@ int main(void)
     tcase_add_test(pools, what_others_have_on_a_node_can_be_had);
     tcase_add_test(pools, room_kept_on_a_node_is_given_to_nobody);
     tcase_add_test(any, answers_are_pure_and_monotone);
+    tcase_add_test(any, what_is_admitted_stays_there_however_others_grow);
     tcase_set_timeout(any, 120);
     Suite *suite = suite_create("admission_pools");
     suite_add_tcase(suite, pools);

@@ -237,6 +237,23 @@ START_TEST(the_kernel_takes_a_migration_first)
 }
 END_TEST
 
+/* From the first look at which it is seen to run, or is not seen any more. */
+START_TEST(who_has_come_is_no_first_victim_any_more)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    story_guest(story, 16 * GIB, 12 * GIB);
+    unsigned gold = story_guest(story, 8 * GIB, GIB);
+    story_rules(story, gold)->priority = 900;
+    arrive(story, gold, VM_MIGRATION_INCOMING);
+    story_run(story, 21 * SEC, 100 * MS);
+    ck_assert_int_gt(story_points(story, gold), story_points(story, 0));
+    arrive(story, gold, _i == 0 ? VM_MIGRATION_NONE : VM_MIGRATION_UNKNOWN);
+    story_run(story, 100 * MS, 100 * MS);
+    ck_assert_int_lt(story_points(story, gold), story_points(story, 0));
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy_arrival");
@@ -252,6 +269,7 @@ int main(void)
     tcase_add_loop_test(tests, who_may_not_be_killed_comes_in, 0, 2);
     tcase_add_test(tests, in_dry_run_it_is_only_said);
     tcase_add_test(tests, the_kernel_takes_a_migration_first);
+    tcase_add_loop_test(tests, who_has_come_is_no_first_victim_any_more, 0, 2);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }

@@ -234,6 +234,81 @@ START_TEST(who_starves_is_given_to_in_tight)
 }
 END_TEST
 
+/* A valuable guest with a balloon of ours at 768 MiB, and three lesser ones that were stopped for
+ * it.
+ */
+static struct story *story_of_starving(uint64_t other)
+{
+    struct story *story = story_new(3900 * MIB, other);
+    unsigned gold = story_guest(story, GIB, 760 * MIB);
+    struct vm_snapshot *vm = story_vm(story, gold);
+    story_rules(story, gold)->priority = 900;
+    story->guests[gold].honest = true;
+    story->guests[gold].wants = 820 * MIB;
+    story->guests[gold].balloon_speed = 64 * MIB;
+    vm->measures.in_force = VM_MEASURE_BALLOON;
+    vm->measures.balloon_before = GIB;
+    vm->measures.balloon_target = vm->balloon.actual = 768 * MIB;
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned bronze = story_guest(story, GIB, 690 * MIB);
+        story_rules(story, bronze)->priority = 10;
+        story_pause(story, bronze);
+    }
+    return story;
+}
+
+/* As in the lab: all others were stopped for it, and then nobody gave it what stood free. */
+START_TEST(who_starves_is_given_to_where_lesser_guests_wait)
+{
+    struct story *story = story_of_starving(700 * MIB);
+    story_live(story, 100 * MS);
+    ck_assert_int_eq((int)story->plan->assessment.band, BAND_SCARCE);
+    ck_assert_uint_lt(story->guests[0].touched, 780 * MIB);
+    story_live(story, 40 * SEC);
+    ck_assert_int_eq((int)story->plan->assessment.band, BAND_SCARCE);
+    ck_assert_uint_eq(story->guests[0].touched, 820 * MIB);
+    ck_assert_int_gt(story->headroom_least, 0);
+    story_free(story);
+}
+END_TEST
+
+/* One that says so, and of which the host holds half of that; and one beside whom equals wait. */
+START_TEST(who_does_not_starve_gets_nothing_of_the_lesser)
+{
+    struct story *story = story_of_starving((_i == 0 ? 1080 : 700) * MIB);
+    if (_i == 0) {
+        story->guests[0].touched = story->guests[0].wants = 380 * MIB;
+        story->guests[0].honest = false;
+        story->guests[0].free = 0;
+    } else {
+        story_rules(story, 0)->priority = 10;
+    }
+    story_live(story, 9 * SEC); /* before anybody's back-off is over */
+    ck_assert_int_eq((int)story->plan->assessment.band, BAND_SCARCE);
+    ck_assert_uint_eq(story->guests[0].grants, 0);
+    /* Nor is anything kept for who only says so: of those that wait, one takes little more. */
+    story_vm(story, 1)->maximum = 700 * MIB;
+    story_live(story, 120 * SEC);
+    ck_assert_uint_eq(story->guests[1].resumes, 1);
+    story_free(story);
+}
+END_TEST
+
+/* In scarce who runs is pressed by shares, but not the valuable one that has nothing left: not by a
+ * single step, again and again while its balloon has yet to come to rest. */
+START_TEST(who_will_have_nothing_left_is_not_pressed_for_more)
+{
+    struct story *story = story_of_starving(760 * MIB);
+    struct vm_snapshot *vm = story_vm(story, 0);
+    vm->measures.balloon_target = 700 * MIB;
+    story->guests[0].balloon_speed = 0; /* it holds what it has */
+    story_live(story, 60 * SEC);
+    ck_assert_uint_eq(story->guests[0].balloons, 0);
+    ck_assert_uint_ge(vm->measures.balloon_target, 700 * MIB);
+    story_free(story);
+}
+END_TEST
+
 /* The guard was started anew while a large victim is still dying. */
 START_TEST(a_victim_of_an_earlier_guard_is_awaited)
 {
@@ -272,7 +347,7 @@ START_TEST(another_program_keeps_its_balloon)
     ck_assert_uint_eq(story->guests[0].yields, 0);
     story->guests[0].balloon_speed = 0;
     story_vm(story, 0)->balloon.actual = 12 * GIB;
-    story_run(story, 5 * SEC, 100 * MS);
+    story_run(story, 6 * SEC, 100 * MS);
     ck_assert_uint_eq(story->guests[0].yields, 1);
     ck_assert_uint_eq(story_vm(story, 0)->measures.in_force & VM_MEASURE_BALLOON, 0);
     story->guests[0].balloon_speed = GIB;
@@ -300,6 +375,64 @@ START_TEST(another_program_keeps_it_on_its_way_back)
         ck_assert_uint_eq(story_vm(story, 0)->measures.in_force & VM_MEASURE_BALLOON, 0);
         story_free(story);
     }
+}
+END_TEST
+
+/* It returned nothing at first, was left alone for that, and got to its target meanwhile. */
+START_TEST(another_program_keeps_the_balloon_of_one_that_was_stuck)
+{
+    struct story *story = story_of_a_balloon(50 * GIB);
+    story_rules(story, 0)->minimum = (struct amount){AMOUNT_BYTES, 6 * GIB};
+    story->guests[0].balloon_speed = 0;
+    story_run(story, 15 * SEC, 100 * MS);
+    story->guests[0].balloon_speed = 2 * GIB;
+    story_run(story, 10 * SEC, 100 * MS);
+    uint64_t target = story_vm(story, 0)->measures.balloon_target;
+    ck_assert_uint_eq(story_vm(story, 0)->balloon.actual, target);
+    story->guests[0].balloon_speed = 0;
+    story_vm(story, 0)->balloon.actual = target - 2 * GIB;
+    story_run(story, 6 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 1);
+    story_free(story);
+}
+END_TEST
+
+/* However old the last target is. */
+START_TEST(a_figure_that_is_wrong_for_a_moment_is_no_other_program)
+{
+    struct story *story = story_of_a_balloon(50 * GIB);
+    story_rules(story, 0)->minimum = (struct amount){AMOUNT_BYTES, 16 * GIB};
+    story_run(story, 20 * SEC, 100 * MS);
+    story->guests[0].balloon_speed = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        story_vm(story, 0)->balloon.actual = 12 * GIB;
+        story_run(story, 3 * SEC, 100 * MS);
+        story_vm(story, 0)->balloon.actual = 16 * GIB;
+        story_run(story, SEC, 100 * MS);
+    }
+    ck_assert_uint_eq(story->guests[0].yields, 0);
+    ck_assert_uint_ne(story_vm(story, 0)->measures.in_force & VM_MEASURE_BALLOON, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Nor is one that stood when its QEMU fell silent, and stands when it answers again. */
+START_TEST(what_a_silent_guest_was_last_seen_at_proves_nothing)
+{
+    struct story *story = story_of_a_balloon(50 * GIB);
+    story_rules(story, 0)->minimum = (struct amount){AMOUNT_BYTES, 16 * GIB};
+    story_run(story, 20 * SEC, 100 * MS);
+    story->guests[0].balloon_speed = 0;
+    story_vm(story, 0)->balloon.actual = 12 * GIB;
+    story_run(story, SEC, 100 * MS);
+    story_vm(story, 0)->monitor = VM_MONITOR_SILENT;
+    story_run(story, 20 * SEC, 100 * MS);
+    story_vm(story, 0)->monitor = VM_MONITOR_READY;
+    story_run(story, 3 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 0);
+    story_run(story, 3 * SEC, 100 * MS);
+    ck_assert_uint_eq(story->guests[0].yields, 1);
+    story_free(story);
 }
 END_TEST
 
@@ -332,8 +465,14 @@ int main(void)
     tcase_add_test(tests, who_never_touched_what_is_idle_refuses_nothing);
     tcase_add_loop_test(tests, a_victim_of_an_earlier_guard_is_awaited, 0, 2);
     tcase_add_test(tests, who_starves_is_given_to_in_tight);
+    tcase_add_test(tests, who_starves_is_given_to_where_lesser_guests_wait);
+    tcase_add_loop_test(tests, who_does_not_starve_gets_nothing_of_the_lesser, 0, 2);
+    tcase_add_test(tests, who_will_have_nothing_left_is_not_pressed_for_more);
     tcase_add_test(tests, another_program_keeps_its_balloon);
     tcase_add_test(tests, another_program_keeps_it_on_its_way_back);
+    tcase_add_test(tests, another_program_keeps_the_balloon_of_one_that_was_stuck);
+    tcase_add_test(tests, a_figure_that_is_wrong_for_a_moment_is_no_other_program);
+    tcase_add_test(tests, what_a_silent_guest_was_last_seen_at_proves_nothing);
     tcase_add_test(tests, a_guest_on_its_way_back_is_no_other_program);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("edges");

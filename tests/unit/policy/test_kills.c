@@ -53,13 +53,84 @@ static struct story *story_of_a_slow_kill(uint64_t latency)
 {
     struct story *story = story_of_killing();
     story->kill_latency = latency;
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
         story->guests[i].growth = 10 * (int64_t)MIB;
+        story_vm(story, i)->callable = true;
+    }
     for (unsigned k = 0; k < 6000 && kills_in(story) == 0; k++)
         story_live(story, 100 * MS);
     ck_assert_uint_eq(kills_in(story), 1);
     return story;
 }
+
+/* That libvirt lets QEMU end by itself is begun so much earlier that the floor is kept all the
+ * same.
+ */
+START_TEST(an_end_in_order_has_its_time_before_the_floor)
+{
+    struct story *story = story_of_a_slow_kill(KILL_ORDERLY_TIME);
+    ck_assert(story->guests[0].orderly);
+    story_live(story, 2 * SEC);
+    ck_assert_int_ge(story->headroom_least, 0);
+    ck_assert_int_lt(story->headroom_least, 80 * (int64_t)MIB);
+    story_free(story);
+}
+END_TEST
+
+/* It has all of that time, and no more. */
+START_TEST(an_end_in_order_is_hurried_when_the_floor_is_at_hand)
+{
+    struct story *story = story_of_a_slow_kill(5 * SEC);
+    for (unsigned i = 0; i < 8; i++) {
+        ck_assert(!story->plan->hurry);
+        story_live(story, 100 * MS);
+    }
+    ck_assert_int_gt(story->headroom_least, 0);
+    for (unsigned i = 0; i < 5 && !story->plan->hurry; i++)
+        story_live(story, 100 * MS);
+    ck_assert(story->plan->hurry);
+    story_free(story);
+}
+END_TEST
+
+/* A guard whose looks come late, as on a host short of processors, kills so much sooner. */
+START_TEST(a_guard_that_is_late_keeps_the_floor)
+{
+    struct story *story = story_of_killing();
+    story_take_time(story, 0);
+    story->lateness = 200 * MS;
+    for (unsigned i = 0; i < 4; i++)
+        story->guests[i].growth = 10 * (int64_t)MIB;
+    for (unsigned k = 0; k < 6000 && kills_in(story) == 0; k++)
+        story_live(story, 100 * MS);
+    story_live(story, SEC);
+    ck_assert_uint_eq(kills_in(story), 1);
+    ck_assert_int_ge(story->headroom_least, 0);
+    ck_assert_int_lt(story->headroom_least, 40 * (int64_t)MIB);
+    story_free(story);
+}
+END_TEST
+
+/* Whose monitor is silent, be it by libvirt's fault, is not asked to end by itself. */
+START_TEST(who_does_not_hear_is_killed_at_once)
+{
+    struct story *story = story_of_killing();
+    for (unsigned i = 0; i < 4; i++) {
+        story->guests[i].growth = 10 * (int64_t)MIB;
+        story_vm(story, i)->callable = _i != 1;
+        if (_i == 0)
+            story_vm(story, i)->monitor = VM_MONITOR_SILENT;
+        if (_i == 2)
+            story_vm(story, i)->process_state = VM_PROCESS_STOPPED;
+    }
+    for (unsigned k = 0; k < 6000 && kills_in(story) == 0; k++)
+        story_live(story, 100 * MS);
+    ck_assert_uint_eq(kills_in(story), 1);
+    ck_assert(!story->guests[0].orderly);
+    ck_assert_int_lt(story->headroom_least, 40 * (int64_t)MIB / 2); /* and not sooner */
+    story_free(story);
+}
+END_TEST
 
 /* It takes its memory with it in the end: nobody else dies meanwhile, while what is left will do.
  */
@@ -73,7 +144,7 @@ START_TEST(a_slow_kill_is_waited_for)
 }
 END_TEST
 
-START_TEST(a_slow_kill_is_not_waited_for_for_ever)
+START_TEST(peer_10_a_victim_that_does_not_end_is_not_waited_for_for_ever)
 {
     struct story *story = story_of_a_slow_kill(NSEC_PER_MINUTE);
     story_live(story, 9 * SEC);
@@ -136,6 +207,30 @@ START_TEST(who_comes_back_from_the_dead_is_not_killed_again)
 }
 END_TEST
 
+/* So many of the past are remembered. */
+#define REMEMBERED 64
+
+/* Ended twice, and between the two a great many others, who are forgotten before it. */
+START_TEST(who_was_ended_again_is_remembered_from_then_on)
+{
+    struct story *story = story_of_killing();
+    uint64_t begin = story->snapshot->time - 100 * SEC;
+    story->rules->host.max_destructive_window = SEC;
+    struct vm_identity again = story_vm(story, 0)->identity, other = {.pid = 1000};
+    again.pid = 77;
+    policy_state_seed(story->state, begin, &again);
+    for (uint64_t i = 1; i < REMEMBERED + REMEMBERED / 2; i++) {
+        if (i == REMEMBERED)
+            policy_state_seed(story->state, begin + i * 100 * MS, &again);
+        other.pid++;
+        policy_state_seed(story->state, begin + i * 100 * MS, &other);
+    }
+    ck_assert(story_until(story, ACTION_KILL, 1, 60 * SEC, 10 * MS));
+    ck_assert_uint_eq(story->guests[0].kills, 0);
+    story_free(story);
+}
+END_TEST
+
 START_TEST(a_dry_run_does_not_march_through_all_guests)
 {
     struct story *story = story_of_killing();
@@ -158,12 +253,17 @@ int main(void)
 {
     TCase *tests = tcase_create("kills");
     tcase_add_test(tests, peer_9_one_kill_until_it_shows);
+    tcase_add_test(tests, an_end_in_order_has_its_time_before_the_floor);
+    tcase_add_loop_test(tests, who_does_not_hear_is_killed_at_once, 0, 3);
+    tcase_add_test(tests, an_end_in_order_is_hurried_when_the_floor_is_at_hand);
+    tcase_add_test(tests, a_guard_that_is_late_keeps_the_floor);
     tcase_add_test(tests, a_slow_kill_is_waited_for);
-    tcase_add_test(tests, a_slow_kill_is_not_waited_for_for_ever);
+    tcase_add_test(tests, peer_10_a_victim_that_does_not_end_is_not_waited_for_for_ever);
     tcase_add_test(tests, a_slow_kill_is_not_waited_for_when_time_becomes_short);
     tcase_add_test(tests, a_kill_that_suffices_is_the_only_one);
     tcase_add_test(tests, the_breaker_stops_a_massacre);
     tcase_add_test(tests, who_comes_back_from_the_dead_is_not_killed_again);
+    tcase_add_test(tests, who_was_ended_again_is_remembered_from_then_on);
     tcase_add_test(tests, a_dry_run_does_not_march_through_all_guests);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("kills");

@@ -72,7 +72,7 @@ static const struct {
     {"no overflow", vast, UNKNOWN - 1},
 };
 
-START_TEST(formula_is_libvirts)
+START_TEST(peer_13_formula_is_libvirts)
 {
     struct vm_snapshot vm = {.maximum = MEMORY};
     story_make_domain(&vm);
@@ -464,7 +464,7 @@ static void add_acting(TCase *tests)
 int main(void)
 {
     TCase *tests = tcase_create("memlock");
-    tcase_add_loop_test(tests, formula_is_libvirts, 0, (int)ELEMENTSOF(formulas));
+    tcase_add_loop_test(tests, peer_13_formula_is_libvirts, 0, (int)ELEMENTSOF(formulas));
     tcase_add_test(tests, safe_cap_is_the_larger_of_both);
     add_acting(tests);
     tcase_set_timeout(tests, 60); /* under valgrind */

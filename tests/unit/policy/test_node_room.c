@@ -126,6 +126,59 @@ START_TEST(the_valuable_guest_of_a_node_gets_through)
 }
 END_TEST
 
+/* Its node 0 is full, the other has room; GUEST does not use all that it has. */
+static void fill_node(struct story *story, unsigned guest, bool bound_too)
+{
+    if (bound_too)
+        story_guest_at(story, GIB, 512 * MIB, 0, NODE_0);
+    story->guests[guest].free = 10 * GIB;
+    story->node_other[0] = 15 * GIB + 500 * MIB;
+    story->node_other[1] = 2 * GIB;
+    story->other = story->node_other[0] + story->node_other[1];
+}
+
+/* A node that is full of what may be anywhere, beside one with room for it. While the whole host
+ * was short the guest gave what it did not use; it gets that back, and is not asked for more. */
+START_TEST(a_node_to_which_nobody_is_bound_is_nobodys_shortage)
+{
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    story_nodes(story, 2);
+    unsigned guest = story_guest_at(story, 16 * GIB, 16 * GIB, 0, 0);
+    fill_node(story, guest, _i == 1);
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_int_ge((int)story->plan->assessment.pools[2].band, BAND_TIGHT);
+    ck_assert_int_eq(story->guests[guest].balloons > 0, _i == 1);
+    if (_i == 0) {
+        story->node_other[1] += 28 * GIB;
+        story->other += 28 * GIB;
+        story_run(story, 20 * SEC, 100 * MS);
+        ck_assert_uint_gt(story->guests[guest].balloons, 0);
+        story->node_other[0] += 8 * GIB; /* it stays full */
+        story->node_other[1] -= 29 * GIB;
+        story->other -= 21 * GIB;
+        story_run(story, 60 * SEC, 100 * MS);
+        ck_assert_int_ge((int)story->plan->assessment.pools[2].band, BAND_TIGHT);
+        ck_assert_uint_gt(story->guests[guest].grants, 0);
+    }
+    story_free(story);
+}
+END_TEST
+
+/* Nor is virtio-mem taken for it. By index: nobody is bound there, somebody is. */
+START_TEST(no_virtio_mem_is_taken_for_a_node_to_which_nobody_is_bound)
+{
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    story_nodes(story, 2);
+    unsigned guest = story_guest_at(story, 4 * GIB, 4 * GIB, 0, 0);
+    story_resizable(story, guest, 12 * GIB);
+    fill_node(story, guest, _i == 1);
+    story_run(story, 20 * SEC, 100 * MS);
+    ck_assert_int_eq(story->guests[guest].resizes > 0, _i == 1);
+    ck_assert_int_eq((int)story->plan->assessment.pools[2].band > BAND_CALM, _i == 0);
+    story_free(story);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("node room");
@@ -134,6 +187,8 @@ int main(void)
     tcase_add_test(tests, what_other_guests_hold_on_a_node_is_no_leak);
     tcase_add_test(tests, who_waits_for_a_node_keeps_its_place);
     tcase_add_test(tests, the_valuable_guest_of_a_node_gets_through);
+    tcase_add_loop_test(tests, a_node_to_which_nobody_is_bound_is_nobodys_shortage, 0, 2);
+    tcase_add_loop_test(tests, no_virtio_mem_is_taken_for_a_node_to_which_nobody_is_bound, 0, 2);
     tcase_set_timeout(tests, 60); /* under valgrind */
     Suite *suite = suite_create("node room");
     suite_add_tcase(suite, tests);

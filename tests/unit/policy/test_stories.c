@@ -17,6 +17,24 @@ static enum band band(const struct story *story)
     return story->plan->assessment.band;
 }
 
+/* A guest that has touched little beyond its need is not denied gigabytes for a megabyte. */
+START_TEST(what_frees_next_to_nothing_is_not_asked_for)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t idle = i == 0 ? 500 * MIB : 3 * GIB;
+        struct story *story = story_new(64 * GIB, 53 * GIB);
+        unsigned guest = story_guest(story, 8 * GIB, GIB + idle);
+        story->guests[guest].honest = true;
+        story->guests[guest].wants = GIB;
+        story_rules(story, guest)->minimum = (struct amount){AMOUNT_SHARE, 1000};
+        story_run(story, 20 * SEC, 250 * MS);
+        ck_assert_int_eq(band(story), BAND_TIGHT);
+        ck_assert_int_eq(story->guests[guest].balloons > 0, i == 1);
+        story_free(story);
+    }
+}
+END_TEST
+
 START_TEST(a_calm_host_is_left_alone)
 {
     struct story *story = story_new(64 * GIB, 2 * GIB);
@@ -60,6 +78,43 @@ START_TEST(peer_1_who_has_idle_memory_gives)
     ck_assert_uint_eq(story->guests[needy].balloons, 0);
     ck_assert_uint_gt(story->guests[idle].balloons, 0);
     ck_assert_uint_ge(story_vm(story, idle)->balloon.actual, 8 * GIB);
+    story_free(story);
+}
+END_TEST
+
+/* MOM: who reports nothing unused loses 1 % in a turn and who reports all of it 5 %, so that lying
+ * pays. Of two that use as much by the host's figures the liar gives as far as the other. */
+START_TEST(peer_3_who_claims_to_have_nothing_gives_too)
+{
+    struct story *story = story_new(32 * GIB, 3 * GIB);
+    unsigned liar = story_guest(story, 16 * GIB, 14 * GIB);
+    unsigned open = story_guest(story, 16 * GIB, 14 * GIB);
+    story->guests[liar].wants = story->guests[open].wants = 8 * GIB;
+    story->guests[liar].free = 0;
+    story->guests[open].honest = true;
+    story->other_growth = 40 * (int64_t)MIB;
+    story_run(story, 300 * SEC, 100 * MS);
+    ck_assert_int_ge((int)band(story), BAND_SCARCE);
+    ck_assert_uint_gt(story->guests[liar].balloons, 0);
+    uint64_t kept = story_vm(story, liar)->balloon.actual;
+    ck_assert_uint_le(kept, story_vm(story, open)->balloon.actual + GIB);
+    story_free(story);
+}
+END_TEST
+
+/* MOM: one figure that cannot be, of one guest, and no controller runs for any of them. */
+START_TEST(peer_4_an_impossible_figure_stops_nobodys_turn)
+{
+    static const uint64_t impossible[] = {UNKNOWN - 1, 1ULL << 62, 1};
+    struct story *story = story_new(64 * GIB, 4 * GIB);
+    unsigned odd = story_guest(story, 24 * GIB, 23 * GIB);
+    unsigned idle = story_guest(story, 32 * GIB, 30 * GIB);
+    story->guests[odd].free = impossible[_i];
+    story->guests[idle].wants = 10 * GIB;
+    story->guests[idle].free = 20 * GIB;
+    story_run(story, 60 * SEC, 100 * MS);
+    ck_assert_uint_le(story_vm(story, idle)->balloon.actual, 28 * GIB);
+    ck_assert_uint_ge(story_vm(story, odd)->balloon.actual, 12 * GIB); /* its minimum */
     story_free(story);
 }
 END_TEST
@@ -138,6 +193,33 @@ START_TEST(peer_8_only_growers_are_paused)
     ck_assert_uint_eq(story->guests[still].pauses + story->guests[still].freezes, 0);
     ck_assert_uint_eq(story->guests[grower].pauses, 1);
     ck_assert_int_gt(story->plan->assessment.pools[0].headroom, 0);
+    story_free(story);
+}
+END_TEST
+
+/* earlyoom: a server stood still with 35 GiB "available" that were not there. Nobody dies for a
+ * figure, but it is told of, once; and not where waiting is short, nor where nothing is known. */
+START_TEST(peer_12_memory_that_only_looks_available_is_told_of)
+{
+    static const struct {
+        unsigned percent;
+        uint64_t other;
+        unsigned alerts;
+    } cases[] = {
+        {80, 100 * GIB, 1}, {30, 100 * GIB, 0}, {80, 140 * GIB, 0} /* scarce, and so it is */};
+    struct story *story = story_new(256 * GIB, cases[_i].other);
+    unsigned guest = story_guest(story, 128 * GIB, 100 * GIB);
+    struct psi_totals *pressure = &story->snapshot->host.memory_pressure;
+    story_run(story, 60 * SEC, SEC);
+    ck_assert_uint_eq(story->alerts[REASON_STALLED], 0);
+    pressure->some = pressure->full = 0;
+    for (int i = 0; i < 120; i++) {
+        pressure->full += cases[_i].percent * SEC / 100;
+        story_run(story, SEC, SEC);
+    }
+    ck_assert_uint_eq(story->alerts[REASON_STALLED], cases[_i].alerts);
+    ck_assert_int_eq((int)band(story), _i < 2 ? BAND_CALM : BAND_SCARCE);
+    ck_assert_uint_eq(story->guests[guest].pauses + story->guests[guest].kills, 0);
     story_free(story);
 }
 END_TEST
@@ -382,13 +464,17 @@ END_TEST
 int main(void)
 {
     TCase *tests = tcase_create("stories");
+    tcase_add_test(tests, what_frees_next_to_nothing_is_not_asked_for);
     tcase_add_test(tests, a_calm_host_is_left_alone);
     tcase_add_test(tests, tight_takes_idle_memory_and_nothing_else);
     tcase_add_test(tests, peer_1_who_has_idle_memory_gives);
+    tcase_add_test(tests, peer_3_who_claims_to_have_nothing_gives_too);
+    tcase_add_loop_test(tests, peer_4_an_impossible_figure_stops_nobodys_turn, 0, 3);
     tcase_add_test(tests, peer_5_a_refuser_is_found_and_told_once);
     tcase_add_test(tests, peer_6_and_2_memory_comes_back_in_seconds);
     tcase_add_test(tests, peer_7_a_resume_has_its_room);
     tcase_add_test(tests, peer_8_only_growers_are_paused);
+    tcase_add_loop_test(tests, peer_12_memory_that_only_looks_available_is_told_of, 0, 3);
     tcase_add_test(tests, peer_15_a_wired_guest_is_never_inflated);
     tcase_add_test(tests, actual_is_not_believed);
     tcase_add_test(tests, a_sprint_freezes_and_a_bridge_ends_in_a_stop);

@@ -19,6 +19,7 @@
 
 static const uint64_t latencies[] = {50 * MS, 500 * MS, SEC, 2 * SEC};
 static const int rates[] = {14, 40, 85, 120};
+static const int slow_rates[] = {2, 3, 4, 6, 9};
 #define STORMS ((int)(ELEMENTSOF(latencies) * ELEMENTSOF(rates)))
 
 static unsigned count_paused(struct story *story)
@@ -146,6 +147,25 @@ START_TEST(a_valuable_guest_held_up_by_the_crowd)
 }
 END_TEST
 
+/* Where all grow slowly scarce is near the end, and the room that is kept by then is what the
+ * valuable one gets through with. */
+START_TEST(a_slow_storm)
+{
+    int rate = slow_rates[_i];
+    struct story *story = story_of_storm(rate, 500 * MS);
+    uint64_t begin = story->snapshot->time + 2 * SEC;
+    char name[64];
+    snprintf(name, sizeof(name), "slow storm 6x%d MiB/s", rate);
+    for (unsigned i = 0; i < 900 / (unsigned)rate + 60; i++)
+        story_live(story, SEC);
+    tell(story, name, begin);
+    ck_assert_uint_eq(count_kills(story), 0);
+    ck_assert_int_ge(story->headroom_least, 0);
+    ck_assert_uint_ne(story->guests[VALUABLE].finished, 0);
+    story_free(story);
+}
+END_TEST
+
 /* It stands still for a moment, and the room it leaves is not yet anybody's: who was just paused
  * for it is not resumed into it, to be paused again. */
 START_TEST(a_valuable_guest_draws_breath)
@@ -162,6 +182,30 @@ START_TEST(a_valuable_guest_draws_breath)
     story->guests[VALUABLE].growth = 0;
     story_live(story, 3 * SEC);
     ck_assert_uint_eq(story->guests[first].resumes, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Nor is one resumed into its room that has waited for long: in the lab a valuable guest stood for
+ * 13 s, three others were, and it did not get through. Who has ended keeps nobody waiting. */
+START_TEST(a_valuable_guest_stands_for_a_moment)
+{
+    struct story *story = story_new(16 * GIB, 6656 * MIB);
+    unsigned gold = story_guest(story, 9 * GIB, 4 * GIB),
+             bronze = story_guest(story, 4 * GIB, 2 * GIB);
+    story_rules(story, gold)->priority = 900;
+    story_rules(story, bronze)->priority = 10;
+    story_no_balloons(story);
+    story_pause(story, bronze);
+    story->guests[gold].goal = 6 * GIB;
+    story->guests[gold].growth = 50 * (int64_t)MIB;
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[bronze].resumes, 0);
+    story->guests[gold].growth = 0;
+    story_live(story, 8 * SEC);
+    ck_assert_uint_eq(story->guests[bronze].resumes, 0);
+    story_live(story, 30 * SEC);
+    ck_assert_uint_eq(story->guests[bronze].resumes, 1);
     story_free(story);
 }
 END_TEST
@@ -271,7 +315,9 @@ int main(void)
     tcase_add_loop_test(tests, the_standard_storm, 0, STORMS);
     tcase_add_loop_test(
         tests, a_valuable_guest_held_up_by_the_crowd, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_loop_test(tests, a_slow_storm, 0, (int)ELEMENTSOF(slow_rates));
     tcase_add_loop_test(tests, a_valuable_guest_draws_breath, 0, (int)ELEMENTSOF(latencies));
+    tcase_add_test(tests, a_valuable_guest_stands_for_a_moment);
     tcase_add_loop_test(
         tests, a_slow_valuable_guest_beside_a_fast_one, 0, (int)ELEMENTSOF(latencies));
     tcase_add_loop_test(tests, a_guest_that_outgrows_its_balloon, 0, (int)ELEMENTSOF(latencies));

@@ -6,6 +6,7 @@
 #include "world.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static uint64_t random_state;
@@ -13,6 +14,17 @@ static uint64_t random_state;
 void draw_seed(uint64_t seed)
 {
     random_state = seed;
+}
+
+void draw_seed_asked(uint64_t usual)
+{
+    const char *asked = getenv("PLIMSOLL_TEST_SEED");
+    uint64_t seed = asked ? strtoull(asked, NULL, 10) : 0;
+    if (seed == 0) /* where xorshift would stay */
+        seed = usual;
+    draw_seed(seed);
+    printf("PLIMSOLL_TEST_SEED=%llu\n", (unsigned long long)seed);
+    (void)fflush(stdout); /* each test is a process of its own, and would say it again */
 }
 
 /* xorshift64*, Vigna 2014 */
@@ -214,6 +226,9 @@ static void draw_resizable(struct vm_snapshot *vm, uint64_t now)
         vm->measures.in_force |= VM_MEASURE_RESIZE;
         vm->measures.resize.before = draw_below(count + 1) * block;
         vm->measures.resize.set = draw_below(2) ? sizes->requested : draw_below(count + 1) * block;
+        if (known(vm->measures.resize.set)) /* ours took, it did not give */
+            vm->measures.resize.before =
+                max_u64(vm->measures.resize.before, vm->measures.resize.set);
         vm->measures.resize_previous = draw_below(4) ? UNKNOWN : draw_below(count + 1) * block;
     }
     if (draw_below(2)) /* all of it pinned */
@@ -302,6 +317,7 @@ void draw_snapshot(struct snapshot *snapshot, uint64_t total, bool anew)
     host->swap_free = draw_below(2) ? 0 : draw_size(total);
     host->swap_rate = draw_size(GIB);
     host->watermark_high = draw_below(total / 100 + 1);
+    host->fill_rate_most = draw_size(256 * GIB);
     host->arc_size = draw_below(2) ? UNKNOWN : draw_size(total);
     host->arc_minimum = draw_size(total);
     host->node_count = (uint32_t)draw_below(4) ? (uint32_t)draw_below(5) : NODES_MAX;

@@ -19,6 +19,8 @@ void world_free(struct world *world);
 
 /* Begins the stream of random numbers; SEED is not 0. */
 void draw_seed(uint64_t seed);
+/* The one in PLIMSOLL_TEST_SEED, else USUAL; says which. */
+void draw_seed_asked(uint64_t usual);
 uint64_t draw_below(uint64_t bound);
 
 void draw_rules(struct rules *rules, uint64_t total);
