@@ -123,6 +123,8 @@ static int end_begin(struct vm *vm, enum action_kind kind, enum reason reason, u
     measures->in_force |= saves ? VM_MEASURE_SAVING : VM_MEASURE_SHUTTING_DOWN;
     measures->ending_until = now + time;
     vm_write_ledger(vm);
+    vm->save_begun = now;
+    vm->save_held = vm->figures.rss;
     vm->end_asked = 0;
     result = end_ask(vm, now);
     if (result < 0)

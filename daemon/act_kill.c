@@ -8,7 +8,8 @@
  * Where there is time libvirt destroys the domain instead: it sends SIGTERM, at which QEMU closes
  * its images before it ends (qemuProcessKill(), QEMU's qemu_system_killed()), and tells everybody
  * who follows the domain that it was destroyed and has not crashed. libvirt itself would wait for
- * ten seconds before SIGKILL; we do not.
+ * ten seconds before SIGKILL; we do not. Where libvirt does not take it on after all nobody is
+ * killed the sooner for that: who is killed in order is chosen before there is any hurry.
  */
 #include "act.h"
 #include "log.h"
@@ -27,6 +28,7 @@ static int kill_now(struct vm *vm)
     int result = process_signal(vm->pidfd, SIGKILL);
 
     vm->kill_by = 0;
+    vm->destroying = false;
     if (result < 0) {
         measures->in_force &= ~(uint32_t)VM_MEASURE_KILLED;
         measures->killed_since = UNKNOWN;
@@ -35,24 +37,18 @@ static int kill_now(struct vm *vm)
     return result;
 }
 
+/* Whatever it is: that it has ended is seen by its process, and else its time is. */
 static void on_destroy_result(const struct virt_result *result, void *userdata)
 {
-    struct vm *vm = userdata;
-
-    if (result->result < 0 && vm->kill_by != 0)
-        (void)kill_now(vm);
+    (void)result;
+    (void)userdata;
 }
 
 /* Frozen, it could not end by itself. */
-static int destroy(struct vm *vm, uint64_t now)
+static bool destroy(struct vm *vm, uint64_t now)
 {
-    int result = vm_has(vm, VM_MEASURE_FROZEN) ? -EBUSY
-                                               : virt_guest_end(vm, VIRT_OPERATION_DESTROY, 0, now,
-                                                     DESTROY_TIMEOUT, on_destroy_result);
-
-    if (result == 0)
-        vm->kill_by = now + KILL_ORDERLY_TIME;
-    return result;
+    return !vm_has(vm, VM_MEASURE_FROZEN) && virt_guest_end(vm, VIRT_OPERATION_DESTROY, 0, now,
+                                                 DESTROY_TIMEOUT, on_destroy_result) == 0;
 }
 
 void act_kill_advance(struct vm *vm, bool hurry, uint64_t now)
@@ -83,7 +79,9 @@ int act_kill(struct vm *vm, enum reason reason, bool orderly, enum mode mode, ui
     measures->in_force |= VM_MEASURE_KILLED;
     measures->killed_since = now;
     vm_write_ledger(vm);
-    if (orderly && destroy(vm, now) == 0)
-        return 0;
-    return kill_now(vm);
+    if (!orderly)
+        return kill_now(vm);
+    vm->kill_by = now + KILL_ORDERLY_TIME;
+    vm->destroying = destroy(vm, now);
+    return 0;
 }

@@ -52,16 +52,40 @@ void admission_drop(struct admission *admission, const uint8_t uuid[UUID_SIZE])
         start_remove(admission, start);
 }
 
+static void saved_remove(struct admission *admission, uint32_t index)
+{
+    admission->saved_count--;
+    memmove(&admission->saved[index], &admission->saved[index + 1],
+        (admission->saved_count - index) * sizeof(admission->saved[0]));
+}
+
+void admission_drop_saved(struct admission *admission, const uint8_t uuid[UUID_SIZE])
+{
+    for (uint32_t i = 0; i < admission->saved_count; i++)
+        if (memcmp(admission->saved[i].reservation.uuid, uuid, UUID_SIZE) == 0)
+            saved_remove(admission, i--);
+}
+
+void admission_keep_saved(struct admission *admission, const struct reservation *reservation,
+    const char *name, uint64_t now)
+{
+    admission_drop_saved(admission, reservation->uuid);
+    if (admission->saved_count == ADMISSION_SAVED_MAX)
+        saved_remove(admission, 0);
+    struct admission_saved *saved = &admission->saved[admission->saved_count++];
+    *saved = (struct admission_saved){.reservation = *reservation, .time = now};
+    (void)snprintf(saved->name, sizeof saved->name, "%s", name);
+}
+
 /* One that was there before this was asked for is another: what it was until now and is just
  * ending, or, where a host migrates to itself, what it comes from. */
 static const struct vm_snapshot *guest_find(
-    const struct snapshot *snapshot, const struct admission_start *start)
+    const struct snapshot *snapshot, const uint8_t uuid[UUID_SIZE], uint64_t since)
 {
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
         const struct vm_snapshot *vm = &snapshot->vms[i];
 
-        if (vm->first_seen >= start->told &&
-            memcmp(vm->identity.uuid, start->reservation.uuid, UUID_SIZE) == 0)
+        if (vm->first_seen >= since && memcmp(vm->identity.uuid, uuid, UUID_SIZE) == 0)
             return vm;
     }
     return NULL;
@@ -85,7 +109,7 @@ static bool is_lost(const struct admission_start *start, uint64_t now)
 static bool start_advance(struct admission_start *start, const struct snapshot *snapshot,
     uint64_t now, struct reservation *ret_left)
 {
-    const struct vm_snapshot *vm = guest_find(snapshot, start);
+    const struct vm_snapshot *vm = guest_find(snapshot, start->reservation.uuid, start->told);
     struct reservation left = start->reservation;
 
     if (!vm && is_lost(start, now)) {
@@ -108,6 +132,27 @@ static bool start_advance(struct admission_start *start, const struct snapshot *
     return true;
 }
 
+/* While it starts, that says what is kept for it; and libvirt keeps what it had saved until it has
+ * been read to the end. */
+static void saved_show(struct admission *admission, struct snapshot *snapshot, uint64_t now)
+{
+    for (uint32_t i = 0; i < admission->saved_count; i++) {
+        const struct admission_saved *saved = &admission->saved[i];
+        const uint8_t *uuid = saved->reservation.uuid;
+
+        if (admission_find(admission, uuid))
+            continue;
+        if (sub_or_zero(now, saved->time) >= ADMISSION_SAVED)
+            announce_admission_ended(saved->name, uuid, "nobody has started it again for a week");
+        else if (!guest_find(snapshot, uuid, saved->time)) {
+            if (snapshot->reservation_count < RESERVATIONS_MAX)
+                snapshot->reservations[snapshot->reservation_count++] = saved->reservation;
+            continue;
+        }
+        saved_remove(admission, i--);
+    }
+}
+
 void admission_show(struct admission *admission, struct snapshot *snapshot, uint64_t now)
 {
     snapshot->reservation_count = 0;
@@ -121,4 +166,5 @@ void admission_show(struct admission *admission, struct snapshot *snapshot, uint
             start_remove(admission, &admission->starts[i]);
         }
     }
+    saved_show(admission, snapshot, now);
 }

@@ -133,6 +133,52 @@ static void contain_detail(
         limits->legacy ? " cgroup=v1" : "");
 }
 
+/* A quoted name that is cut early: there is another one in the line. */
+#define RIVAL_NAME_SIZE 80
+
+/* Whose end was the next best, and why it is not his. */
+static void rival_detail(
+    const struct rival *rival, const struct snapshot *snapshot, char *buffer, size_t size)
+{
+    static const char *const keys[RIVAL_REASON_COUNT] = {
+        [RIVAL_DEARER] = "loss",
+        [RIVAL_EQUAL] = "bytes",
+        [RIVAL_SHORT] = "lacks",
+        [RIVAL_BREAKER] = "guests",
+    };
+    char name[RIVAL_NAME_SIZE], figure[48] = "";
+
+    for (uint32_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vm_snapshot *vm = &snapshot->vms[i];
+
+        if (vm->slot != rival->slot)
+            continue;
+        if (rival->reason < RIVAL_REASON_COUNT && keys[rival->reason])
+            (void)snprintf(
+                figure, sizeof figure, " rival_%s=%" PRIu64, keys[rival->reason], rival->figure);
+        (void)snprintf(buffer, size, " rival=%s rival_reason=%s%s",
+            log_quote(vm->name, name, sizeof name), rival_reason_name(rival->reason), figure);
+        return;
+    }
+    (void)snprintf(buffer, size, " rival_reason=%s", rival_reason_name(rival->reason));
+}
+
+/* By when memory is short, what the whole set of guests loses, and who is spared. */
+static void choice_detail(
+    const struct choice *choice, const struct snapshot *snapshot, char *buffer, size_t size)
+{
+    char left[32] = "never", least[40] = "";
+
+    if (choice->least < choice->loss)
+        (void)snprintf(least, sizeof least, " cover_least=%" PRIu64, choice->least);
+    if (choice->left != NEVER)
+        (void)snprintf(left, sizeof left, "%" PRIu64 "ms", choice->left / NSEC_PER_MSEC);
+    int length = snprintf(buffer, size, " left=%s cover=%" PRIu32 " cover_loss=%" PRIu64 "%s", left,
+        choice->guests, choice->loss, least);
+    if (length > 0 && (size_t)length < size)
+        rival_detail(&choice->rival, snapshot, buffer + length, size - (size_t)length);
+}
+
 static void alert_detail(const struct plan *plan, const struct action *action, const struct vm *vm,
     const struct snapshot *snapshot, char *buffer, size_t size)
 {
@@ -162,12 +208,14 @@ static void action_detail(const struct plan *plan, const struct action *action, 
         break;
     case ACTION_KILL:
         (void)snprintf(buffer, size, " loss=%" PRIu64 "%s", action->loss,
-            vm && vm->kill_by != 0 ? " by=libvirt" : "");
+            vm && vm->destroying ? " by=libvirt" : "");
+        choice_detail(&action->choice, snapshot, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_SAVE:
     case ACTION_SHUTDOWN:
         (void)snprintf(buffer, size, " loss=%" PRIu64 " seconds=%" PRIu64, action->loss,
             action->deadline / NSEC_PER_SEC);
+        choice_detail(&action->choice, snapshot, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_ALERT:
         alert_detail(plan, action, vm, snapshot, buffer, size);

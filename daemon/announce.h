@@ -40,6 +40,8 @@ void admission_words(const struct admission_answer *answer, char ret_words[ADMIS
 void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
     const struct admission_answer *answer, bool acts, const char *words);
 
+/* It was saved, and what it was promised is kept for it. */
+void announce_admission_kept(const char *name, const struct reservation *reservation);
 /* Nothing is kept for it any more, for the reason that WORDS give. */
 void announce_admission_ended(const char *name, const uint8_t uuid[UUID_SIZE], const char *words);
 

@@ -113,6 +113,17 @@ void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
         admission_verdict_name(answer->verdict), words);
 }
 
+void announce_admission_kept(const char *name, const struct reservation *reservation)
+{
+    char quoted[2 * VM_NAME_MAX + 8], id[UUID_TEXT_SIZE], promised[TEXT_NUMBER_MAX];
+
+    log_alert(LOG_NOTICE,
+        "event=admission vm=%s uuid=%s result=kept text=\"%s stay promised to it, which was saved, "
+        "until it is started again or undefined, for a week at most\"",
+        log_quote(name, quoted, sizeof quoted), uuid_text(reservation->uuid, id),
+        bytes_up(reservation->promised, promised));
+}
+
 void announce_admission_ended(const char *name, const uint8_t uuid[UUID_SIZE], const char *words)
 {
     char quoted[2 * VM_NAME_MAX + 8], id[UUID_TEXT_SIZE];

@@ -173,7 +173,7 @@ static bool section_enter(struct loader *loader, uint32_t line, const char *head
     if (!class_name && !vm_name) {
         mistake_here(line, loader,
             "section [%s] is not known to this version; there are [guard], [memlock], "
-            "[admission], [class NAME] and [vm NAME]",
+            "[admission], [record], [class NAME] and [vm NAME]",
             head);
         return false;
     }
@@ -221,7 +221,7 @@ static void key_load(struct loader *loader, const struct config_item *item)
         return;
     }
     if (loader->rule)
-        loader->rule->set |= 1u << index;
+        loader->rule->set |= UINT64_C(1) << index;
     key_remember(loader, item->key, item->line);
 }
 
@@ -362,14 +362,13 @@ static int files_load(struct loader *loader, const char *path)
 
 static void guard_default(struct guard_section *ret_guard)
 {
-    static const struct guard_config guard = {
-        .qmp_directory = RUNTIME_DIRECTORY_DEFAULT "/qmp",
-        .libvirt = "auto",
-        .max_vms = MAX_VMS_DEFAULT,
+    *ret_guard = (struct guard_section){
+        .guard = {.qmp_directory = RUNTIME_DIRECTORY_DEFAULT "/qmp",
+            .libvirt = "auto",
+            .max_vms = MAX_VMS_DEFAULT},
+        .admission = {.timeout = ADMISSION_TIMEOUT_DEFAULT},
+        .record = {.limit = RECORD_LIMIT_DEFAULT},
     };
-
-    ret_guard->guard = guard;
-    ret_guard->admission = (struct admission_config){.timeout = ADMISSION_TIMEOUT_DEFAULT};
     host_rules_default(&ret_guard->host);
 }
 
@@ -425,6 +424,11 @@ const struct guard_config *config_guard(const struct config *config)
 const struct admission_config *config_admission(const struct config *config)
 {
     return &config->guard.admission;
+}
+
+const struct record_config *config_record(const struct config *config)
+{
+    return &config->guard.record;
 }
 
 const struct host_rules *config_host_rules(const struct config *config)

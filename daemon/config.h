@@ -49,6 +49,14 @@ struct admission_config {
     uint64_t timeout;      /* ns until it counts as not answering */
 };
 const struct admission_config *config_admission(const struct config *config);
+
+/* What stands in [record]. */
+#define RECORD_LIMIT_DEFAULT (256 * MIB)
+struct record_config {
+    bool off;
+    uint64_t limit; /* bytes of all traces */
+};
+const struct record_config *config_record(const struct config *config);
 const struct host_rules *config_host_rules(const struct config *config);
 
 /*

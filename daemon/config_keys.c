@@ -8,6 +8,7 @@
 #define IN_GUARD CONFIG_SECTION_BIT(CONFIG_SECTION_GUARD)
 #define IN_MEMLOCK CONFIG_SECTION_BIT(CONFIG_SECTION_MEMLOCK)
 #define IN_ADMISSION CONFIG_SECTION_BIT(CONFIG_SECTION_ADMISSION)
+#define IN_RECORD CONFIG_SECTION_BIT(CONFIG_SECTION_RECORD)
 #define IN_CLASS CONFIG_SECTION_BIT(CONFIG_SECTION_CLASS)
 #define IN_VM CONFIG_SECTION_BIT(CONFIG_SECTION_VM)
 
@@ -23,6 +24,10 @@
 #define ADMISSION(name, parser, member)                                         \
     {                                                                           \
         name, IN_ADMISSION, config_parse_##parser, FIELD(guard_section, member) \
+    }
+#define RECORD(name, parser, member)                                         \
+    {                                                                        \
+        name, IN_RECORD, config_parse_##parser, FIELD(guard_section, member) \
     }
 #define RULE(name, parser, member)                                                 \
     {                                                                              \
@@ -51,6 +56,8 @@ const struct config_key config_keys[] = {
     ADMISSION("commit", commitment, host.commitment),
     ADMISSION("unreachable", unreachable, admission.deny_unreachable),
     ADMISSION("timeout", timeout, admission.timeout),
+    RECORD("mode", record_mode, record.off),
+    RECORD("limit", record_limit, record.limit),
     RULE("priority", priority, rules.priority),
     RULE("shares", shares, rules.shares),
     RULE("minimum", amount, rules.minimum),
@@ -68,7 +75,7 @@ const struct config_key config_keys[] = {
     VM("class", class_name, class_name),
 };
 
-_Static_assert(CONFIG_KEY_COUNT <= 32, "rule_section.set has a bit for each");
+_Static_assert(CONFIG_KEY_COUNT <= 64, "rule_section.set has a bit for each");
 _Static_assert(sizeof(((struct guard_config *)NULL)->qmp_directory) == CONFIG_TEXT_MAX &&
                    sizeof(((struct guard_config *)NULL)->libvirt) == CONFIG_TEXT_MAX,
     "the parsers store so much");
@@ -82,6 +89,7 @@ bool config_section_find(const char *head, enum config_section *ret_section)
         {"guard", CONFIG_SECTION_GUARD},
         {"memlock", CONFIG_SECTION_MEMLOCK},
         {"admission", CONFIG_SECTION_ADMISSION},
+        {"record", CONFIG_SECTION_RECORD},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(sections); i++) {
@@ -108,7 +116,7 @@ void config_rules_overlay(struct vm_rules *target, const struct rule_section *so
 
     for (unsigned i = 0; i < CONFIG_KEY_COUNT; i++) {
         const struct config_key *key = &config_keys[i];
-        if (!(source->set & (1u << i)) || key->offset < begin ||
+        if (!(source->set & (UINT64_C(1) << i)) || key->offset < begin ||
             key->offset >= begin + sizeof(source->rules))
             continue;
         memcpy(

@@ -15,16 +15,18 @@ enum config_section {
     CONFIG_SECTION_GUARD,
     CONFIG_SECTION_MEMLOCK,
     CONFIG_SECTION_ADMISSION,
+    CONFIG_SECTION_RECORD,
     CONFIG_SECTION_CLASS,
     CONFIG_SECTION_VM,
     CONFIG_SECTION_COUNT,
 };
 #define CONFIG_SECTION_BIT(section) (1u << (section))
 
-/* Where the keys of [guard], [memlock] and [admission] go. */
+/* Where the keys of [guard], [memlock], [admission] and [record] go. */
 struct guard_section {
     struct guard_config guard;
     struct admission_config admission;
+    struct record_config record;
     struct host_rules host;
 };
 
@@ -34,7 +36,7 @@ struct rule_section {
     char match[CONFIG_TEXT_MAX];     /* [vm] only; the name where no key says it */
     char class_name[CLASS_NAME_MAX]; /* [vm] only; empty: none */
     struct vm_rules rules;           /* what SET says; the rest is nothing */
-    uint32_t set;                    /* bit N: config_keys[N] was given */
+    uint64_t set;                    /* bit N: config_keys[N] was given */
     uint32_t class_file, class_line; /* where class= stands, for the mistake of an unknown one */
 };
 
@@ -45,7 +47,7 @@ struct config_key {
     size_t offset, size; /* in struct guard_section or struct rule_section */
 };
 
-#define CONFIG_KEY_COUNT 32
+#define CONFIG_KEY_COUNT 34
 extern const struct config_key config_keys[CONFIG_KEY_COUNT];
 
 /* The section that is there once and has this HEAD; false: none is. */

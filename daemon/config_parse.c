@@ -23,6 +23,9 @@
  * longer nobody should wait who only asks whether there is room. */
 #define TIMEOUT_MIN (100 * NSEC_PER_MSEC)
 #define TIMEOUT_MAX (30 * NSEC_PER_SEC)
+/* A trace of a large host begins with some MiB, and is a quarter of it at most. */
+#define RECORD_LIMIT_MIN (8 * MIB)
+#define RECORD_LIMIT_MAX TIB
 
 /* PID_MAX_LIMIT, include/linux/threads.h: the kernel never has more. */
 #define PIDS_MAX_LIMIT 4194304
@@ -138,6 +141,26 @@ const char *config_parse_timeout(const char *value, void *ret)
     if (text_parse_time(value, &time) < 0 || time < TIMEOUT_MIN || time > TIMEOUT_MAX)
         return "a time from 100ms to 30s";
     *(uint64_t *)ret = time;
+    return NULL;
+}
+
+const char *config_parse_record_mode(const char *value, void *ret)
+{
+    bool off = strcmp(value, "off") == 0;
+
+    if (!off && strcmp(value, "on") != 0)
+        return "\"on\" or \"off\"";
+    *(bool *)ret = off;
+    return NULL;
+}
+
+const char *config_parse_record_limit(const char *value, void *ret)
+{
+    uint64_t bytes;
+
+    if (text_parse_size(value, &bytes) < 0 || bytes < RECORD_LIMIT_MIN || bytes > RECORD_LIMIT_MAX)
+        return "a size from 8M to 1T";
+    *(uint64_t *)ret = bytes;
     return NULL;
 }
 

@@ -226,14 +226,16 @@ static void kills_advance(struct guard *guard, uint64_t now)
         struct vm *vm = inventory_vm(guard->inventory, slot);
 
         if (vm && !vm->gone)
-            act_kill_advance(vm, guard->plan->assessment.sprint, now);
+            act_kill_advance(vm, guard->plan->hurry, now);
     }
 }
 
 void guard_reckon(struct guard *guard, uint64_t now)
 {
     guard_observe(guard, now);
+    recorder_begin(guard->recorder, guard->snapshot, guard->rules, guard->state);
     policy_decide(guard->snapshot, guard->rules, guard->state, guard->scratch, guard->plan);
+    recorder_end(guard->recorder, guard->plan);
 }
 
 void guard_tick(struct guard *guard, uint64_t now)
@@ -316,6 +318,7 @@ int guard_run(struct guard *guard)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
         guard_advance_writers(guard, now);
+        recorder_advance(guard->recorder, guard_band(guard), now);
         guard_advance_virt(guard, now);
         guard_advance_calls(guard, now);
         control_server_expire(guard->control, now);

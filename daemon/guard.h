@@ -21,6 +21,7 @@ struct guard_options {
     const char *runtime_directory;
     const char *virt_program;    /* plimsoll-virt; NULL: libvirt is not asked */
     const char *virt_run_folder; /* where libvirt's sockets stand; NULL: /run/libvirt */
+    const char *record_folder;   /* for traces; NULL: none are kept */
     bool dry_run;                /* whatever the configuration says */
     bool foreground;             /* alerts to stderr, too */
     struct roots roots;          /* all NULL: the host's own /proc and /sys */

@@ -184,6 +184,24 @@ void guard_resolve_admission(struct guard *guard)
         guard->admission.count = 0;
 }
 
+void guard_admission_ended(struct guard *guard, const struct vm *vm)
+{
+    const struct vm_snapshot *figures = &vm->figures;
+    struct reservation reservation;
+
+    if (guard->rules->host.admission == ADMISSION_OFF || !vm_has(vm, VM_MEASURE_SAVING) ||
+        vm_has(vm, VM_MEASURE_KILLED) || vm->kernel_killed)
+        return;
+    for (uint32_t i = 0; i < guard->snapshot->vm_count; i++) {
+        if (!vm_identity_equal(&guard->snapshot->vms[i].identity, &figures->identity))
+            continue;
+        admission_saved(guard->snapshot, guard->rules, i, vm->save_held, &reservation);
+        admission_keep_saved(&guard->admission, &reservation, figures->name, vm->save_begun);
+        announce_admission_kept(figures->name, &reservation);
+        return;
+    }
+}
+
 /* Someone who tries again and again is told each time; the log, once a minute. Of some it is
  * remembered; beyond them it is told again. */
 static bool refusal_is_news(struct guard *guard, const uint8_t uuid[UUID_SIZE])

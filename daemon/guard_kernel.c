@@ -69,6 +69,7 @@ static void on_killed(const struct kernel_kill *kill, void *userdata)
         announce_kernel_kill(kill, vm->figures.name, &vm->figures.identity);
     } else if (ended) {
         ended->by_kernel = !ended->by_guard;
+        admission_drop_saved(&guard->admission, ended->identity.uuid);
         announce_kernel_kill(kill, ended->name, &ended->identity);
     } else {
         other_killed(kernel, kill);

@@ -21,6 +21,7 @@
 
 #include "act.h"
 #include "announce.h"
+#include "calibrate.h"
 #include "control_interface.h"
 #include "guard_private.h"
 #include "isolate.h"
@@ -88,6 +89,7 @@ int guard_reload(struct guard *guard, struct error *ret_error)
     guard->config = config;
     if (guard->virt)
         virt_link_set(guard->virt, config_guard(config)->libvirt);
+    guard_resolve_record(guard);
     rules_take(guard);
     guard->next_tick = 0;
     return 0;
@@ -121,6 +123,7 @@ static void on_ended(struct vm *vm, void *userdata)
     struct guard *guard = userdata;
 
     guard_kernel_ended(guard, vm);
+    guard_admission_ended(guard, vm);
     guard->next_tick = 0; /* what it held is free now: the next step may be waiting for it */
 }
 
@@ -358,10 +361,14 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     if (result < 0)
         return error_set(ret_error, result, "cannot set up the event loop and its helpers: %s",
             strerror(-result));
+    guard_resolve_record(guard);
     guard_kernel_open(guard);
     result = host_sampler_new(&guard->roots, &guard->host_sampler, ret_error);
     if (result < 0)
         return result;
+    struct host_snapshot *host = &guard->snapshot->host;
+    host_sampler_read(guard->host_sampler, SAMPLE_FULL, loop_now(), host);
+    host->fill_rate_most = calibrate_fill_rate(host->available);
     result = tmpfs_sampler_new(&guard->roots, &guard->tmpfs_sampler);
     if (result == 0)
         result = inventory_open(guard);
@@ -413,6 +420,7 @@ int guard_new(
     psi_watch(guard);
     measures_take_over(guard);
     inventory_scan_all(guard->inventory);
+    guard_prepare_record(guard);
     guard_begin_virt(guard);
     isolate_memory();
     log_alert(LOG_NOTICE, "event=start version=%s mode=%s max_vms=%u", PLIMSOLL_VERSION,
@@ -430,6 +438,7 @@ struct guard *guard_free(struct guard *guard)
     control_server_free(guard->control);
     guard_kernel_close(guard);
     guard_close_writers(guard);
+    recorder_free(guard->recorder);
     guard->inventory =
         inventory_free(guard->inventory); /* its guests may have calls to libvirt outstanding */
     virt_link_free(guard->virt);

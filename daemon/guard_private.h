@@ -3,7 +3,8 @@
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
  * and reloads, guard_leave.c hands over, guard_admission.c answers the hook, guard_virt.c joins
  * what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the kernel does,
- * guard_writers.c has others write what may block. Nobody else includes this.
+ * guard_writers.c has others write what may block, guard_record.c the record. Nobody else includes
+ * this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -18,6 +19,7 @@
 #include "ledger.h"
 #include "loop.h"
 #include "notify.h"
+#include "recorder.h"
 #include "sample_host.h"
 #include "sample_tmpfs.h"
 #include "virt_link.h"
@@ -58,8 +60,9 @@ struct guard {
     struct notify *notify;
     struct guard_kernel kernel;
     struct writer *reclaimer, *container;
-    struct virt_link *virt; /* NULL: libvirt is not asked */
-    uint32_t next_served;   /* slot whose guest libvirt looks at first */
+    struct recorder *recorder; /* NULL: there was no memory for one */
+    struct virt_link *virt;    /* NULL: libvirt is not asked */
+    uint32_t next_served;      /* slot whose guest libvirt looks at first */
     struct loop_source signals, psi;
     struct admission admission;
     struct refused refused[REFUSED_MAX];
@@ -105,7 +108,9 @@ void guard_reckon(struct guard *guard, uint64_t now);
 int guard_admit(struct json_object *parameters, struct json_object **ret_parameters,
     struct error *ret_error, void *userdata);
 extern const char *const guard_admit_parameters[];
-/* After a change of the rules: who no longer acts keeps nothing. */
+/* A guest has ended: if the guard had it saved, it may be back. */
+void guard_admission_ended(struct guard *guard, const struct vm *vm);
+/* After a change of the rules: who no longer acts keeps nothing for those that start. */
 void guard_resolve_admission(struct guard *guard);
 
 /* ---- guard_kernel.c ---- */
@@ -131,6 +136,13 @@ void guard_close_writers(struct guard *guard);
 /* To be called once in a turn of the loop, and by then at the latest. */
 void guard_advance_writers(struct guard *guard, uint64_t now);
 uint64_t guard_writers_deadline(const struct guard *guard);
+
+/* ---- guard_record.c ---- */
+
+/* Records, or does not, as the configuration says. What stands in the way is said, and no more. */
+void guard_resolve_record(struct guard *guard);
+/* Has memory for it, now that the guests are known. */
+void guard_prepare_record(struct guard *guard);
 
 /* ---- guard_leave.c ---- */
 

@@ -95,6 +95,11 @@ static void on_lost(void *userdata)
     }
 }
 
+static void on_undefined(const uint8_t uuid[UUID_SIZE], void *userdata)
+{
+    admission_drop_saved(&((struct guard *)userdata)->admission, uuid);
+}
+
 int guard_open_virt(struct guard *guard)
 {
     const char *run_folder = guard->options.virt_run_folder;
@@ -104,6 +109,7 @@ int guard_open_virt(struct guard *guard)
         .capacity = guard->vm_capacity,
         .changed = on_changed,
         .lost = on_lost,
+        .undefined = on_undefined,
         .userdata = guard,
     };
 

@@ -3,6 +3,7 @@
  * plimsolld: options in, exit status out. Everything between is the guard's.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,12 +91,27 @@ static int parse_options(int argc, char *argv[], struct guard_options *options)
     return EXIT_USAGE;
 }
 
+/* The first folder of the unit's LogsDirectory=, which systemd hands over as a list
+ * (systemd.exec(5)).
+ */
+static const char *record_folder(char path[static PATH_MAX])
+{
+    const char *folders = getenv("LOGS_DIRECTORY");
+
+    if (!folders || strcspn(folders, ":") >= PATH_MAX)
+        return NULL;
+    (void)snprintf(path, PATH_MAX, "%.*s", (int)strcspn(folders, ":"), folders);
+    return path;
+}
+
 int main(int argc, char *argv[])
 {
+    char folder[PATH_MAX];
     struct guard_options options = {
         .config_path = CONFIG_FILE_DEFAULT,
         .runtime_directory = RUNTIME_DIRECTORY_DEFAULT,
         .virt_program = PLIMSOLL_VIRT,
+        .record_folder = record_folder(folder),
         .foreground = isatty(STDERR_FILENO) == 1,
     };
     struct guard *guard = NULL;

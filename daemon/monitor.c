@@ -26,6 +26,19 @@
 #define STATE_TIGHT (2 * NSEC_PER_SEC)
 #define DEVICES_AGAIN (5 * NSEC_PER_MINUTE) /* hotplug without an event we know */
 
+static void fall_silent(struct monitor *monitor)
+{
+    struct vm *vm = monitor->vm;
+
+    vm->figures.monitor = VM_MONITOR_SILENT;
+    vm->figures.run_state = VM_RUN_UNKNOWN;
+    if (silence_begin(&vm->silence, monitor->now, MONITOR_TIMEOUT))
+        log_message(LOG_WARNING,
+            "%s: its QEMU does not answer on %s; it is watched on and can be "
+            "reached by signals until it answers again",
+            vm->figures.name, monitor_path(monitor));
+}
+
 void monitor_answered(struct monitor *monitor, int result)
 {
     struct vm *vm = monitor->vm;
@@ -36,16 +49,11 @@ void monitor_answered(struct monitor *monitor, int result)
     case 0:
     case -EREMOTEIO:
         vm->figures.monitor = VM_MONITOR_READY;
+        vm_answered(vm, monitor->now);
         break;
     case -ETIMEDOUT:
-        if (!vm_may_be_silent(vm) && vm->figures.monitor == VM_MONITOR_READY) {
-            vm->figures.monitor = VM_MONITOR_SILENT;
-            vm->figures.run_state = VM_RUN_UNKNOWN;
-            log_message(LOG_WARNING,
-                "%s: its QEMU does not answer on %s; it is watched on and can be "
-                "reached by signals until it answers again",
-                vm->figures.name, monitor_path(monitor));
-        }
+        if (!vm_may_be_silent(vm) && vm->figures.monitor == VM_MONITOR_READY)
+            fall_silent(monitor);
         break;
     default:
         break; /* the connection's own death is told by its state */

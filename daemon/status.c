@@ -197,6 +197,7 @@ static struct json_object *host_json(
     json_writer_u64(&writer, "hugepages_total", host->hugepages_total);
     json_writer_u64(&writer, "hugepages_free", host->hugepages_free);
     json_writer_u64(&writer, "oom_kills", host->oom_kills);
+    json_writer_u64(&writer, "fill_rate_most", host->fill_rate_most);
     if (decided) {
         json_writer_u64(&writer, "guests_held", plan->assessment.guests_held);
         json_writer_i64(&writer, "guests_growth", plan->assessment.guests_growth);

@@ -67,7 +67,7 @@ static void reach_lost(struct vm *vm, enum vm_monitor monitor)
     struct vm_snapshot *figures = &vm->figures;
 
     if (monitor == VM_MONITOR_SILENT && figures->monitor == VM_MONITOR_READY &&
-        log_permit(&vm->refused_said, loop_now()))
+        silence_begin(&vm->silence, loop_now(), LOOK_TIMEOUT))
         log_message(LOG_WARNING,
             "%s: libvirt gets no answer of its QEMU; it is watched on and can be reached by "
             "signals until it answers again",
@@ -215,6 +215,7 @@ static void take_look(struct vm *vm, const struct virt_look *look, uint64_t now)
     struct vm_snapshot *figures = &vm->figures;
 
     figures->monitor = VM_MONITOR_READY;
+    vm_answered(vm, now);
     figures->run_state = look->run_state;
     /* While libvirt starts it, what it was started for is all that is known (look_at()). */
     if (look->run_state != VM_RUN_PRELAUNCH || figures->migration != VM_MIGRATION_LOADING)
@@ -398,6 +399,7 @@ void virt_guest_join(struct vm *vm, struct virt_link *link, const struct virt_do
     take_resizable(&figures->resizable, domain);
     figures->balloon.device = domain->balloon == VIRT_BALLOON_VIRTIO ? TRISTATE_YES : TRISTATE_NO;
     figures->balloon.deflate_on_oom = domain->deflates ? TRISTATE_YES : TRISTATE_NO;
+    figures->balloon.free_page_reporting = domain->reports ? TRISTATE_YES : TRISTATE_NO;
     if (domain->encrypted) /* what the command line says stands, too */
         figures->wiring.encrypted = TRISTATE_YES;
 }

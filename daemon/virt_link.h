@@ -22,6 +22,8 @@ struct virt_link_options {
     virt_table_handler changed;
     /* Called when virt_link_connected() ends; may be NULL. */
     void (*lost)(void *userdata);
+    /* Called when no domain UUID is defined any more, be it that it did not run; may be NULL. */
+    virt_table_handler undefined;
     void *userdata;
 };
 

@@ -73,6 +73,8 @@ static const char *record_take(struct virt_link *link, const struct virt_record 
         connection_take(link, &record->connection);
     if (record->kind == VIRT_RECORD_RESYNC_END)
         link->told = true;
+    if (record->kind == VIRT_RECORD_DOMAIN_GONE && link->options.undefined)
+        link->options.undefined(record->uuid, link->options.userdata);
     int result = virt_table_take(link->table, record);
     if (record->kind == VIRT_RECORD_DOMAIN) {
         link->asked = record->domain.asked;

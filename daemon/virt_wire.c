@@ -185,6 +185,7 @@ static void domain_walk(struct walk *walk, struct virt_domain *domain)
     bool_walk(walk, &domain->can_save);
     domain->balloon = choice_walk(walk, domain->balloon, VIRT_BALLOON_MODEL_COUNT);
     bool_walk(walk, &domain->deflates);
+    bool_walk(walk, &domain->reports);
     u32_walk(walk, &domain->resizable_count, 0, VIRT_DEVICES_MAX);
     u64_walk(walk, &domain->resizable_maximum);
     u64_walk(walk, &domain->resizable_requested);

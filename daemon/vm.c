@@ -135,6 +135,15 @@ bool vm_may_be_silent(const struct vm *vm)
     return grace || slowed || vm_has(vm, VM_MEASURE_FROZEN | VM_MEASURE_BRAKED | VM_MEASURE_SAVING);
 }
 
+void vm_answered(struct vm *vm, uint64_t now)
+{
+    uint64_t length = silence_end(&vm->silence, now);
+
+    if (length > 0)
+        log_message(LOG_NOTICE, "%s: its QEMU answers again; for %llu s it did not, or not in time",
+            vm->figures.name, (unsigned long long)(length / NSEC_PER_SEC));
+}
+
 bool vm_alive(const struct vm *vm)
 {
     struct pollfd ended = {.fd = vm->pidfd, .events = POLLIN};

@@ -13,6 +13,7 @@
 #include "monitor.h"
 #include "process.h"
 #include "sample_vm.h"
+#include "silence.h"
 #include "vcpu_quota.h"
 #include "virt_guest.h"
 
@@ -57,11 +58,14 @@ struct vm {
     bool leave_resized;         /* … so was giving its virtio-mem back */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
-    uint64_t kill_by;           /* libvirt is destroying it, by then we kill it; 0: it is not */
+    uint64_t kill_by;           /* it is to end in order, by then we kill it; 0: it is not */
+    bool destroying;            /* … and libvirt was asked to see to it */
     uint64_t frozen_since;      /* by a signal of ours */
     uint64_t brake_ended;       /* when its vCPUs had their own quota again; 0: never braked */
     uint64_t end_again;         /* when its save or shutdown is to be asked again; 0: it is not */
     unsigned end_asked;         /* how often it was */
+    uint64_t save_begun;        /* when its last save was */
+    uint64_t save_held;         /* and what it held then; UNKNOWN: nobody knows */
     uint64_t state_read;        /* when process_state was read last */
     unsigned balloons_pending;  /* targets in flight; the last decides */
     uint64_t balloon_again;     /* when the target in force is to be sent again; 0: it was */
@@ -69,6 +73,7 @@ struct vm {
     uint64_t next_edge;         /* when statm is due */
     uint64_t next_full;         /* when status, numa_stat and the like are due; 0: never read */
     struct log_limit unreadable_said, refused_said;
+    struct silence silence; /* of its QEMU, towards us or towards libvirt */
 };
 
 /* Opens pidfd and files of IDENTITY; -ESRCH when that process is gone or another. */
@@ -86,6 +91,8 @@ bool vm_alive(const struct vm *vm);
  * while it held the lock that QEMU answers under; the kernel has QEMU wait at a memory.high; or
  * libvirt saves it. */
 bool vm_may_be_silent(const struct vm *vm);
+/* Its QEMU has answered, and tells so where it had been silent. */
+void vm_answered(struct vm *vm, uint64_t now);
 
 /* Writes the measures in figures to its slot: before an act that adds one, after one that took one
  * back. */

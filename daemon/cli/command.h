@@ -32,6 +32,7 @@ struct command {
 int command_status(const struct command_context *context, int argc, char **argv);
 int command_check_config(const struct command_context *context, int argc, char **argv);
 int command_undo(const struct command_context *context, int argc, char **argv);
+int command_replay(const struct command_context *context, int argc, char **argv);
 int command_simulate(const struct command_context *context, int argc, char **argv);
 int command_version(const struct command_context *context, int argc, char **argv);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `plimsoll check-config FILE`: reads the file, and the folder of the same name with ".d", as the
- * guard would, and reports every mistake, or that there is none.
+ * `plimsoll check-config [FILE]`: reads the file, and the folder of the same name with ".d", as the
+ * guard would, and reports every mistake, or that there is none. Without FILE it is the guard's
+ * own: so the unit's ExecReload= asks, and a mistake fails `systemctl reload`.
  */
 #include "command.h"
 #include "config.h"
 
 #include <json-c/json.h>
+#include <plimsoll/control.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -41,20 +43,21 @@ static int check_json(const char *path)
 
 int command_check_config(const struct command_context *context, int argc, char **argv)
 {
+    const char *path = argc == 2 ? argv[1] : CONFIG_FILE_DEFAULT;
     struct config *config = NULL;
 
-    if (argc != 2)
-        return command_usage_error("check-config needs one FILE");
+    if (argc > 2)
+        return command_usage_error("check-config takes one FILE");
     /* To the guard the default file may be missing; to one who asks about a file it may not. */
-    if (access(argv[1], F_OK) < 0) {
-        perror(argv[1]);
+    if (argc == 2 && access(path, F_OK) < 0) {
+        perror(path);
         return COMMAND_FAILED;
     }
     if (context->json)
-        return check_json(argv[1]);
-    if (config_load(argv[1], mistake_print, NULL, &config) < 0)
+        return check_json(path);
+    if (config_load(path, mistake_print, NULL, &config) < 0)
         return COMMAND_FAILED;
-    printf("%s: ok\n", argv[1]);
+    printf("%s: ok\n", path);
     (void)config_free(config);
     return COMMAND_OK;
 }

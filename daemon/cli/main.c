@@ -13,11 +13,13 @@
 
 static const struct command commands[] = {
     {"status", "", "what the guard sees and decided: host, budget, guests", command_status},
-    {"check-config", "FILE", "find every mistake in a configuration", command_check_config},
+    {"check-config", "[FILE]", "find every mistake in a configuration", command_check_config},
     {"undo", "--offline [--runtime-dir DIR] [VM…]", "take measures back with the guard dead",
         command_undo},
     {"simulate", "[--config FILE] [--traces DIR] [--actions] SCENARIO",
         "play a scenario with the guard's policy, in virtual time, and score it", command_simulate},
+    {"replay", "[--config FILE] TRACE",
+        "decide again on what the guard has recorded, and show where otherwise", command_replay},
     {"version", "", "version of this command, and of the guard if it runs", command_version},
 };
 

@@ -5,8 +5,8 @@
  * First what matters most in words: a guard in dry run, the band. Then a table of pools and a table
  * of guests. On a terminal the guests' table must fit its width: columns are given up one after
  * another, least needed first, until the name has room; the name alone is ever cut, and a column of
- * nothing but zeros is left out. What is no terminal gets every column in full, so that a pipe
- * loses nothing.
+ * nothing but zeros, or of the mode that the heading tells, is left out. What is no terminal gets
+ * every column in full, so that a pipe loses nothing.
  */
 #include "status_view.h"
 
@@ -26,6 +26,7 @@
 enum vm_column {
     COLUMN_NAME,
     COLUMN_CLASS,
+    COLUMN_MODE,
     COLUMN_STATE,
     COLUMN_RSS,
     COLUMN_PINNED,
@@ -39,6 +40,7 @@ enum vm_column {
 static const struct view_column vm_columns[] = {
     {.title = "NAME", .cut = true},
     {.title = "CLASS"},
+    {.title = "MODE"},
     {.title = "STATE"},
     {.title = "RSS", .right = true},
     {.title = "PINNED", .right = true},
@@ -50,8 +52,8 @@ static const struct view_column vm_columns[] = {
 static_assert(ELEMENTSOF(vm_columns) == COLUMN_COUNT, "each column is described");
 
 /* Given up in this order; a name, a state and a size stay, without them it is no status. */
-static const unsigned vm_expendable[] = {
-    COLUMN_REASON, COLUMN_CLASS, COLUMN_PINNED, COLUMN_MINIMUM, COLUMN_KIND, COLUMN_BALLOON};
+static const unsigned vm_expendable[] = {COLUMN_REASON, COLUMN_CLASS, COLUMN_PINNED, COLUMN_MINIMUM,
+    COLUMN_KIND, COLUMN_BALLOON, COLUMN_MODE};
 
 static const struct view_column pool_columns[] = {
     {.title = "POOL"},
@@ -153,6 +155,7 @@ static int vm_add(struct view_table *table, struct json_object *vm)
 
     (void)field_text(vm, "name", cells[COLUMN_NAME]);
     (void)field_text(vm, "class", cells[COLUMN_CLASS]);
+    (void)field_text(vm, "mode", cells[COLUMN_MODE]);
     (void)field_text(vm, "state", cells[COLUMN_STATE]);
     (void)field_bytes(vm, "rss", cells[COLUMN_RSS]);
     (void)field_bytes(vm, "pinned", cells[COLUMN_PINNED]);
@@ -181,9 +184,21 @@ static bool any_pinned(struct json_object *vms, size_t count)
     return pinned;
 }
 
-static int vms_print(struct json_object *vms, const struct status_style *style, FILE *out)
+/* Some guest is not in the guard's own mode. */
+static bool any_other_mode(struct json_object *vms, size_t count, const char *mode)
+{
+    bool other = false;
+
+    for (size_t i = 0; i < count && !other; i++)
+        other = !field_is(json_object_array_get_idx(vms, i), "mode", mode);
+    return other;
+}
+
+static int vms_print(struct json_object *status, const struct status_style *style, FILE *out)
 {
     CLEANUP(view_table_free_at) struct view_table *table = NULL;
+    struct json_object *vms = field_get(status, "vms");
+    char mode[FIELD_MAX];
     size_t count = json_object_is_type(vms, json_type_array) ? json_object_array_length(vms) : 0;
     int result;
 
@@ -198,6 +213,9 @@ static int vms_print(struct json_object *vms, const struct status_style *style, 
         return result;
     if (style->width > 0 && !any_pinned(vms, count))
         view_table_hide(table, COLUMN_PINNED);
+    (void)field_text(field_get(status, "host"), "mode", mode);
+    if (style->width > 0 && !any_other_mode(vms, count, mode))
+        view_table_hide(table, COLUMN_MODE);
     if (style->width > 0)
         view_table_fit(
             table, style->width, NAME_WIDTH_MIN, vm_expendable, ELEMENTSOF(vm_expendable));
@@ -233,7 +251,7 @@ int status_view_print(struct json_object *status, const struct status_style *sty
     if (result < 0)
         return result;
     fputc('\n', out);
-    result = vms_print(field_get(status, "vms"), style, out);
+    result = vms_print(status, style, out);
     if (result == 0 && (fflush(out) != 0 || ferror(out)))
         result = -EIO;
     return result;

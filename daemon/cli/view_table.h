@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define VIEW_COLUMNS_MAX 9
+#define VIEW_COLUMNS_MAX 10
 
 struct view_column {
     const char *title;

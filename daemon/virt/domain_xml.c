@@ -210,6 +210,7 @@ static void memory_read(const struct reading *reading, struct virt_domain *domai
                           : word_at(reading, "string(/domain/devices/memballoon/@model)", balloons,
                                 ELEMENTSOF(balloons));
     domain->deflates = is_at(reading, "/domain/devices/memballoon[@autodeflate='on']");
+    domain->reports = is_at(reading, "/domain/devices/memballoon[@freePageReporting='on']");
     domain->resizable_count = count_at(reading, "/domain/devices/memory[@model='virtio-mem']");
     if (domain->resizable_count == 0)
         return;

@@ -186,8 +186,14 @@ int main(int argc, char *argv[])
         return EXIT_USAGE;
     }
     signals_reset();
+    pid_t guard = getppid();
     int result = rights_drop();
     if (result < 0)
         log_message(LOG_WARNING, "plimsoll-virt keeps the guard's rights: %s", strerror(-result));
+    /* What is left to do is of no use to the guard that comes next, and in the middle of a call the
+     * socket's end would not be seen. After the rights, whose change takes it back. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != guard)
+        return EXIT_SUCCESS;
     return run(&options);
 }

@@ -30,6 +30,7 @@ void fake_host_start_guard(struct fake_host *host)
     struct guard_options options = {
         .config_path = host->config_path,
         .runtime_directory = host->tree->folder,
+        .record_folder = host->record_folder,
         .roots = host->tree->roots,
     };
     struct error error = {0};

@@ -18,6 +18,7 @@
 struct fake_host {
     struct fake_tree *tree;
     char config_path[128];
+    const char *record_folder; /* the caller's, before the guard is started; NULL: no record */
     struct guard *guard;
     uint64_t now; /* the clock of the ticks */
 };

@@ -109,6 +109,14 @@ static void lose(void)
     (void)record_send(&connection);
 }
 
+static void undefine(const struct virt_record *domain)
+{
+    struct virt_record record = {.kind = VIRT_RECORD_DOMAIN_GONE};
+
+    memcpy(record.uuid, domain->domain.uuid, UUID_SIZE);
+    (void)record_send(&record);
+}
+
 static void resync(const struct virt_record *domain)
 {
     (void)kind_send(VIRT_RECORD_RESYNC_BEGIN);
@@ -273,7 +281,7 @@ static bool tells(const char *behaviour)
 {
     static const char *const telling[] = {"good", "hangs", "dies", "floods", "serves", "spares",
         "reluctant", "refuses", "wrong", "blank", "drops", "stuck", "sick", "answers-itself",
-        "loses", "early"};
+        "loses", "undefines", "early"};
 
     for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++)
         if (strcmp(behaviour, telling[i]) == 0)
@@ -312,6 +320,8 @@ static int behave(const char *behaviour, struct virt_record *domain)
     resync(tells(behaviour) ? domain : NULL);
     if (strcmp(behaviour, "loses") == 0)
         lose();
+    if (strcmp(behaviour, "undefines") == 0)
+        undefine(domain);
     if (strcmp(behaviour, "hangs") == 0)
         (void)raise(SIGSTOP);
     if (strcmp(behaviour, "dies") == 0)

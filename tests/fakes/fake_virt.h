@@ -18,6 +18,7 @@
  *   good       says so, and listens until the guard hangs up
  *   hangs      says so, and stops like a process under SIGSTOP
  *   loses      says so, and that libvirt is lost
+ *   undefines  says so, and that it is defined no more
  *   early      says so, and that it asked in a minute from now
  *   dies       says so, and exits with status 3
  *   floods     says so for ever, as fast as it is taken

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <wchar.h>
 
-#define VM                                                                              \
-    "\"uuid\":null,\"class\":\"production\",\"state\":\"running\",\"rss\":17179869184," \
-    "\"pinned\":1610612736,\"minimum\":8589934592,\"kind\":\"rigid\",\"kind_reason\":"  \
+#define VM                                                                                         \
+    "\"uuid\":null,\"class\":\"production\",\"mode\":\"enforce\",\"state\":\"running\",\"rss\":"   \
+    "17179869184,\"pinned\":1610612736,\"minimum\":8589934592,\"kind\":\"rigid\",\"kind_reason\":" \
     "\"no-driver\",\"balloon\":{\"actual\":16642998272,\"target\":9126805504}"
 #define HOST                                                                               \
     "\"band\":\"tight\",\"worst\":\"host\",\"host\":{\"total\":68719476736,\"available\":" \
@@ -233,6 +233,29 @@ START_TEST(test_quiet)
 }
 END_TEST
 
+/* Who is acted on is seen wherever it is not all, or nobody; it is the last to go. */
+START_TEST(test_modes)
+{
+    char *text = document(3, "web", "enforce", "");
+
+    render(text, 80, false);
+    assert_has_not("MODE");
+    render(text, 0, false);
+    assert_has("MODE");
+    char *one = strstr(text, "enforce\",\"state");
+    ck_assert_ptr_nonnull(one);
+    memcpy(one, "dry-run", sizeof "dry-run" - 1);
+    for (unsigned width = 48; width <= 200; width++) {
+        render(text, width, false);
+        assert_has("MODE");
+        assert_has(" dry-run running ");
+        assert_has(" enforce running ");
+        assert_width(width >= 80 ? width : 80);
+    }
+    free(text);
+}
+END_TEST
+
 START_TEST(test_strange_documents)
 {
     static const char *const documents[] = {"{}", "[]", "7", "{\"host\":7,\"vms\":7}",
@@ -265,6 +288,7 @@ int main(void)
     tcase_add_test(tcase, test_nodes_and_budget);
     tcase_add_test(tcase, test_colours);
     tcase_add_test(tcase, test_quiet);
+    tcase_add_test(tcase, test_modes);
     tcase_add_test(tcase, test_strange_documents);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -201,6 +201,95 @@ START_TEST(the_table_has_an_end)
 }
 END_TEST
 
+/* ---- saved ---- */
+
+static void save(uint8_t who, uint64_t now)
+{
+    const struct reservation reservation = {.uuid = {who}, .promised = 2 * GIB, .returning = GIB};
+
+    admission_keep_saved(&admission, &reservation, "web", now);
+    admission_show(&admission, snapshot, now);
+}
+
+START_TEST(what_was_saved_is_promised_until_it_is_back)
+{
+    begin();
+    appear(1, GIB)->first_seen = SEC; /* as it was before */
+    save(1, 3 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].promised, 2 * GIB);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 0);
+    snapshot->vm_count = 0;
+    admission_show(&admission, snapshot, 4 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    /* While it starts that says what is kept. */
+    keep(1, GIB, 5 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, GIB);
+    struct vm_snapshot *vm = appear(1, 256 * MIB);
+    vm->first_seen = 6 * SEC;
+    admission_show(&admission, snapshot, 6 * SEC);
+    ck_assert_uint_eq(snapshot->reservations[0].bytes, 768 * MIB);
+    vm->kind = VM_KIND_ELASTIC;
+    admission_show(&admission, snapshot, 7 * SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
+    ck_assert_uint_eq(admission.saved_count, 0);
+    end();
+}
+END_TEST
+
+/* libvirt has what it saved until it was read to its end. */
+START_TEST(a_restore_that_fails_leaves_the_promise)
+{
+    begin();
+    save(1, SEC);
+    keep(1, GIB, 2 * SEC);
+    appear(1, 256 * MIB)->first_seen = 3 * SEC;
+    admission_show(&admission, snapshot, 3 * SEC);
+    snapshot->vm_count = 0;
+    admission_show(&admission, snapshot, 4 * SEC);
+    ck_assert_uint_eq(admission.count, 0);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].promised, 2 * GIB);
+    end();
+}
+END_TEST
+
+START_TEST(a_promise_to_the_saved_ends)
+{
+    begin();
+    save(1, SEC);
+    save(2, 2 * SEC);
+    save(1, 3 * SEC); /* again: it is one guest */
+    ck_assert_uint_eq(admission.saved_count, 2);
+    const uint8_t two[UUID_SIZE] = {2};
+    admission_drop_saved(&admission, two);
+    admission_show(&admission, snapshot, 3 * SEC + ADMISSION_SAVED - 1);
+    ck_assert_uint_eq(snapshot->reservation_count, 1);
+    ck_assert_uint_eq(snapshot->reservations[0].uuid[0], 1);
+    admission_show(&admission, snapshot, 3 * SEC + ADMISSION_SAVED);
+    ck_assert_uint_eq(snapshot->reservation_count, 0);
+    ck_assert_uint_eq(admission.saved_count, 0);
+    end();
+}
+END_TEST
+
+START_TEST(the_oldest_of_the_saved_is_forgotten)
+{
+    begin();
+    for (unsigned i = 0; i <= ADMISSION_SAVED_MAX; i++)
+        save((uint8_t)(i + 1), SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, ADMISSION_SAVED_MAX);
+    ck_assert_uint_eq(snapshot->reservations[0].uuid[0], 2);
+    /* Those that start come first where not all find a place. */
+    for (unsigned i = 0; i < RESERVATIONS_MAX; i++)
+        keep((uint8_t)(i + 100), GIB, SEC);
+    ck_assert_uint_eq(snapshot->reservation_count, RESERVATIONS_MAX);
+    ck_assert_uint_eq(snapshot->reservations[RESERVATIONS_MAX - 1].bytes, GIB);
+    end();
+}
+END_TEST
+
 /* ---- words ---- */
 
 static const struct {
@@ -275,7 +364,13 @@ int main(void)
     tcase_add_test(table, the_table_has_an_end);
     tcase_add_loop_test(
         words, a_refusal_says_what_would_make_it_fit, 0, (int)(sizeof told / sizeof *told));
+    TCase *saved = tcase_create("saved");
+    tcase_add_test(saved, what_was_saved_is_promised_until_it_is_back);
+    tcase_add_test(saved, a_restore_that_fails_leaves_the_promise);
+    tcase_add_test(saved, a_promise_to_the_saved_ends);
+    tcase_add_test(saved, the_oldest_of_the_saved_is_forgotten);
     suite_add_tcase(suite, table);
+    suite_add_tcase(suite, saved);
     suite_add_tcase(suite, words);
     return suite_run(suite);
 }

@@ -7,6 +7,8 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static struct snapshot snapshot;
 static struct assessment assessment;
@@ -62,6 +64,64 @@ START_TEST(a_node_has_its_number)
     announce_action(&plan, &action, NULL, &snapshot, 0);
     said_expect("<4>event=alert band=critical action=alert reason=no-victim pool=node node=0 "
                 "deficit=7 text=\"rules and facts leave no guest that could give memory\"");
+}
+END_TEST
+
+/* What was short, by when, what it gives and costs, who was next and why it was not he. */
+START_TEST(an_end_says_who_was_next)
+{
+    struct snapshot *guests = calloc(1, snapshot_size(2));
+    static struct plan plan;
+    static struct vm vm;
+    struct action action = {.kind = ACTION_KILL,
+        .reason = REASON_KILL_FLOOR,
+        .mode = MODE_ENFORCE,
+        .relief = 3,
+        .loss = 10,
+        .deficit = 4,
+        .choice = {.guests = 1,
+            .loss = 10,
+            .least = 9,
+            .left = 5 * NSEC_PER_MSEC,
+            .rival = {.slot = 7, .reason = RIVAL_DEARER, .figure = 6}}};
+
+    ck_assert_ptr_nonnull(guests);
+    plan.assessment = assessment;
+    guests->vm_count = 2;
+    guests->vms[1].slot = 7;
+    (void)snprintf(guests->vms[1].name, sizeof(guests->vms[1].name), "mail \"2\"");
+    (void)snprintf(vm.figures.name, sizeof(vm.figures.name), "web");
+    announce_action(&plan, &action, &vm, guests, 0);
+    said_expect("<2>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+                "action=kill reason=kill-floor bytes=3 loss=10 left=5ms cover=1 cover_loss=10 "
+                "cover_least=9 rival=\"mail \\\"2\\\"\" rival_reason=dearer rival_loss=6 "
+                "pool=host deficit=4 mode=enforce text=\"nothing milder keeps the floor, and this "
+                "guest is the least loss\"");
+    memset(guests->vms[1].name, '\n', sizeof(guests->vms[1].name) - 1);
+    action.choice = (struct choice){.left = NEVER, .rival = {.slot = 7, .reason = RIVAL_NEXT}};
+    action.kind = ACTION_SAVE;
+    action.reason = REASON_SAVE_FLOOR;
+    action.deadline = 2 * NSEC_PER_SEC;
+    announce_action(&plan, &action, &vm, guests, 0);
+    said_expect(
+        "<4>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+        "action=save reason=save-floor bytes=3 loss=10 seconds=2 left=never cover=0 cover_loss=0 "
+        "rival=\"\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a\\x0a"
+        "\\x0a\\x0a\\x0a\\x0a\\x0a…\" "
+        "rival_reason=next pool=host deficit=4 mode=enforce "
+        "text=\"nothing milder keeps the floor, and there is time to save the least valuable "
+        "guest\"");
+    action.choice.rival.slot = 8; /* it has gone */
+    action.choice.rival.reason = RIVAL_NONE;
+    action.kind = ACTION_SHUTDOWN;
+    action.reason = REASON_SHUTDOWN_FLOOR;
+    announce_action(&plan, &action, &vm, guests, 0);
+    said_expect(
+        "<4>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
+        "action=shutdown reason=shutdown-floor bytes=3 loss=10 seconds=2 left=never "
+        "cover=0 cover_loss=0 rival_reason=none pool=host deficit=4 mode=enforce "
+        "text=\"nothing milder keeps the floor, and there is time for this guest to shut down\"");
+    free(guests);
 }
 END_TEST
 
@@ -135,6 +195,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_node_has_its_number);
+    tcase_add_test(tests, an_end_says_who_was_next);
     tcase_add_test(tests, limits_have_their_figures);
     tcase_add_test(tests, a_band_names_its_pool);
     suite_add_tcase(suite, tests);

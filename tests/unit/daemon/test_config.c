@@ -115,6 +115,16 @@ START_TEST(containment)
 }
 END_TEST
 
+START_TEST(record)
+{
+    struct config *config = config_load_good("[record]\nmode=off\nlimit=16M\n");
+
+    ck_assert(config_record(config)->off);
+    ck_assert_uint_eq(config_record(config)->limit, 16 * MIB);
+    config_free(config);
+}
+END_TEST
+
 START_TEST(defaults)
 {
     struct config *config = config_load_good("");
@@ -125,6 +135,8 @@ START_TEST(defaults)
     ck_assert_uint_eq(config_guard(config)->max_vms, MAX_VMS_DEFAULT);
     ck_assert_int_eq((int)config_host_rules(config)->mode, MODE_DRY_RUN);
     ck_assert_uint_eq(config_host_rules(config)->max_destructive, MAX_DESTRUCTIVE_DEFAULT);
+    ck_assert(!config_record(config)->off);
+    ck_assert_uint_eq(config_record(config)->limit, RECORD_LIMIT_DEFAULT);
     config_vm_rules(config, "any", &rules);
     ck_assert_str_eq(rules.class_name, "default");
     ck_assert_uint_eq(rules.priority, PRIORITY_DEFAULT);
@@ -271,6 +283,7 @@ int main(void)
     tcase_add_test(tests, vm_rules);
     tcase_add_test(tests, domain_rules);
     tcase_add_test(tests, containment);
+    tcase_add_test(tests, record);
     tcase_add_test(tests, defaults);
     tcase_add_test(tests, same_key_in_neighbouring_sections);
     tcase_add_test(tests, line_ends_and_blanks);

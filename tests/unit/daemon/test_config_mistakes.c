@@ -80,8 +80,12 @@ static const struct {
         "of one processor such as 150%, at most 100000%\n"},
     {"[class a]\noom-group=1\n", "p.conf:2: oom-group=1: expected \"yes\" or \"no\"\n"},
     {"[guard]\nmemory-max=4G\n", "p.conf:2: [guard] has no key memory-max\n"},
-    {"[numa]\nmode=off\n", "p.conf:1: section [numa] is not known to this version; there are "
-                           "[guard], [memlock], [admission], [class NAME] and [vm NAME]\n"},
+    {"[numa]\nmode=off\n",
+        "p.conf:1: section [numa] is not known to this version; there are "
+        "[guard], [memlock], [admission], [record], [class NAME] and [vm NAME]\n"},
+    {"[record]\nmode=yes\n", "p.conf:2: mode=yes: expected \"on\" or \"off\"\n"},
+    {"[record]\nlimit=1M\n", "p.conf:2: limit=1M: expected a size from 8M to 1T\n"},
+    {"[record]\nlimit=2T\n", "p.conf:2: limit=2T: expected a size from 8M to 1T\n"},
     {"[memlock]\nmode=dry-run\n",
         "p.conf:2: mode=dry-run: expected \"off\", \"report\" or \"enforce\"\n"},
     {"[guard]\nmode=report\n", "p.conf:2: mode=report: expected \"enforce\" or \"dry-run\"\n"},

@@ -222,7 +222,7 @@ START_TEST(second_guard_is_refused_and_told_who)
 }
 END_TEST
 
-START_TEST(bad_reload_keeps_what_was)
+START_TEST(peer_14_bad_reload_keeps_what_was)
 {
     struct fake_host host;
     struct error error = {0};
@@ -341,7 +341,7 @@ int main(void)
     tcase_add_test(whole, dry_run_touches_nobody);
     tcase_add_test(whole, what_cannot_be_read_is_unknown_and_the_tick_goes_on);
     tcase_add_test(whole, second_guard_is_refused_and_told_who);
-    tcase_add_test(whole, bad_reload_keeps_what_was);
+    tcase_add_test(whole, peer_14_bad_reload_keeps_what_was);
     tcase_add_loop_test(whole, what_fills_the_host_is_named, 0, 2);
     tcase_add_loop_test(whole, what_is_idle_goes_to_swap, 0, 2);
     suite_add_tcase(suite, whole);

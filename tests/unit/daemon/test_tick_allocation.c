@@ -153,6 +153,9 @@ END_TEST
 static const char signals_only[] = "[guard]\nmode=enforce\nqmp-directory=/\nmax-vms=8\n"
                                    "[class default]\nmode=enforce\n";
 
+/* For a record it is enough to be copied. */
+static const char nowhere[] = "/nonexistent/traces";
+
 /* The machine's own mounts, for the guard to look at. */
 static void show_mounts(struct fake_host *host)
 {
@@ -166,6 +169,7 @@ START_TEST(freeze_takes_nothing)
 
     fake_host_begin(&host, (enum fake_cgroups)_i, signals_only);
     show_mounts(&host);
+    host.record_folder = nowhere;
     pid_t pid = fake_host_guest(&host, "one", GUEST_RSS);
     fake_host_start_guard(&host);
     storm(&host, pid, 400 * MIB, ACTION_FREEZE, turn_counted);
@@ -180,6 +184,7 @@ START_TEST(kill_takes_nothing)
 
     fake_host_begin(&host, (enum fake_cgroups)_i, signals_only);
     show_mounts(&host);
+    host.record_folder = nowhere;
     pid_t pid = fake_host_guest(&host, "one", 5 * GIB);
     fake_host_start_guard(&host);
     fake_host_set_available(&host, 100 * MIB);

@@ -118,6 +118,7 @@ START_TEST(it_ends)
     siginfo_t end = {0};
 
     start("serves", GIB);
+    guard_reckon(host.guard, loop_now());
     begin_end(&ways[_i]);
     ck_assert_uint_eq(in_ledger(), ways[_i].measure);
     const struct ledger_destruction *past = ledger_history(host.guard->ledger, 0);
@@ -126,6 +127,11 @@ START_TEST(it_ends)
     await(!find_web());
     ck_assert_int_eq(waitid(P_PID, (id_t)guest, &end, WEXITED | WNOWAIT), 0);
     ck_assert_int_eq(end.si_status, SIGTERM); /* libvirt's doing, in the fake */
+    /* Who was saved will be back. */
+    const struct admission *admission = &host.guard->admission;
+    ck_assert_uint_eq(admission->saved_count, ways[_i].measure == VM_MEASURE_SAVING);
+    if (admission->saved_count > 0)
+        ck_assert_uint_eq(admission->saved[0].reservation.returning, GIB);
     fake_host_end(&host);
 }
 END_TEST

@@ -126,12 +126,13 @@ END_TEST
 START_TEST(its_definition_counts)
 {
     static const struct {
-        bool deflates, encrypted;
+        bool deflates, reports, encrypted;
         enum vm_kind_reason reason;
     } said[] = {
-        {false, false, VM_KIND_REASON_NONE},
-        {true, false, VM_KIND_REASON_DEFLATES_ON_OOM},
-        {false, true, VM_KIND_REASON_ENCRYPTED},
+        {false, false, false, VM_KIND_REASON_NONE},
+        {true, false, false, VM_KIND_REASON_DEFLATES_ON_OOM},
+        {false, true, false, VM_KIND_REASON_FREE_PAGE_REPORTING},
+        {false, false, true, VM_KIND_REASON_ENCRYPTED},
     };
     enum vm_kind_reason reason;
     enum vm_kind kind;
@@ -143,6 +144,7 @@ START_TEST(its_definition_counts)
     ck_assert_ptr_nonnull(known_domain);
     struct virt_domain domain = *known_domain;
     domain.deflates = said[_i].deflates;
+    domain.reports = said[_i].reports;
     domain.encrypted = said[_i].encrypted;
     virt_guest_join(web(), host.guard->virt, &domain);
     fake_host_tick(&host, NSEC_PER_SEC);
@@ -418,7 +420,7 @@ int main(int argc, char *argv[])
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, it_is_looked_at);
     tcase_add_test(tests, an_arrival_is_believed_until_something_changes);
-    tcase_add_loop_test(tests, its_definition_counts, 0, 3);
+    tcase_add_loop_test(tests, its_definition_counts, 0, 4);
     tcase_add_test(tests, dry_run_only_looks);
     tcase_add_test(tests, its_balloon_moves);
     tcase_add_test(tests, paused_and_resumed);

@@ -22,7 +22,7 @@ static struct scene {
     char folder[SCRATCH_FOLDER_MAX];
     struct loop *loop;
     struct virt_link *link;
-    unsigned changes;
+    unsigned changes, undefined;
     uint64_t ahead; /* how much later it is for the link than it is */
 } scene;
 
@@ -33,6 +33,13 @@ static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)
     scene.changes++;
 }
 
+static void on_undefined(const uint8_t uuid[UUID_SIZE], void *userdata)
+{
+    ck_assert_ptr_eq(userdata, &scene);
+    ck_assert_mem_eq(uuid, web, UUID_SIZE);
+    scene.undefined++;
+}
+
 static void setup(void)
 {
     struct virt_link_options options = {
@@ -40,6 +47,7 @@ static void setup(void)
         .run_folder = scene.folder,
         .capacity = 4,
         .changed = on_changed,
+        .undefined = on_undefined,
         .userdata = &scene,
     };
 
@@ -96,6 +104,14 @@ START_TEST(it_is_told_of_a_domain)
     ck_assert_ptr_null(virt_link_domain(scene.link, web, WEB_PID + 1));
     ck_assert_ptr_null(virt_link_domain(scene.link, web, 0));
     await_said("<5>libvirt is connected");
+}
+END_TEST
+
+START_TEST(it_is_told_that_one_is_undefined)
+{
+    virt_link_set(scene.link, "fake://undefines/4711/gold");
+    await(scene.undefined > 0);
+    ck_assert_ptr_null(known_web());
 }
 END_TEST
 
@@ -353,6 +369,7 @@ int main(int argc, char *argv[])
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, it_is_told_of_a_domain);
     tcase_add_test(tests, a_domain_without_a_process_is_nobody);
+    tcase_add_test(tests, it_is_told_that_one_is_undefined);
     tcase_add_test(tests, off_is_off);
     tcase_add_test(tests, another_uri_is_another_libvirt);
     tcase_add_test(tests, without_libvirt_it_is_said_once);

@@ -29,8 +29,8 @@
 #define URI_DEFAULT "test:///default"
 
 static struct scene {
-    char folder[SCRATCH_FOLDER_MAX];
-    int guard, virt; /* both ends */
+    char folder[SCRATCH_FOLDER_MAX], uri[SCRATCH_FOLDER_MAX + 32]; /* threads read both */
+    int guard, virt;                                               /* both ends */
     struct service *service;
     virConnectPtr operator;
 } scene;
@@ -460,11 +460,11 @@ END_TEST
 
 START_TEST(it_connects_when_it_can)
 {
-    char path[SCRATCH_FOLDER_MAX + 16], uri[SCRATCH_FOLDER_MAX + 32];
+    char path[SCRATCH_FOLDER_MAX + 16];
 
     (void)snprintf(path, sizeof(path), "%s/node.xml", scene.folder);
-    (void)snprintf(uri, sizeof(uri), "test://%s", path);
-    start(uri);
+    (void)snprintf(scene.uri, sizeof(scene.uri), "test://%s", path);
+    start(scene.uri);
     expect_connection(VIRT_CONNECTION_CONNECTING);
     struct virt_record lost = expect(VIRT_RECORD_CONNECTION);
     ck_assert_int_eq((int)lost.connection.state, VIRT_CONNECTION_LOST);

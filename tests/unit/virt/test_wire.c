@@ -37,6 +37,7 @@ static const struct virt_record full_domain = {
             .can_save = false,
             .balloon = VIRT_BALLOON_VIRTIO,
             .deflates = true,
+            .reports = true,
             .resizable_count = 1,
             .resizable_maximum = 4 * GIB,
             .resizable_requested = GIB,
@@ -126,7 +127,7 @@ START_TEST(a_domain_comes_back_whole)
     ck_assert_uint_eq(got->hard_limit, 9 * GIB);
     ck_assert_uint_eq(got->soft_limit, MEMLOCK_UNLIMITED);
     ck_assert(got->hugepages && got->locked && got->viommu && !got->can_save);
-    ck_assert(got->allocated && got->encrypted && got->deflates);
+    ck_assert(got->allocated && got->encrypted && got->deflates && got->reports);
     ck_assert_int_eq((int)got->source, VIRT_MEMORY_MEMFD);
     ck_assert_int_eq((int)got->access, VIRT_ACCESS_SHARED);
     ck_assert_uint_eq(got->vfio, 2);
