@@ -7,6 +7,7 @@ recorder or a guest says it too: whether a guest has finished, its serial line t
 is gone, the list of processes; what the kernel killed, the kernel's log.
 """
 
+import ast
 import datetime
 import fnmatch
 import json
@@ -27,6 +28,9 @@ PRESSED_PSI = 5.0
 
 # policy/tuning.h
 HORIZON = 10
+QEMU_OVERHEAD, QEMU_OVERHEAD_DIVISOR = 64 * MiB, 32
+# Longer values are cut where a failure is told of.
+VALUE_SHOWN = 200
 # Samples over which the speed of swap is taken: one alone may be a moment's.
 SWAP_SPAN = 5
 LOCKED_UP = re.compile(r"BUG: soft lockup|hard LOCKUP")
@@ -312,6 +316,18 @@ class Observation:
         return max((0, *((before - after) / (end - begin) for (begin, before), (end, after) in spans)))
 
     @property
+    def would_fit(self):
+        """All that each of the paused can ever take, of those for which there is room above the floor: where
+        nobody else grows or starves (policy/resume.c) none of them stays paused, if only after minutes."""
+        overhead = 1 + 1 / QEMU_OVERHEAD_DIVISOR
+        left = {
+            vm["name"]: int(vm["maximum"] * overhead) + QEMU_OVERHEAD - vm["rss"]
+            for vm in self.vms
+            if vm["name"] in self.paused
+        }
+        return {name: size for name, size in left.items() if size <= self.last_headroom}
+
+    @property
     def least_headroom(self):
         """As the guard reckons: free swap counts as far as it can be filled within the horizon."""
         filled = self.swap_rate * HORIZON
@@ -402,6 +418,13 @@ class Observation:
     def holds(self, expression):
         """Whether EXPRESSION is true."""
         return bool(eval(expression, LazyNames(self)))  # the project's own scenario files
+
+    def seen_of(self, expression):
+        """In words, what that asks for was: a failure that nobody can see again is told of."""
+        known = set(vars(self)) | {name for name in dir(type(self)) if isinstance(getattr(type(self), name), property)}
+        used = {node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name)}
+        values = ((name, str(getattr(self, name))) for name in sorted(used & known))
+        return ", ".join(f"{name}={value[:VALUE_SHOWN]}{'…' * (len(value) > VALUE_SHOWN)}" for name, value in values)
 
     def holds_yet(self, expression):
         """Likewise; what cannot be asked yet is not."""

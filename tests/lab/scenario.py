@@ -5,7 +5,7 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
     [scenario]      title; guards: those it is meant for (of none, plimsoll, earlyoom, systemd-oomd);
                     limit and settle in seconds: it ends when nothing has moved for `settle`
                     (without the guard SETTLE is enough), no step is to come and nobody waits, and has to
-                    before `limit`;
+                    before `limit`; until: an expression (observation.py) that its end waits for, too;
                     guard-dies=yes: it is meant to, else it has to live through it; guests-die=yes: one is
                     meant to end by itself without the guard; hook=yes: libvirt's hook is installed, too
     [before]        script: run in the host before the guard starts; guests: before the guests do
@@ -39,7 +39,7 @@ GUEST_LINE = (
 )
 
 KEYS = {
-    "scenario": {"title", "guards", "limit", "settle", "guard-dies", "guests-die", "hook"},
+    "scenario": {"title", "guards", "limit", "settle", "until", "guard-dies", "guests-die", "hook"},
     "before": {"script", "guests"},
     "configuration": {"text"},
     "guest": {
@@ -188,6 +188,7 @@ class Scenario:
         self.guests_die = head.get("guests-die", "no") == "yes"
         self.hook = head.get("hook", "no") == "yes"
         self.settle = int(head.get("settle", SETTLE))
+        self.until = head.get("until", "True")
         self.before_guests = parser.get("before", "guests", fallback="")
         self.before = parser.get("before", "script", fallback="")
         self.configuration = parser.get("configuration", "text", fallback="").lstrip()

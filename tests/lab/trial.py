@@ -19,10 +19,10 @@ title=A host without guests
 
 # Limits in seconds; a guest boots in some 12 s, two at once in 20.
 SETUP_LIMIT = 60
-READY_LIMIT = 300
-GROWN_LIMIT = 300
+READY_LIMIT = 600
+GROWN_LIMIT = 600
 END_LIMIT = 60
-TELL_LIMIT = 90  # longer than `tell` waits for each
+TELL_LIMIT = 300  # longer than `tell` waits for each
 # No record for so long means a host that has stopped, not one that is slow.
 SILENCE = 30
 # What tells of a guest's end has come by then.
@@ -46,7 +46,7 @@ start_guest() {
     for attempt in 1 2 3 4; do
         rm -f "/run/lab/$name.log"
         virsh --quiet create "$file" || return 1
-        end=$((SECONDS + 60))
+        end=$((SECONDS + 120))
         until grep -q ' ready ' "/run/lab/$name.log"; do
             [ -e "/run/libvirt/qemu/$name.pid" ] || continue 2
             [ $SECONDS -lt $end ] || { virsh --quiet destroy "$name" && continue 2; }
@@ -142,6 +142,8 @@ plimsoll --json status >/lab/status.json 2>/lab/status.err
 timeout 30 virsh list --all | sed -n '1,2d; s/^ *[^ ]* *\([^ ]*\) */\1 /p'
 journalctl -o short-monotonic >/lab/journal 2>&1
 mkdir -p /lab/qemu && cp /var/log/libvirt/qemu/*.log /lab/qemu/
+# Nobody but Plimsoll keeps a record of its own.
+mkdir -p /lab/record && cp /var/log/plimsoll/* /lab/record/ 2>/dev/null || true
 """
 
 
@@ -172,6 +174,7 @@ class Trial:
         self.failure = None  # why it could not be done at all
         # Without the guard nobody takes his time to try again.
         self.settle = scenario.settle if guard == "plimsoll" else min(scenario.settle, SETTLE)
+        self.asked_at = float("-inf")  # when what the scenario waits for was last not there
         self.rested = False  # it came to its end before its limit
         self.guard_began = False
         self.spoiled_at = None  # a guest was first seen to be gone by itself
@@ -302,7 +305,7 @@ class Trial:
             self.take_steps()
             if self.spoiled():
                 return
-            if not self.pending and self.seen.rested >= self.settle:
+            if not self.pending and min(self.seen.rested, self.seen.now - self.asked_at) >= self.settle:
                 # One that thrashes stands still, too, until the kernel's OOM killer makes up its mind.
                 if not self.seen.pressed_now:
                     self.rested = True
@@ -323,7 +326,8 @@ class Trial:
 
     def watch_to_the_end(self):
         """The guard may act, on a guest's back-off say, while the state at the end is asked for: then that
-        was not the end. That the asking itself fills the host is true, and nothing of the scenario's."""
+        was not the end. Nor was it while the guard has yet to do what the scenario waits for: its back-offs
+        may be longer than any rest. That the asking itself fills the host is true, and nothing of the scenario's."""
         end = time.monotonic() + self.scenario.limit
         while True:
             self.rested = False
@@ -331,8 +335,13 @@ class Trial:
             before = len(self.seen.events)
             self.conclude()
             self.seen.forget(before, reason="leak-outside")
-            if self.silent or self.spoiled_at or len(self.seen.events) == before or time.monotonic() >= end:
+            if self.silent or self.spoiled_at or time.monotonic() >= end:
                 return
+            waits = self.guard == "plimsoll" and not self.seen.holds_yet(self.scenario.until)
+            if len(self.seen.events) == before and not waits:
+                return
+            self.asked_at = self.seen.now if waits else self.asked_at
+            self.seen.states = {}  # from now on the guard's lines tell again who is stopped
 
     def take_steps(self):
         for step in list(self.pending):
@@ -402,7 +411,8 @@ class Trial:
         self.lines.append((self.rested, "it came to rest", "" if self.rested else f"not within {self.scenario.limit} s"))
         for expression, words in self.scenario.holds.get(self.guard, ()):
             try:
-                held, why = self.seen.holds(expression), ""
+                held = self.seen.holds(expression)
+                why = "" if held else f" ({self.seen.seen_of(expression)})"
             except (LookupError, TypeError, ValueError, AttributeError, NameError) as error:
                 held, why = False, f" ({error})"
             self.lines.append((held, words, "" if held else f"not so: {expression}{why}"))
@@ -416,6 +426,12 @@ class Trial:
         if self.failure:
             return "failed"
         return "passed" if all(held for held, _, _ in self.lines) else "failed"
+
+    @property
+    def why_not(self):
+        """Why it did not pass, in a line."""
+        lines = (f"{words} ({why})" if why else words for held, words, why in self.lines if not held)
+        return " ".join((self.void or self.failure or "; ".join(lines)).split())
 
     @contextlib.contextmanager
     def ready(self):

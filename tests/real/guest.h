@@ -64,8 +64,10 @@ uint64_t guest_rss(const struct guest *guest);
 uint64_t guest_wait_rss_below(const struct guest *guest, uint64_t bytes, uint64_t limit);
 uint64_t guest_wait_rss_above(const struct guest *guest, uint64_t bytes, uint64_t limit);
 int guest_oom_score_adj(const struct guest *guest);
-/* State letter of /proc/PID/stat; 'X' when it is gone. */
-char guest_process_state(const struct guest *guest);
+/* All its threads have stopped: a SIGSTOP stops each when it next leaves the kernel. */
+bool guest_is_stopped(const struct guest *guest);
+/* It is there, and none of its threads has stopped. */
+bool guest_is_going(const struct guest *guest);
 
 /* Executes COMMAND on the test's own monitor, ARGUMENTS as JSON or NULL. The caller owns the
  * result, which is NULL when QEMU answered with an error. */

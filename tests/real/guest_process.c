@@ -6,6 +6,7 @@
  */
 #include "guest.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +84,48 @@ int guest_oom_score_adj(const struct guest *guest)
     return (int)strtol(text, NULL, 10);
 }
 
-char guest_process_state(const struct guest *guest)
+/* 'X' when it is gone. */
+static char thread_state(const struct guest *guest, const char *thread)
 {
-    char text[512];
-    if (!process_file_read(guest, "stat", text, sizeof(text)))
+    char name[48], text[512];
+    (void)snprintf(name, sizeof(name), "task/%.16s/stat", thread);
+    if (!process_file_read(guest, name, text, sizeof(text)))
         return 'X';
     const char *name_end = strrchr(text, ')');
     ck_assert_ptr_nonnull(name_end);
     return name_end[2];
+}
+
+/* How many of its threads have stopped, of how many; 0 of 0 when it is gone. */
+static unsigned threads_stopped(const struct guest *guest, unsigned *ret_count)
+{
+    char path[64];
+    unsigned stopped = 0;
+    *ret_count = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", guest->qemu.pid);
+    DIR *threads = opendir(path);
+    if (!threads)
+        return 0;
+    for (struct dirent *entry; (entry = readdir(threads));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        (*ret_count)++;
+        stopped += thread_state(guest, entry->d_name) == 'T';
+    }
+    closedir(threads);
+    return stopped;
+}
+
+bool guest_is_stopped(const struct guest *guest)
+{
+    unsigned count, stopped = threads_stopped(guest, &count);
+    return count > 0 && stopped == count;
+}
+
+bool guest_is_going(const struct guest *guest)
+{
+    unsigned count, stopped = threads_stopped(guest, &count);
+    return count > 0 && stopped == 0;
 }
 
 /* ---- vCPU groups ---- */

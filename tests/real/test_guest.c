@@ -15,13 +15,15 @@
 
 /* As long as a report takes to come, with the machine busy: what has not moved by then stands. */
 #define STILL_REPORTS 3
+/* What the host's khugepaged may add to a guest that stands still, when it fills gaps. */
+#define STILL (4 * MIB)
 
 START_TEST(test_grows_by_schedule)
 {
     struct guest guest;
-    guest_boot(&guest, &(struct guest_options){
-                           .name = "grow", .memory = MEMORY, .schedule = "grow:96M@500ms:48M/s"});
+    guest_boot(&guest, &(struct guest_options){.name = "grow", .memory = MEMORY});
     uint64_t before = guest_rss(&guest);
+    guest_tell(&guest, "grow:96M@500ms:48M/s");
     const char *done = guest_wait(&guest, "done step=grow", STEP_LIMIT);
     ck_assert_uint_eq(guest_value(done, "held"), 96 * MIB);
     /* The kernel touched some of these pages before, when it unpacked itself. */
@@ -71,6 +73,9 @@ START_TEST(test_squeezed_guest_waits)
     (void)guest_wait(&guest, "done step=grow", STEP_LIMIT);
     /* Less than it holds already: the balloon takes what is free and the guest lives on. */
     guest_set_balloon(&guest, 32 * MIB);
+    uint64_t deadline = harness_now() + STEP_LIMIT;
+    while (guest_report(&guest, "free") > 48 * MIB)
+        ck_assert(harness_look_again(deadline));
     guest_tell(&guest, "grow:80M:32M/s");
     (void)guest_wait(&guest, "waits", STEP_LIMIT);
     for (unsigned i = 0; i < STILL_REPORTS; i++)
@@ -139,7 +144,7 @@ START_TEST(test_stop_and_continue)
     ck_assert_uint_ge(stopped + NOISE, grown);
     uint64_t deadline = harness_now() + 2 * NSEC_PER_SEC;
     while (harness_look_again(deadline))
-        ck_assert_uint_lt(guest_rss(&guest), stopped + 4 * MIB);
+        ck_assert_uint_lt(guest_rss(&guest), stopped + STILL);
     guest_execute(&guest, "cont", NULL);
     guest_wait_rss_above(&guest, stopped + 16 * MIB, STEP_LIMIT);
     (void)guest_wait(&guest, "done step=grow", STEP_LIMIT);
@@ -157,12 +162,12 @@ START_TEST(test_freeze)
     (void)guest_wait_rss_above(&guest, guest_rss(&guest) + 8 * MIB, STEP_LIMIT);
     child_signal(&guest.qemu, SIGSTOP);
     uint64_t deadline = harness_now() + STEP_LIMIT;
-    while (guest_process_state(&guest) != 'T')
+    while (!guest_is_stopped(&guest))
         ck_assert(harness_look_again(deadline));
     uint64_t stopped = guest_rss(&guest);
     deadline = harness_now() + 2 * NSEC_PER_SEC;
     while (harness_look_again(deadline))
-        ck_assert_uint_eq(guest_rss(&guest), stopped);
+        ck_assert_uint_lt(guest_rss(&guest), stopped + STILL);
     child_signal(&guest.qemu, SIGCONT);
     guest_wait_rss_above(&guest, stopped + 8 * MIB, STEP_LIMIT);
 
@@ -173,7 +178,7 @@ START_TEST(test_freeze)
         stopped = guest_rss(&guest);
         deadline = harness_now() + 2 * NSEC_PER_SEC;
         while (harness_look_again(deadline))
-            ck_assert_uint_lt(guest_rss(&guest), stopped + 4 * MIB);
+            ck_assert_uint_lt(guest_rss(&guest), stopped + STILL);
         guest_freeze_vcpu(&guest, false);
     }
     (void)guest_wait(&guest, "done step=grow", STEP_LIMIT);
