@@ -26,6 +26,12 @@ static const struct {
     [BAND_CRITICAL] = {CRITICAL_SHARE, CRITICAL_TIME},
 };
 
+/* What of a pool the shares are of: a host does not fill the faster for being large. */
+static uint64_t counted(uint64_t capacity)
+{
+    return min_u64(capacity, EVEN_CAPACITY) + sub_or_zero(capacity, EVEN_CAPACITY) / EVEN_DIVISOR;
+}
+
 /* A share of the capacity; critical leaves at least what is taken before somebody is stopped, which
  * on a small host is more, as far as scarce still comes before it. A budget, or a node, is no such
  * edge. */
@@ -33,11 +39,11 @@ static uint64_t enter_default(
     const struct decision *d, const struct pool_view *pool, enum band band)
 {
     uint64_t capacity = pool_capacity(pool);
-    uint64_t bytes = scale_u64(capacity, band_defaults[band].share, AMOUNT_SHARE_WHOLE);
+    uint64_t bytes = scale_u64(counted(capacity), band_defaults[band].share, AMOUNT_SHARE_WHOLE);
     if (band != BAND_CRITICAL || pool->kind != POOL_HOST)
         return bytes;
     uint64_t scarce = amount_bytes(d->rules->host.bands[BAND_SCARCE].headroom, capacity,
-        scale_u64(capacity, SCARCE_SHARE, AMOUNT_SHARE_WHOLE));
+        scale_u64(counted(capacity), SCARCE_SHARE, AMOUNT_SHARE_WHOLE));
     return max_u64(bytes, min_u64(pool_filled_most(d, RACE_TIME), scarce / 4 * 3));
 }
 
@@ -59,7 +65,7 @@ uint64_t pool_leave(const struct decision *d, const struct pool_view *pool, enum
 {
     uint64_t capacity = pool_capacity(pool);
     uint64_t enter = pool_enter(d, pool, band);
-    uint64_t margin = max_u64(enter / LEAVE_DIVISOR, capacity / LEAVE_CAPACITY_DIVISOR);
+    uint64_t margin = max_u64(enter / LEAVE_DIVISOR, counted(capacity) / LEAVE_CAPACITY_DIVISOR);
     /* A threshold near the whole pool must still be possible to leave. */
     if (enter < capacity)
         margin = min_u64(margin, (capacity - enter) / 2);

@@ -72,6 +72,11 @@
 
 /* ---- bands: shares of total - floor in 1/10000, and times to exhaustion ---- */
 
+/* Beyond this a pool's memory counts for a third: as ESX's minFree falls, 1 % for what was 3.2 %.
+ * There tight begins with 38 GiB left, more than the fastest fill that is usual takes in the time
+ * that critical needs. */
+#define EVEN_CAPACITY (256 * GIB)
+#define EVEN_DIVISOR 3
 #define TIGHT_SHARE 1500
 #define SCARCE_SHARE 750
 #define CRITICAL_SHARE 300

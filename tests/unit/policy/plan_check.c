@@ -417,6 +417,13 @@ static void check_brakes_end(const struct world *world)
     }
 }
 
+/* What of the host thresholds are shares of: above 256 GiB a third. */
+static uint64_t share_whole(const struct pool_view *host)
+{
+    uint64_t capacity = host->total - host->floor;
+    return capacity <= 256 * GIB ? capacity : 256 * GIB + (capacity - 256 * GIB) / 3;
+}
+
 void plan_check(const struct world *world)
 {
     const struct plan *plan = world->plan;
@@ -435,12 +442,12 @@ void plan_check(const struct world *world)
     const struct threshold *bands = world->rules->host.bands;
     uint64_t above_critical = room;
     if (known(host->total) && bands[BAND_CRITICAL].headroom.kind == AMOUNT_AUTO)
-        above_critical = sub_or_zero(room, (host->total - host->floor) / 1000 * 30);
+        above_critical = sub_or_zero(room, share_whole(host) / 1000 * 30);
     ck_assert_uint_le(
         add_held(seen.grants, seen.grants_of_lesser), sub_or_zero(above_critical, host->reserved));
     if (known(host->total) && bands[BAND_TIGHT].headroom.kind == AMOUNT_AUTO &&
         bands[BAND_SCARCE].headroom.kind == AMOUNT_AUTO)
-        room = sub_or_zero(room, (host->total - host->floor) / 1000 * 75); /* where scarce begins */
+        room = sub_or_zero(room, share_whole(host) / 1000 * 75); /* where scarce begins */
     room = sub_or_zero(room, host->reserved);
     ck_assert_uint_le(seen.grants, room);
 }

@@ -37,6 +37,41 @@ START_TEST(a_small_host_is_on_the_edge_sooner)
 }
 END_TEST
 
+/* From 2 GiB to 6 TiB: what is kept free grows with the host, and is less and less of it. */
+START_TEST(thresholds_fit_any_size)
+{
+    static const struct {
+        uint64_t total, tight, critical;
+    } cases[] = {
+        {2 * GIB, 297 * MIB, 81 * MIB},
+        {16 * GIB, 2380 * MIB, 476 * MIB},
+        {64 * GIB, 9640 * MIB, 1928 * MIB},
+        {GIB << 10, 76 * GIB, 15 * GIB},
+        {6 * GIB << 10, 330 * GIB, 66 * GIB},
+    };
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        struct story *story = story_new(cases[i].total, 0);
+        story_run(story, SEC, SEC);
+        uint64_t floor = story->plan->assessment.pools[0].floor;
+        story_free(story);
+        const struct {
+            uint64_t headroom;
+            enum band band;
+        } sides[] = {
+            {cases[i].tight / 20 * 21, BAND_CALM},
+            {cases[i].tight / 20 * 19, BAND_TIGHT},
+            {cases[i].critical / 20 * 19, BAND_CRITICAL},
+        };
+        for (size_t k = 0; k < ELEMENTSOF(sides); k++) {
+            story = story_new(cases[i].total, cases[i].total - floor - sides[k].headroom);
+            story_run(story, 2 * SEC, SEC);
+            ck_assert_int_eq(story->plan->assessment.band, sides[k].band);
+            story_free(story);
+        }
+    }
+}
+END_TEST
+
 START_TEST(the_next_look_comes_by_the_fastest_fill)
 {
     uint64_t wakes[2];
@@ -55,6 +90,7 @@ END_TEST
 int main(void)
 {
     TCase *tests = tcase_create("race");
+    tcase_add_test(tests, thresholds_fit_any_size);
     tcase_add_test(tests, a_small_host_is_on_the_edge_sooner);
     tcase_add_test(tests, the_next_look_comes_by_the_fastest_fill);
     Suite *suite = suite_create("race");
