@@ -26,6 +26,7 @@
 #include "guard_private.h"
 #include "isolate.h"
 #include "log.h"
+#include "rehearse.h"
 #include "status.h"
 
 #include <plimsoll/cleanup.h>
@@ -347,10 +348,9 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     result = ledger_take(guard, ret_error);
     if (result < 0)
         return result;
-    result = isolate_rehearse();
+    result = rehearse(ret_error);
     if (result < 0)
-        return error_set(ret_error, result,
-            "an action failed in rehearsal, so it would fail when it is needed: not started");
+        return result;
     result = loop_new(&guard->loop);
     if (result == 0)
         result = signals_open(guard);

@@ -12,18 +12,13 @@
 #include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "process.h"
 
 #include <plimsoll/units.h>
 
@@ -37,9 +32,6 @@
  * common size. */
 #define DESCRIPTORS_PER_VM 38
 #define DESCRIPTORS_OWN 256
-/* How long the rehearsal's child may take to die: a fork and a signal, on a host that may be busy.
- */
-#define REHEARSAL_TIMEOUT_MSEC 5000
 
 #define OOM_SCORE_EXEMPT "-1000" /* OOM_SCORE_ADJ_MIN, include/uapi/linux/oom.h */
 
@@ -142,78 +134,4 @@ void isolate_memory(void)
     touch_heap();
     touch_stack();
     (void)dl_iterate_phdr(touch_code, NULL);
-}
-
-/* What fails here the guard can do without: caps are then refused, which is told of each. */
-static void rehearse_memlock(pid_t child, int pidfd)
-{
-    struct process_memlock limit;
-    int result = process_memlock_read(child, pidfd, &limit);
-
-    if (result == 0)
-        result = process_memlock_exchange(child, pidfd, &limit, &limit);
-    if (result < 0)
-        log_message(LOG_WARNING,
-            "prlimit() failed in rehearsal: %s; limits on locked memory cannot be capped",
-            strerror(-result));
-}
-
-static int rehearse_on(int pidfd)
-{
-    static const struct {
-        int number;
-        const char *name;
-    } signals[] = {
-        {0, "the check"}, {SIGSTOP, "SIGSTOP"}, {SIGCONT, "SIGCONT"}, {SIGKILL, "SIGKILL"}};
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        int result = process_signal(pidfd, signals[i].number);
-
-        if (result < 0) {
-            log_message(LOG_ERR, "pidfd_send_signal() with %s failed in rehearsal: %s",
-                signals[i].name, strerror(-result));
-            return result;
-        }
-    }
-    if (poll(&ended, 1, REHEARSAL_TIMEOUT_MSEC) != 1) {
-        log_message(LOG_ERR, "a child killed in rehearsal did not end within %d ms",
-            REHEARSAL_TIMEOUT_MSEC);
-        return -ETIMEDOUT;
-    }
-    return 0;
-}
-
-int isolate_rehearse(void)
-{
-    pid_t child = fork();
-    int pidfd, result;
-
-    if (child < 0) {
-        result = -errno;
-        log_message(LOG_ERR, "fork() failed in rehearsal: %s", strerror(-result));
-        return result;
-    }
-    if (child == 0) {
-        /* Should we die in between, it must not stay behind, stopped and exempt from the OOM
-         * killer. */
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
-            pause();
-    }
-    pidfd = process_hold(child);
-    if (pidfd < 0) {
-        result = pidfd;
-        log_message(LOG_ERR, "pidfd_open() failed in rehearsal: %s; Linux 5.3 or newer is needed",
-            strerror(-result));
-        (void)kill(child, SIGKILL);
-    } else {
-        rehearse_memlock(child, pidfd);
-        result = rehearse_on(pidfd);
-        if (result < 0)
-            (void)kill(child, SIGKILL);
-        close(pidfd);
-    }
-    (void)waitpid(child, NULL, 0);
-    return result;
 }

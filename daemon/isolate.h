@@ -17,8 +17,4 @@ bool isolate_process(unsigned max_vms);
  * everything is allocated and opened. */
 void isolate_memory(void);
 
-/* Does every system call of the acts once, on a child of our own: what a sandbox forbids must come
- * out now, not at the edge. 0, or a negative errno after saying which call failed. */
-int isolate_rehearse(void);
-
 #endif
