@@ -163,17 +163,25 @@ static void rival_detail(
     (void)snprintf(buffer, size, " rival_reason=%s", rival_reason_name(rival->reason));
 }
 
-/* By when memory is short, what the whole set of guests loses, and who is spared. */
+/* By when memory is short. */
+static void left_detail(uint64_t left, char *buffer, size_t size)
+{
+    if (left == NEVER)
+        (void)snprintf(buffer, size, " left=never");
+    else
+        (void)snprintf(buffer, size, " left=%" PRIu64 "ms", left / NSEC_PER_MSEC);
+}
+
+/* What the whole set of guests loses, and who is spared. */
 static void choice_detail(
     const struct choice *choice, const struct snapshot *snapshot, char *buffer, size_t size)
 {
-    char left[32] = "never", least[40] = "";
+    char left[40], least[40] = "";
 
     if (choice->least < choice->loss)
         (void)snprintf(least, sizeof least, " cover_least=%" PRIu64, choice->least);
-    if (choice->left != NEVER)
-        (void)snprintf(left, sizeof left, "%" PRIu64 "ms", choice->left / NSEC_PER_MSEC);
-    int length = snprintf(buffer, size, " left=%s cover=%" PRIu32 " cover_loss=%" PRIu64 "%s", left,
+    left_detail(choice->left, left, sizeof left);
+    int length = snprintf(buffer, size, "%s cover=%" PRIu32 " cover_loss=%" PRIu64 "%s", left,
         choice->guests, choice->loss, least);
     if (length > 0 && (size_t)length < size)
         rival_detail(&choice->rival, snapshot, buffer + length, size - (size_t)length);
@@ -202,6 +210,8 @@ static void action_detail(const struct plan *plan, const struct action *action, 
     case ACTION_RESIZE:
         if (known(action->target))
             (void)snprintf(buffer, size, " target=%" PRIu64, action->target);
+        if (action->deficit > 0)
+            left_detail(action->choice.left, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_OOM_SCORE:
         (void)snprintf(buffer, size, " score=%" PRId32, action->oom_score_adj);
@@ -233,10 +243,18 @@ static void action_detail(const struct plan *plan, const struct action *action, 
             contain_detail(action, &vm->figures, buffer + strlen(buffer), size - strlen(buffer));
         break;
     case ACTION_RECLAIM:
+        left_detail(action->choice.left, buffer, size);
+        break;
     case ACTION_BRAKE:
-    case ACTION_RELEASE:
     case ACTION_PAUSE:
     case ACTION_FREEZE:
+        (void)snprintf(buffer, size, " loss=%" PRIu64, action->loss);
+        left_detail(action->choice.left, buffer + strlen(buffer), size - strlen(buffer));
+        if (action->kind != ACTION_BRAKE)
+            rival_detail(
+                &action->choice.rival, snapshot, buffer + strlen(buffer), size - strlen(buffer));
+        break;
+    case ACTION_RELEASE:
     case ACTION_THAW:
     case ACTION_RESUME:
     case ACTION_KIND_COUNT:

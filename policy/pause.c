@@ -18,10 +18,7 @@
  * (pause_remaining_fill()) until they do. In a sprint as many as it takes for what still fills to
  * leave the sprint's time, because the next look may be too late.
  *
- * How: `stop` when there is time and a monitor, else a freeze, which needs nobody's help (what
- * becomes of it: bridge.c). A `stop` can hang while its guest grows on: when the memory left is
- * what the guest takes in the time a `stop` may need, or at once in a sprint, the freeze comes on
- * top of it.
+ * How a guest is stopped: stop.c.
  *
  * Who is braked grows by little, and is stopped all the same before anybody who is worth more: to
  * be slow beside one that stands still is no smaller part (stop_braked()).
@@ -41,6 +38,7 @@
 #include "pool.h"
 #include "relief.h"
 #include "reserve.h"
+#include "stop.h"
 
 /* What is on its way to be off the guest's growth. In a sprint nobody waits for a brake that does
  * not bite. */
@@ -231,13 +229,6 @@ static void need_less(const struct decision *d, struct need *need, uint32_t posi
         need->real_fill = pool_matters(need->pool, rate_sum(need->real_fill, -growth));
 }
 
-/* Why a guest has to be stopped, and how much is short of what it would need; REASON_NONE: it need
- * not. */
-struct shortage {
-    enum reason reason;
-    uint64_t bytes;
-};
-
 /* With minutes left nobody is frozen who cannot be stopped, nor stopped who is braked as soon as
  * memory is scarce; and a node in tight is nothing special. */
 static bool may_be_early(const struct decision *d, const struct need *need, uint32_t position)
@@ -304,79 +295,38 @@ static bool has_for_stop(const struct decision *d, const struct need *need, uint
     return has >= add_held(less, add_held(rate_bytes(fill, STOP_TIME), need->critical));
 }
 
-static void choose_means(const struct decision *d, uint32_t position, uint32_t pool,
-    enum action_kind *ret_kind, enum reason *ret_reason)
+/* Who would be stopped next, if that is still needed then. In a sprint nobody is looked for. */
+static struct rival runner_up(
+    const struct decision *d, const struct pool_view *pool, uint32_t position)
 {
-    *ret_kind = ACTION_FREEZE;
-    if ((d->vms[position].traits & TRAIT_STOPPING) ||
-        (decision_state(d, position)->marks & MARK_STOP_FAILED)) {
-        *ret_reason = REASON_FREEZE_SILENT;
-        return;
+    struct rival rival = {
+        .slot = ACTION_SLOT_HOST, .reason = pool->sprint ? RIVAL_UNSOUGHT : RIVAL_NONE};
+    uint32_t first = UINT32_MAX;
+    for (uint32_t i = 0; i < d->vm_count && !pool->sprint; i++)
+        if (i != position && is_candidate(d, i, (int64_t)GROWTH_LEAST) &&
+            !((d->vms[i].traits ^ d->vms[position].traits) & TRAIT_ENFORCED) &&
+            node_confines(d, pool, i) && !reserve_yields_before(d, i, position) &&
+            (first == UINT32_MAX || reserve_yields_before(d, i, first)))
+            first = i;
+    if (first == UINT32_MAX)
+        return rival;
+    const struct vm_rules *rules = decision_rules(d, first), *own = decision_rules(d, position);
+    rival.slot = decision_vm(d, first)->slot;
+    rival.reason = RIVAL_NEXT;
+    if (rules->sacrifice != own->sacrifice) {
+        rival.reason = RIVAL_LAST;
+    } else if (loss_pause(rules) > loss_pause(own)) {
+        rival.reason = RIVAL_DEARER;
+        rival.figure = loss_pause(rules) - loss_pause(own);
     }
-    switch (decision_vm(d, position)->monitor) {
-    case VM_MONITOR_NONE:
-        *ret_reason = REASON_FREEZE_NO_MONITOR;
-        return;
-    case VM_MONITOR_CONNECTING:
-    case VM_MONITOR_SILENT:
-    case VM_MONITOR_COUNT:
-        *ret_reason = REASON_FREEZE_SILENT;
-        return;
-    case VM_MONITOR_READY:
-        break;
-    }
-    if (d->plan->assessment.pools[pool].sprint)
-        *ret_reason = REASON_FREEZE_SPRINT;
-    else
-        *ret_kind = ACTION_PAUSE;
+    return rival;
 }
 
 static bool pause_one(
     struct decision *d, uint32_t position, uint32_t pool, const struct shortage *shortage)
 {
-    struct vm_state *state = decision_state(d, position);
-    enum action_kind kind;
-    enum reason reason = shortage->reason;
-    choose_means(d, position, pool, &kind, &reason);
-    struct action *action = plan_add(d, kind, reason, position, pool);
-    if (!action)
-        return false;
-    int64_t growth = relief_growth(d, position);
-    action->relief = relief_growth_bytes(d, position, HORIZON);
-    action->predicted = HORIZON;
-    action->loss = loss_pause(decision_rules(d, position));
-    action->deficit = shortage->bytes;
-
-    d->vms[position].traits |= TRAIT_IN_ACTION;
-    if (d->vms[position].traits & TRAIT_STOPPING) {
-        /* The pause is the same as before; only its means is another. */
-        state->pause_asked = d->now;
-        state->settling = growth > 0 ? growth : 0;
-        state->marks |= MARK_FROZEN_OVER;
-        d->paused = true;
-        return true;
-    }
-    /* A guest that grows again soon after its resume waits twice as long the next time. */
-    if (since(d->now, state->resumed_at) < RESUME_BACKOFF_MAX)
-        state->resume_backoff = min_u64(2 * state->resume_backoff, RESUME_BACKOFF_MAX);
-    else
-        state->resume_backoff = RESUME_BACKOFF;
-    state->pause_asked = d->now;
-    /* Under a brake it shows a part of what it grows by, of which a guard that has just begun
-     * knows nothing. */
-    bool braked = decision_vm(d, position)->measures.in_force & VM_MEASURE_BRAKED;
-    state->growth_before = braked && state->brake_growth > growth ? state->brake_growth : growth;
-    if (braked && state->brake_growth <= 0)
-        state->growth_before = -1;
-    state->resume_after = add_held(d->now, state->resume_backoff);
-    state->bridge_at = UNKNOWN;
-    if (d->vms[position].traits & TRAIT_ENFORCED) {
-        state->settling = growth;
-        d->paused = true;
-    } else {
-        state->marks |= MARK_PAUSED_DRY;
-    }
-    return true;
+    struct rival rival = runner_up(d, &d->plan->assessment.pools[pool], position);
+    return stop_guest(d, position, pool, shortage, &rival);
 }
 
 /* Freezes whoever grows through its `stop`, where what is left will not last for the `stop` of

@@ -16,6 +16,8 @@ static struct action *append(struct decision *d, uint32_t pool)
     action->pool = plan->assessment.pools[pool].kind;
     action->node = plan->assessment.pools[pool].node;
     action->mode = d->rules->host.mode;
+    action->choice.left = plan->assessment.pools[pool].time_to_exhaustion;
+    action->choice.rival.slot = ACTION_SLOT_HOST;
     return action;
 }
 

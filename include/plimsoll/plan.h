@@ -173,8 +173,8 @@ struct rival {
     uint64_t figure; /* as the reason says; else 0 */
 };
 
-/* What the end of a guest rests on: the set of guests with the least loss that returns the deficit.
- */
+/* What a decision rests on. Of the end of a guest: the set of guests with the least loss that
+ * returns the deficit, and who is spared. Of a pause: who would be next. Of any: what is left. */
 struct choice {
     uint32_t guests; /* of the set, each ended if it is still needed then; 0: no set gives enough */
     uint64_t loss;   /* of all of them, each as of a kill */
@@ -201,7 +201,7 @@ struct action {
     uint64_t predicted;    /* ns until that relief should be seen */
     uint64_t loss;         /* priority × VM-minutes × 1000 */
     uint64_t deficit;      /* bytes short; of a pause for others, of what they may take */
-    struct choice choice;  /* ACTION_SAVE, _SHUTDOWN, _KILL */
+    struct choice choice;  /* ACTION_SAVE, _SHUTDOWN, _KILL; `rival` of _PAUSE, _FREEZE; `left` */
 };
 #define ACTION_SLOT_HOST UINT32_MAX
 /* What each vCPU of a braked guest is left: so many µs of a processor in each period of so many. */

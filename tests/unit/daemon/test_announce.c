@@ -42,18 +42,22 @@ START_TEST(a_node_has_its_number)
         .node = 1,
         .mode = MODE_ENFORCE,
         .relief = 3,
-        .deficit = 4};
+        .loss = 5,
+        .deficit = 4,
+        .choice = {.left = 6 * NSEC_PER_SEC, .rival = {.slot = ACTION_SLOT_HOST}}};
 
     plan.assessment = assessment;
     (void)snprintf(vm.figures.name, sizeof(vm.figures.name), "web");
     announce_action(&plan, &action, &vm, &snapshot, 0);
     said_expect("<4>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
-                "action=pause reason=pause-growth bytes=3 pool=node node=8 deficit=4 mode=enforce "
+                "action=pause reason=pause-growth bytes=3 loss=5 left=6000ms rival_reason=none "
+                "pool=node node=8 deficit=4 mode=enforce "
                 "text=\"memory is about to run out and this guest's growth is what takes it\"");
     action.pool = POOL_HOST;
     announce_action(&plan, &action, &vm, &snapshot, -EPERM);
     said_expect("<3>event=action vm=web uuid=00000000-0000-0000-0000-000000000000 band=critical "
-                "action=pause reason=pause-growth bytes=3 pool=host deficit=4 mode=enforce "
+                "action=pause reason=pause-growth bytes=3 loss=5 left=6000ms rival_reason=none "
+                "pool=host deficit=4 mode=enforce "
                 "failed=EPERM "
                 "text=\"memory is about to run out and this guest's growth is what takes it\"");
     action = (struct action){.kind = ACTION_ALERT,

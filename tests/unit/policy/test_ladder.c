@@ -30,6 +30,7 @@ START_TEST(ten_guests_grow_together)
 }
 END_TEST
 
+/* And says who would have been next, and why it is not he. */
 START_TEST(the_least_valuable_grower_is_stopped_first)
 {
     struct story *story = story_new(32 * GIB, 2 * GIB);
@@ -42,6 +43,11 @@ START_TEST(the_least_valuable_grower_is_stopped_first)
     story_rules(story, 2)->sacrifice = SACRIFICE_NEVER;
     ck_assert(story_until(story, ACTION_PAUSE, 1, 120 * SEC, 50 * MS));
     ck_assert_uint_eq(story->guests[0].pauses + story->guests[2].pauses, 0);
+    const struct action *pause = story_find(story, ACTION_PAUSE, 1);
+    ck_assert_uint_eq(pause->choice.rival.slot, 0);
+    ck_assert_int_eq((int)pause->choice.rival.reason, RIVAL_DEARER);
+    ck_assert_uint_eq(pause->choice.rival.figure, pause->loss / 2);
+    ck_assert_uint_eq(pause->choice.left, story->plan->assessment.pools[0].time_to_exhaustion);
     story_free(story);
 }
 END_TEST
