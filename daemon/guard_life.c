@@ -211,8 +211,29 @@ static int method_reload(struct json_object *parameters, struct json_object **re
     return guard_reload(userdata, ret_error);
 }
 
+static int method_log(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata)
+{
+    const struct guard *guard = userdata;
+    struct json_object *after = json_object_object_get(parameters, "after");
+    if (after && !json_object_is_type(after, json_type_int))
+        return error_set(ret_error, -EBADR, "after");
+    struct json_object *log =
+        history_json(guard->history, after ? json_object_get_uint64(after) : 0);
+    if (!log)
+        return error_set(ret_error, -ENOMEM, "no memory for the log");
+    *ret_parameters = log;
+    return 0;
+}
+
+static const char *const log_parameters[] = {"after", NULL};
+
 static const struct control_method methods[] = {
     {.name = CONTROL_METHOD_STATUS, .privileged = false, .call = method_status},
+    {.name = CONTROL_METHOD_LOG,
+        .privileged = false,
+        .call = method_log,
+        .parameters = log_parameters},
     {.name = CONTROL_METHOD_RELOAD, .privileged = true, .call = method_reload},
     {.name = CONTROL_METHOD_ADMIT,
         .privileged = true,
@@ -403,6 +424,12 @@ int guard_new(
     guard->signals = LOOP_SOURCE_NONE;
     guard->psi = LOOP_SOURCE_NONE;
     log_set_echo(options->foreground);
+    result = history_new(&guard->history);
+    if (result < 0) {
+        guard_free(guard);
+        return error_set(ret_error, result, "no memory for what was said");
+    }
+    log_set_history(guard->history);
     result = log_start();
     if (result < 0) {
         result = error_set(ret_error, result, "cannot fork the process that writes the log: %s",
@@ -462,6 +489,8 @@ struct guard *guard_free(struct guard *guard)
     free(guard->rules);
     free(guard->snapshot);
     log_stop();
+    log_set_history(NULL);
+    history_free(guard->history);
     free(guard);
     return NULL;
 }

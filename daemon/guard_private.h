@@ -14,6 +14,7 @@
 #include "control_server.h"
 #include "ended.h"
 #include "guard.h"
+#include "history.h"
 #include "inventory.h"
 #include "kernel_log.h"
 #include "ledger.h"
@@ -57,6 +58,7 @@ struct guard {
     struct tmpfs_sampler *tmpfs_sampler;
     struct inventory *inventory;
     struct control_server *control;
+    struct history *history; /* what log_alert() said */
     struct notify *notify;
     struct guard_kernel kernel;
     struct writer *reclaimer, *container;

@@ -13,6 +13,7 @@
 #include "log.h"
 
 #include "helper.h"
+#include "history.h"
 #include "text.h"
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static struct {
     pid_t child;
     int level;
     uint64_t dropped;
+    struct history *history; /* the guard's; NULL: none */
 } log_target = {.fd = -1, .level = LOG_INFO};
 
 /* ---- writing, in the child or directly ---- */
@@ -148,6 +150,23 @@ void log_set_echo(bool echo)
     log_target.echo = echo;
 }
 
+void log_set_history(struct history *history)
+{
+    log_target.history = history;
+}
+
+/* What does not get through to syslog is kept all the same. */
+static void record_keep(const struct record *record)
+{
+    struct timespec now = {0};
+
+    if (!log_target.history || !(record->targets & TARGET_SYSLOG))
+        return;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    history_add(log_target.history, (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec,
+        record->level, record->text);
+}
+
 static bool record_send(const struct record *record)
 {
     size_t length = offsetof(struct record, text) + strlen(record->text) + 1;
@@ -200,6 +219,7 @@ log_line(unsigned targets, int level, const char *format, va_list arguments)
     record.level = (uint8_t)(level & LOG_PRIMASK);
     int wanted = vsnprintf(record.text, sizeof(record.text), format, arguments);
     text_finish(record.text, sizeof(record.text), wanted);
+    record_keep(&record);
     if (!log_target.started)
         record_write(&record);
     else if (!dropped_report() || !record_send(&record))

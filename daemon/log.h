@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <syslog.h>
 
+struct history;
+
 /* One line with all its fields and its NUL: RFC 3164's 1024 bytes. A longer one is cut after a
  * whole character and ends in "…"; control characters become '?'. */
 #define LOG_LINE_MAX 1024
@@ -45,6 +47,9 @@ void log_alert(int level, const char *format, ...) __attribute__((format(printf,
 void log_set_level(int level); /* diagnostics above it are not sent; LOG_INFO at first */
 /* Alerts also to stderr, for a guard that runs in the foreground. */
 void log_set_echo(bool echo);
+/* Alerts are also kept in HISTORY, which stays the caller's and must outlive this; NULL: they are
+ * not. */
+void log_set_history(struct history *history);
 
 /* One failure said once: true the first time and then once a minute for a given LIMIT, which begins
  * zeroed. With true, SUPPRESSED is how many were not said since the last that was. */

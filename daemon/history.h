@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The alerts of late, for whoever asks after them: `plimsoll log` and `why`. */
+#ifndef PLIMSOLL_DAEMON_HISTORY_H
+#define PLIMSOLL_DAEMON_HISTORY_H
+
+#include <json-c/json.h>
+#include <stdint.h>
+
+#include <plimsoll/cleanup.h>
+
+/* A storm of a hundred guests, from the first balloon to the last resume, says about so many. A
+ * line takes a kilobyte. */
+#define HISTORY_LINES 1024
+
+struct history;
+
+/* 0 or -ENOMEM. Nothing is allocated after that. */
+int history_new(struct history **ret_history);
+struct history *history_free(struct history *history);
+DEFINE_CLEANUP(struct history *, history_free);
+
+/* TEXT of LOG_LINE_MAX at most, LEVEL as syslog's, said at REALTIME (ns since 1970). Each line's
+ * time is later than that of the one before, by a nanosecond if need be, so that it names the line,
+ * also to those who ask a guard that was started anew. */
+void history_add(struct history *history, uint64_t realtime, int level, const char *text);
+
+/* The reply of GetLog (control_interface.c): what was said later than AFTER; NULL: no memory. */
+struct json_object *history_json(const struct history *history, uint64_t after);
+
+#endif
