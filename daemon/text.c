@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* Most a parsed size or time may be: sums and differences of two still fit 64 bits. */
 #define TEXT_VALUE_MAX (UINT64_C(1) << 63)
@@ -353,5 +354,15 @@ const char *text_format_time(uint64_t nanoseconds, char *buffer, size_t size)
         (void)snprintf(buffer, size, "%" PRIu64 "d %" PRIu64 "h", hours / 24, hours % 24);
     else
         (void)snprintf(buffer, size, "%" PRIu64 "d", hours / 24);
+    return buffer;
+}
+
+const char *text_format_moment(uint64_t realtime, char *buffer, size_t size)
+{
+    time_t seconds = (time_t)(realtime / NSEC_PER_SEC);
+    struct tm parts;
+
+    if (!localtime_r(&seconds, &parts) || strftime(buffer, size, "%F %T", &parts) == 0)
+        (void)snprintf(buffer, size, "%" PRIu64 " ns", realtime);
     return buffer;
 }

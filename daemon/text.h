@@ -67,4 +67,8 @@ const char *text_format_bytes(uint64_t bytes, char *buffer, size_t size);
  * which is also NEVER. Returns BUFFER. */
 const char *text_format_time(uint64_t nanoseconds, char *buffer, size_t size);
 
+/* A moment in ns since 1970, in local time: "2026-11-23 05:49:06"; where that cannot be told, "1234
+ * ns". Returns BUFFER. */
+const char *text_format_moment(uint64_t realtime, char *buffer, size_t size);
+
 #endif

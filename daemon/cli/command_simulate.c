@@ -56,7 +56,7 @@ static int arguments_parse(
 
 static int simulation_print(const struct simulation *simulation, bool json)
 {
-    static const struct status_style style = {.width = TABLE_WIDTH};
+    static const struct style style = {.width = TABLE_WIDTH};
     int result = 0;
 
     if (json) {

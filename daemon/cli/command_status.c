@@ -5,38 +5,17 @@
 #include "client.h"
 #include "command.h"
 #include "status_view.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <plimsoll/control.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-/* The width people's terminals have had since punched cards. */
-#define WIDTH_DEFAULT 80
-
-static struct status_style style_choose(void)
-{
-    const char *no_color = getenv("NO_COLOR");
-    struct status_style style = {0};
-    struct winsize size;
-
-    if (!isatty(STDOUT_FILENO))
-        return style;
-    style.width = WIDTH_DEFAULT;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-        style.width = size.ws_col;
-    /* https://no-color.org: any value but the empty one. */
-    style.colours = !no_color || !no_color[0];
-    return style;
-}
 
 int command_status(const struct command_context *context, int argc, char **argv)
 {
     struct json_object *status = NULL;
-    struct status_style style;
+    struct style style;
     struct error error = {0};
     int result;
 
@@ -53,7 +32,7 @@ int command_status(const struct command_context *context, int argc, char **argv)
         puts(json_object_to_json_string_ext(
             status, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     } else {
-        style = style_choose();
+        style = terminal_style();
         result = status_view_print(status, &style, stdout);
         if (result < 0)
             fprintf(stderr, "plimsoll: cannot print the status: %s\n", strerror(-result));

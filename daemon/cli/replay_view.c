@@ -10,7 +10,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define JSON_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
@@ -30,15 +29,10 @@ static void name_format(
 
 static const char *time_format(uint64_t realtime, char *buffer, size_t size)
 {
-    time_t seconds = (time_t)(realtime / NSEC_PER_SEC);
-    char stamp[32];
-    struct tm parts;
+    char stamp[TEXT_NUMBER_MAX];
 
-    if (!localtime_r(&seconds, &parts) || strftime(stamp, sizeof(stamp), "%F %T", &parts) == 0)
-        (void)snprintf(buffer, size, "%" PRIu64 " ns", realtime);
-    else
-        (void)snprintf(
-            buffer, size, "%s.%03u", stamp, (unsigned)(realtime % NSEC_PER_SEC / NSEC_PER_MSEC));
+    (void)snprintf(buffer, size, "%s.%03u", text_format_moment(realtime, stamp, sizeof(stamp)),
+        (unsigned)(realtime % NSEC_PER_SEC / NSEC_PER_MSEC));
     return buffer;
 }
 

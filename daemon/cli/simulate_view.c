@@ -115,8 +115,7 @@ static int guest_add(struct view_table *table, const struct simulation *simulati
     return view_table_add(table, cells);
 }
 
-int simulate_view_print(
-    const struct simulation *simulation, const struct status_style *style, FILE *out)
+int simulate_view_print(const struct simulation *simulation, const struct style *style, FILE *out)
 {
     CLEANUP(view_table_free_at) struct view_table *table = NULL;
     const struct scenario *scenario = simulation->scenario;

@@ -15,8 +15,7 @@ struct simulation {
 };
 
 /* 0, -ENOMEM, or another negative errno of writing. */
-int simulate_view_print(
-    const struct simulation *simulation, const struct status_style *style, FILE *out);
+int simulate_view_print(const struct simulation *simulation, const struct style *style, FILE *out);
 /* NULL without memory. */
 struct json_object *simulate_view_json(const struct simulation *simulation);
 /* One line for each action of PLAN but changes of oom_score_adj: a simulator_witness whose

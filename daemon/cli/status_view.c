@@ -112,7 +112,7 @@ static int nodes_add(struct view_table *table, struct json_object *nodes)
     return result;
 }
 
-static int pools_print(struct json_object *status, const struct status_style *style, FILE *out)
+static int pools_print(struct json_object *status, const struct style *style, FILE *out)
 {
     CLEANUP(view_table_free_at) struct view_table *table = NULL;
     struct json_object *host = field_get(status, "host"), *budget = field_get(status, "budget");
@@ -194,7 +194,7 @@ static bool any_other_mode(struct json_object *vms, size_t count, const char *mo
     return other;
 }
 
-static int vms_print(struct json_object *status, const struct status_style *style, FILE *out)
+static int vms_print(struct json_object *status, const struct style *style, FILE *out)
 {
     CLEANUP(view_table_free_at) struct view_table *table = NULL;
     struct json_object *vms = field_get(status, "vms");
@@ -222,7 +222,7 @@ static int vms_print(struct json_object *status, const struct status_style *styl
     return view_table_print(table, style, out);
 }
 
-static void heading_print(struct json_object *status, const struct status_style *style, FILE *out)
+static void heading_print(struct json_object *status, const struct style *style, FILE *out)
 {
     struct json_object *host = field_get(status, "host");
     char band[FIELD_MAX], mode[FIELD_MAX], worst[FIELD_MAX], node[FIELD_MAX] = "";
@@ -242,7 +242,7 @@ static void heading_print(struct json_object *status, const struct status_style 
         fprintf(out, "Band %.32s, by the %.32s%.16s; mode %.32s.\n\n", band, worst, node, mode);
 }
 
-int status_view_print(struct json_object *status, const struct status_style *style, FILE *out)
+int status_view_print(struct json_object *status, const struct style *style, FILE *out)
 {
     int result;
 

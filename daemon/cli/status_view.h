@@ -6,16 +6,12 @@
 #define PLIMSOLL_CLI_STATUS_VIEW_H
 
 #include <json-c/json.h>
-#include <stdbool.h>
 #include <stdio.h>
 
-struct status_style {
-    unsigned width; /* columns of the terminal; 0: none, nothing is cut */
-    bool colours;
-};
+#include "terminal.h"
 
 /* Prints STATUS, an object as of io.plimsoll.GetStatus; what is missing in it or of another type
  * shows as unknown. 0, -ENOMEM, or another negative errno of writing. */
-int status_view_print(struct json_object *status, const struct status_style *style, FILE *out);
+int status_view_print(struct json_object *status, const struct style *style, FILE *out);
 
 #endif

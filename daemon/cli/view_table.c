@@ -120,7 +120,7 @@ void view_table_fit(struct view_table *table, unsigned width, unsigned cut_width
         view_table_hide(table, expendable[i]);
 }
 
-int view_table_print(struct view_table *table, const struct status_style *style, FILE *out)
+int view_table_print(struct view_table *table, const struct style *style, FILE *out)
 {
     (void)scols_table_set_stream(table->table, out);
     (void)scols_table_enable_colors(table->table, style->colours);

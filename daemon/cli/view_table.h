@@ -37,6 +37,6 @@ void view_table_hide(struct view_table *table, unsigned column);
  * CUT_WIDTH. */
 void view_table_fit(struct view_table *table, unsigned width, unsigned cut_width,
     const unsigned *expendable, unsigned expendable_count);
-int view_table_print(struct view_table *table, const struct status_style *style, FILE *out);
+int view_table_print(struct view_table *table, const struct style *style, FILE *out);
 
 #endif

@@ -35,7 +35,7 @@ static void teardown(void)
 static void render(const char *text, unsigned width, bool colours)
 {
     struct json_object *status = json_tokener_parse(text);
-    struct status_style style = {.width = width, .colours = colours};
+    struct style style = {.width = width, .colours = colours};
     FILE *out;
 
     ck_assert_msg(status != NULL, "the test's own document is broken: %.200s", text);
