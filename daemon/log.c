@@ -42,6 +42,7 @@
 enum target {
     TARGET_SYSLOG = 1 << 0,
     TARGET_STDERR = 1 << 1,
+    TARGET_HISTORY = 1 << 2,
 };
 
 struct record {
@@ -160,7 +161,7 @@ static void record_keep(const struct record *record)
 {
     struct timespec now = {0};
 
-    if (!log_target.history || !(record->targets & TARGET_SYSLOG))
+    if (!log_target.history || !(record->targets & TARGET_HISTORY))
         return;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     history_add(log_target.history, (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec,
@@ -239,6 +240,16 @@ void log_message(int level, const char *format, ...)
 }
 
 void log_alert(int level, const char *format, ...)
+{
+    unsigned targets = TARGET_SYSLOG | TARGET_HISTORY | (log_target.echo ? TARGET_STDERR : 0u);
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_line(targets, level, format, arguments);
+    va_end(arguments);
+}
+
+void log_alert_often(int level, const char *format, ...)
 {
     unsigned targets = TARGET_SYSLOG | (log_target.echo ? TARGET_STDERR : 0u);
     va_list arguments;

@@ -82,3 +82,14 @@ uint64_t alert_number(struct json_object *fields, const char *key)
         return UNKNOWN;
     return number;
 }
+
+uint64_t alert_time(struct json_object *fields, const char *key)
+{
+    struct json_object *given = field_get(fields, key);
+    uint64_t time;
+
+    if (!json_object_is_type(given, json_type_string) ||
+        text_parse_time(json_object_get_string(given), &time) < 0)
+        return UNKNOWN;
+    return time;
+}

@@ -17,5 +17,7 @@ bool alert_is_decision(struct json_object *fields);
 
 /* A field of decimal digits; UNKNOWN where it is anything else. */
 uint64_t alert_number(struct json_object *fields, const char *key);
+/* A field of milliseconds, "1500ms", in ns; UNKNOWN where it is anything else, "never" included. */
+uint64_t alert_time(struct json_object *fields, const char *key);
 
 #endif

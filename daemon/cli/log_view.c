@@ -46,7 +46,8 @@ static void decision_format(struct json_object *fields, char *words, size_t size
 static void band_format(struct json_object *fields, char *words, size_t size)
 {
     char before[FIELD_MAX], band[FIELD_MAX], headroom[FIELD_MAX], left[FIELD_MAX];
-    char bytes[TEXT_NUMBER_MAX];
+    char bytes[TEXT_NUMBER_MAX], time[TEXT_NUMBER_MAX];
+    uint64_t end = alert_time(fields, "time_to_exhaustion");
     uint64_t room = alert_number(fields, "headroom");
 
     (void)field_text(fields, "before", before);
@@ -54,7 +55,8 @@ static void band_format(struct json_object *fields, char *words, size_t size)
     (void)field_text(fields, "headroom", headroom);
     (void)field_text(fields, "time_to_exhaustion", left);
     (void)snprintf(words, size, "band %s, was %s: headroom %s, exhausted in %s", band, before,
-        known(room) ? text_format_bytes(room, bytes, sizeof(bytes)) : headroom, left);
+        known(room) ? text_format_bytes(room, bytes, sizeof(bytes)) : headroom,
+        known(end) ? text_format_time(end, time, sizeof(time)) : left);
 }
 
 /* All that stands in no column of its own. */

@@ -121,8 +121,9 @@ static void because_print(struct json_object *fields, const struct style *style,
 /* What was missing where, and by when. */
 static void short_print(struct json_object *fields, const struct style *style, FILE *out)
 {
-    char pool[FIELD_MAX], node[FIELD_MAX], band[FIELD_MAX], left[FIELD_MAX], words[LOG_LINE_MAX];
-    char bytes[TEXT_NUMBER_MAX];
+    char pool[FIELD_MAX], node[FIELD_MAX], band[FIELD_MAX], words[LOG_LINE_MAX];
+    char bytes[TEXT_NUMBER_MAX], time[TEXT_NUMBER_MAX];
+    uint64_t left = alert_time(fields, "left");
     uint64_t deficit = alert_number(fields, "deficit");
 
     if (!has(fields, "pool"))
@@ -130,13 +131,12 @@ static void short_print(struct json_object *fields, const struct style *style, F
     (void)field_text(fields, "pool", pool);
     (void)field_text(fields, "node", node);
     (void)field_text(fields, "band", band);
-    (void)field_text(fields, "left", left);
-    bool timed = has(fields, "left") && strcmp(left, "never") != 0;
     (void)snprintf(words, sizeof(words), "%s%s%s%s%s; the band was %s%s%s", pool,
         has(fields, "node") ? " " : "", has(fields, "node") ? node : "",
         known(deficit) && deficit > 0 ? " by " : ": nothing",
         known(deficit) && deficit > 0 ? text_format_bytes(deficit, bytes, sizeof(bytes)) : "", band,
-        timed ? ", the floor reached in " : "", timed ? left : "");
+        known(left) ? ", the floor reached in " : "",
+        known(left) ? text_format_time(left, time, sizeof(time)) : "");
     row_print(style, "Short", words, out);
 }
 

@@ -151,7 +151,7 @@ START_TEST(a_line_for_a_person)
             "2025-11-23 06:00:00  idle          balloon to 2G (dry run): memory is tight\n"},
         {BAND, 0,
             "2025-11-23 06:00:00  host          band scarce, was tight: headroom 312M, exhausted "
-            "in 59000ms\n"},
+            "in 59s\n"},
         {"event=start version=1 mode=dry-run", 0,
             "2025-11-23 06:00:00  host          start version=1 mode=dry-run\n"},
     };
@@ -171,7 +171,7 @@ START_TEST(a_kill_in_sentences)
         "\n"
         "  Because    nothing milder keeps the floor, and this guest is the least loss\n"
         "             (kill-floor)\n"
-        "  Short      node 1 by 512M; the band was critical, the floor reached in 8500ms\n"
+        "  Short      node 1 by 512M; the band was critical, the floor reached in 8.5s\n"
         "  It gives   1G\n"
         "  It costs   1200 (its priority times the minutes that it loses)\n"
         "  Of a set   2 guests have to go by the forecast, at 2400.500 together\n"
