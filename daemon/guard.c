@@ -318,6 +318,7 @@ int guard_run(struct guard *guard)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
         guard_advance_writers(guard, now);
+        guard_advance_hold(guard, now);
         recorder_advance(guard->recorder, guard_band(guard), now);
         guard_advance_virt(guard, now);
         guard_advance_calls(guard, now);

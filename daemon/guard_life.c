@@ -22,12 +22,10 @@
 #include "act.h"
 #include "announce.h"
 #include "calibrate.h"
-#include "control_interface.h"
 #include "guard_private.h"
 #include "isolate.h"
 #include "log.h"
 #include "rehearse.h"
-#include "status.h"
 
 #include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
@@ -39,13 +37,13 @@
 
 /* ---- rules ---- */
 
-static void rules_take(struct guard *guard)
+void guard_take_rules(struct guard *guard)
 {
     uint64_t kills_from = guard->rules->host.kills_from;
 
     guard->rules->host = *config_host_rules(guard->config);
     guard->rules->host.kills_from = kills_from;
-    if (guard->options.dry_run)
+    if (guard->options.dry_run || guard_is_held(guard))
         guard->rules->host.mode = MODE_DRY_RUN;
     guard_resolve_admission(guard);
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
@@ -91,7 +89,7 @@ int guard_reload(struct guard *guard, struct error *ret_error)
     if (guard->virt)
         virt_link_set(guard->virt, config_guard(config)->libvirt);
     guard_resolve_record(guard);
-    rules_take(guard);
+    guard_take_rules(guard);
     guard->next_tick = 0;
     return 0;
 }
@@ -188,59 +186,6 @@ static int signals_open(struct guard *guard)
     return result;
 }
 
-/* ---- control ---- */
-
-static int method_status(struct json_object *parameters, struct json_object **ret_parameters,
-    struct error *ret_error, void *userdata)
-{
-    struct guard *guard = userdata;
-    struct json_object *status = status_json(guard->snapshot, guard->plan, guard->rules);
-
-    (void)parameters;
-    if (!status)
-        return error_set(ret_error, -ENOMEM, "no memory for the status");
-    *ret_parameters = status;
-    return 0;
-}
-
-static int method_reload(struct json_object *parameters, struct json_object **ret_parameters,
-    struct error *ret_error, void *userdata)
-{
-    (void)parameters;
-    (void)ret_parameters;
-    return guard_reload(userdata, ret_error);
-}
-
-static int method_log(struct json_object *parameters, struct json_object **ret_parameters,
-    struct error *ret_error, void *userdata)
-{
-    const struct guard *guard = userdata;
-    struct json_object *after = json_object_object_get(parameters, "after");
-    if (after && !json_object_is_type(after, json_type_int))
-        return error_set(ret_error, -EBADR, "after");
-    struct json_object *log =
-        history_json(guard->history, after ? json_object_get_uint64(after) : 0);
-    if (!log)
-        return error_set(ret_error, -ENOMEM, "no memory for the log");
-    *ret_parameters = log;
-    return 0;
-}
-
-static const char *const log_parameters[] = {"after", NULL};
-
-static const struct control_method methods[] = {
-    {.name = CONTROL_METHOD_STATUS, .privileged = false, .call = method_status},
-    {.name = CONTROL_METHOD_LOG,
-        .privileged = false,
-        .call = method_log,
-        .parameters = log_parameters},
-    {.name = CONTROL_METHOD_RELOAD, .privileged = true, .call = method_reload},
-    {.name = CONTROL_METHOD_ADMIT,
-        .privileged = true,
-        .call = guard_admit,
-        .parameters = guard_admit_parameters},
-};
-
 /* ---- the beginning ---- */
 
 static int buffers_allocate(struct guard *guard)
@@ -290,16 +235,6 @@ static int ledger_take(struct guard *guard, struct error *ret_error)
     if (said.text[0] != '\0')
         log_message(LOG_WARNING, "%s", said.text);
     return 0;
-}
-
-static int control_open(struct guard *guard, struct error *ret_error)
-{
-    char path[PATH_SIZE];
-
-    (void)snprintf(
-        path, sizeof path, "%s/%s", guard->options.runtime_directory, CONTROL_SOCKET_NAME);
-    return control_server_new(guard->loop, path, methods, ELEMENTSOF(methods),
-        control_interface_description(), guard, &guard->control, ret_error);
 }
 
 /* A process that is stopped answers nobody, so its monitor could never be asked to stop it
@@ -365,10 +300,11 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     if (result < 0)
         return error_set(ret_error, result, "no memory for max-vms=%u", guard->vm_capacity);
     guard->snapshot->host.scores_raise_only = !isolate_process(guard->vm_capacity);
-    rules_take(guard);
     result = ledger_take(guard, ret_error);
     if (result < 0)
         return result;
+    guard_take_hold(guard);
+    guard_take_rules(guard);
     result = rehearse(ret_error);
     if (result < 0)
         return result;
@@ -397,7 +333,7 @@ static int guard_open(struct guard *guard, struct error *ret_error)
         result = guard_open_virt(guard);
     if (result < 0)
         return error_set(ret_error, result, "cannot look for guests: %s", strerror(-result));
-    return control_open(guard, ret_error);
+    return guard_open_control(guard, ret_error);
 }
 
 static void psi_watch(struct guard *guard)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
- * and reloads, guard_leave.c hands over, guard_admission.c answers the hook, guard_virt.c joins
- * what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the kernel does,
- * guard_writers.c has others write what may block, guard_record.c the record. Nobody else includes
- * this.
+ * and reloads, guard_leave.c hands over, guard_control.c answers, guard_admission.c the hook,
+ * guard_hold.c holds still, guard_virt.c joins what libvirt says, guard_calls.c has it looked at,
+ * guard_kernel.c what the kernel does, guard_writers.c has others write what may block,
+ * guard_record.c the record. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -77,6 +77,7 @@ struct guard {
     struct policy_scratch *scratch;
     struct plan *plan;
 
+    uint64_t hold_until; /* 0: the guard is not held */
     uint64_t next_tick, next_host_full;
     uint64_t next_notify, notify_interval; /* watchdog and status */
     struct log_limit class_said;
@@ -99,6 +100,8 @@ void guard_begin_virt(struct guard *guard);
 void guard_advance_virt(struct guard *guard, uint64_t now);
 /* Has libvirt look at the guests that are due, in turn. To be called once in a turn of the loop. */
 void guard_advance_calls(struct guard *guard, uint64_t now);
+/* All rules anew, by the configuration and whether the guard is held. */
+void guard_take_rules(struct guard *guard);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */
@@ -114,6 +117,27 @@ extern const char *const guard_admit_parameters[];
 void guard_admission_ended(struct guard *guard, const struct vm *vm);
 /* After a change of the rules: who no longer acts keeps nothing for those that start. */
 void guard_resolve_admission(struct guard *guard);
+
+/* ---- guard_control.c ---- */
+
+int guard_open_control(struct guard *guard, struct error *ret_error);
+
+/* ---- guard_hold.c ---- */
+
+/* The control methods of these names. */
+int guard_hold(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+extern const char *const guard_hold_parameters[];
+int guard_release(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+/* Nothing is to be touched for a while. */
+bool guard_is_held(const struct guard *guard);
+/* How long it lasts yet, in ns; NULL where the guard is not held, or without memory. */
+struct json_object *guard_hold_json(const struct guard *guard);
+/* A hold that outlived the guard before us. Before the first rules are taken. */
+void guard_take_hold(struct guard *guard);
+/* Ends it when its time is over. To be called once in a turn of the loop. */
+void guard_advance_hold(struct guard *guard, uint64_t now);
 
 /* ---- guard_kernel.c ---- */
 
@@ -148,6 +172,9 @@ void guard_prepare_record(struct guard *guard);
 
 /* ---- guard_leave.c ---- */
 
+/* Nobody looks at the clock of a brake any more. What fails is told of there, and stays in the
+ * ledger. */
+void guard_release_brakes(struct guard *guard);
 /* Before a clean exit: makes proper pauses of freezes and, with on-exit=restore, takes measures
  * back as far as there is room. What is left stays in the ledger, said in the log. */
 void guard_leave(struct guard *guard);
