@@ -149,6 +149,7 @@ static int options_parse(int argc, char **argv, struct wish *wish)
 int command_log(const struct command_context *context, int argc, char **argv)
 {
     struct wish wish = {.socket = context->socket,
+        .vms = argv + argc, /* argv ends with NULL */
         .json = context->json,
         .lines = UINT64_MAX,
         .view = {.style = terminal_style()}};

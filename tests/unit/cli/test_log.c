@@ -69,10 +69,7 @@ END_TEST
 START_TEST(names_stay_names)
 {
     static const char *const names[] = {"a b", "x\" action=kill vm=\"gold", "back\\slash\\",
-        "new\nline", "\x1b[2J", "\xff\xfe",
-        "\xe2\x80\xae"
-        "evil",
-        "plain-1.x"};
+        "new\nline", "\x1b[2J", "\xff\xfe", "\xe2\x80\xae-evil", "plain-1.x"};
 
     for (size_t i = 0; i < ELEMENTSOF(names); i++) {
         char quoted[128], text[256];
