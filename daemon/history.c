@@ -29,6 +29,9 @@ int history_new(struct history **ret_history)
     struct history *history = calloc(1, sizeof(*history));
     if (!history)
         return -ENOMEM;
+    /* Each page is touched, for the first words may be said when there is no memory left. */
+    for (size_t i = 0; i < HISTORY_LINES; i++)
+        history->lines[i].level = LOG_DEBUG;
     *ret_history = history;
     return 0;
 }

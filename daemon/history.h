@@ -8,13 +8,13 @@
 
 #include <plimsoll/cleanup.h>
 
-/* A storm of a hundred guests, from the first balloon to the last resume, says about so many. A
- * line takes a kilobyte. */
-#define HISTORY_LINES 1024
+/* What a storm of some dozen guests says, from the first balloon to the last resume. A line takes a
+ * kilobyte of locked memory. */
+#define HISTORY_LINES 512
 
 struct history;
 
-/* 0 or -ENOMEM. Nothing is allocated after that. */
+/* 0 or -ENOMEM. Nothing is allocated after that, nor has the kernel to find a page for it. */
 int history_new(struct history **ret_history);
 struct history *history_free(struct history *history);
 DEFINE_CLEANUP(struct history *, history_free);

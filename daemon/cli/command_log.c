@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * `plimsoll log`: what the guard has said of late, and with --follow what it says from now on. The
- * guard keeps a thousand lines; what is older stands in the system's log.
+ * guard keeps some hundred lines; what is older stands in the system's log.
  */
 #include <errno.h>
 #include <getopt.h>
