@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the hold: for maintenance the guard watches, decides and tells, and touches nobody, which is
- * its dry run for a time. It always has an end, and outlives the guard by a file in the runtime
- * folder: one that is restarted in the middle of somebody's work must not act. The file has the end
- * as a time of day, as no other clock goes on over a reboot.
+ * Owns the hold: for maintenance the guard watches, decides and tells, and touches nobody but to
+ * give back what it has taken, which is its dry run for a time. It always has an end, and outlives
+ * the guard by a file in the runtime folder: one that is restarted in the middle of somebody's work
+ * must not act. The file has the end as a time of day, as no other clock goes on over a reboot.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,7 +118,6 @@ int guard_hold(struct json_object *parameters, struct json_object **ret_paramete
             "not held: a guard that is restarted would not know of it, for %s/" HOLD_NAME
             " cannot be written: %s",
             guard->options.runtime_directory, strerror(-result));
-    guard_release_brakes(guard);
     guard->hold_until = loop_now() + nanoseconds;
     guard_take_rules(guard);
     guard->next_tick = 0;

@@ -44,7 +44,9 @@ static void kills_close(struct guard *guard)
 
 /* ---- brakes ---- */
 
-void guard_release_brakes(struct guard *guard)
+/* Whatever is configured: nobody would look at the clock any more. What fails is told of there, and
+ * stays in the ledger. */
+static void brakes_release(struct guard *guard)
 {
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         struct vm *vm = inventory_vm(guard->inventory, slot);
@@ -209,7 +211,7 @@ static void measures_restore(struct guard *guard)
 void guard_leave(struct guard *guard)
 {
     kills_close(guard);
-    guard_release_brakes(guard);
+    brakes_release(guard);
     bridges_close(guard);
     if (guard->rules->host.on_exit == ON_EXIT_RESTORE)
         measures_restore(guard);

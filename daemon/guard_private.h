@@ -172,9 +172,6 @@ void guard_prepare_record(struct guard *guard);
 
 /* ---- guard_leave.c ---- */
 
-/* Nobody looks at the clock of a brake any more. What fails is told of there, and stays in the
- * ledger. */
-void guard_release_brakes(struct guard *guard);
 /* Before a clean exit: makes proper pauses of freezes and, with on-exit=restore, takes measures
  * back as far as there is room. What is left stays in the ledger, said in the log. */
 void guard_leave(struct guard *guard);
