@@ -54,6 +54,7 @@ static int action_level(const struct action *action, int result)
     case ACTION_CONTAIN:
         return LOG_NOTICE;
     case ACTION_OOM_SCORE:
+        return LOG_INFO | LOG_OFTEN; /* the order of victims changes with every megabyte */
     case ACTION_KIND_COUNT:
         break;
     }
@@ -293,10 +294,7 @@ void announce_action(const struct plan *plan, const struct action *action, const
             reason_text(action->reason));
         return;
     }
-    /* The kernel's order of victims changes with every megabyte. */
-    void (*say)(int, const char *, ...) __attribute__((format(printf, 2, 3))) =
-        action->kind == ACTION_OOM_SCORE ? log_alert_often : log_alert;
-    say(action_level(action, result),
+    log_alert(action_level(action, result),
         "event=%s vm=%s uuid=%s band=%s action=%s reason=%s bytes=%" PRIu64 "%s pool=%s "
         "deficit=%" PRIu64 " mode=%s%s text=\"%s\"",
         event, log_quote(vm->figures.name, name, sizeof name),

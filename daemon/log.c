@@ -241,17 +241,8 @@ void log_message(int level, const char *format, ...)
 
 void log_alert(int level, const char *format, ...)
 {
-    unsigned targets = TARGET_SYSLOG | TARGET_HISTORY | (log_target.echo ? TARGET_STDERR : 0u);
-    va_list arguments;
-
-    va_start(arguments, format);
-    log_line(targets, level, format, arguments);
-    va_end(arguments);
-}
-
-void log_alert_often(int level, const char *format, ...)
-{
-    unsigned targets = TARGET_SYSLOG | (log_target.echo ? TARGET_STDERR : 0u);
+    unsigned targets = TARGET_SYSLOG | (log_target.echo ? TARGET_STDERR : 0u) |
+                       (level & LOG_OFTEN ? 0u : TARGET_HISTORY);
     va_list arguments;
 
     va_start(arguments, format);

@@ -44,11 +44,11 @@ int log_child(void);
  */
 void log_message(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_alert(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same for what is said so often that it would push all else out of the history. */
-void log_alert_often(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_set_level(int level); /* diagnostics above it are not sent; LOG_INFO at first */
 /* Alerts also to stderr, for a guard that runs in the foreground. */
 void log_set_echo(bool echo);
+/* With the level of an alert that is said so often that it would push all else out of the history. */
+#define LOG_OFTEN 0x1000
 /* Alerts are also kept in HISTORY, which stays the caller's and must outlive this; NULL: they are
  * not. */
 void log_set_history(struct history *history);

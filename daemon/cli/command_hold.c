@@ -55,8 +55,8 @@ int command_hold(const struct command_context *context, int argc, char **argv)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     uint64_t until = (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec + time;
     (void)snprintf(words, sizeof(words),
-        "Until %s the guard watches and tells what it would do, and touches nobody.\n"
-        "What is in force stays; `plimsoll release` ends this.",
+        "Until %s the guard watches and tells what it would do, and touches nobody,\n"
+        "but to give back what it has taken. `plimsoll release` ends this.",
         text_format_moment(until, moment, sizeof(moment)));
     said(context, words);
     return COMMAND_OK;

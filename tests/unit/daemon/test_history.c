@@ -93,7 +93,7 @@ START_TEST(what_is_said_is_kept_and_diagnostics_are_not)
     memset(longest, 'x', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
     log_message(LOG_DEBUG, "a diagnostic");
-    log_alert_often(LOG_INFO, "event=often number=%d", 1);
+    log_alert(LOG_INFO | LOG_OFTEN, "event=often number=%d", 1);
     log_alert(LOG_INFO, "event=test text=%s", longest);
     log_alert(LOG_INFO, "event=test number=%d", 2);
     ck_assert_uint_eq(look(0, text, &time, &gap), 2);
