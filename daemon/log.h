@@ -47,7 +47,8 @@ void log_alert(int level, const char *format, ...) __attribute__((format(printf,
 void log_set_level(int level); /* diagnostics above it are not sent; LOG_INFO at first */
 /* Alerts also to stderr, for a guard that runs in the foreground. */
 void log_set_echo(bool echo);
-/* With the level of an alert that is said so often that it would push all else out of the history. */
+/* With the level of an alert that is said so often that it would push all else out of the history.
+ */
 #define LOG_OFTEN 0x1000
 /* Alerts are also kept in HISTORY, which stays the caller's and must outlive this; NULL: they are
  * not. */
