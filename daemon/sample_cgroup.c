@@ -145,6 +145,12 @@ static int mounts_resolve(const struct cgroup_mounts *mounts, enum cgroup_hierar
     return -ENOENT;
 }
 
+int cgroup_path_find(const struct cgroup_mounts *mounts, enum cgroup_hierarchy hierarchy,
+    const char *path, char ret_folder[PATH_MAX])
+{
+    return mounts_resolve(mounts, hierarchy, path, ret_folder);
+}
+
 /* The path of a line "ID:CONTROLLERS:PATH" if it is of HIERARCHY, else NULL. */
 static const char *line_path(char *line, enum cgroup_hierarchy hierarchy)
 {

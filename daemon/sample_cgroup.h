@@ -21,6 +21,11 @@ enum cgroup_hierarchy {
 int cgroup_folder_find(const struct cgroup_mounts *mounts, enum cgroup_hierarchy hierarchy,
     int process, const char *path, char ret_folder[PATH_MAX]);
 
+/* The folder of the cgroup PATH ("/" is the hierarchy's root, as we see it). Errors as above; that
+ * there is such a folder is not looked at. */
+int cgroup_path_find(const struct cgroup_mounts *mounts, enum cgroup_hierarchy hierarchy,
+    const char *path, char ret_folder[PATH_MAX]);
+
 /* The folder of the v2 cgroup that counts PROCESS's memory: its own, or the domain of a threaded
  * one. Errors as above. */
 int cgroup_domain_find(const struct cgroup_mounts *mounts, int process, char ret_folder[PATH_MAX]);

@@ -14,6 +14,7 @@ enum command_exit {
     COMMAND_FAILED = 1,      /* a mistake was found, or something could not be done */
     COMMAND_USAGE = 2,       /* the command line was not understood */
     COMMAND_UNREACHABLE = 3, /* the guard cannot be reached */
+    COMMAND_WARNED = 4,      /* doctor found nothing worse than a warning */
 };
 
 struct command_context {
@@ -35,6 +36,7 @@ int command_why(const struct command_context *context, int argc, char **argv);
 int command_hold(const struct command_context *context, int argc, char **argv);
 int command_release(const struct command_context *context, int argc, char **argv);
 int command_check_config(const struct command_context *context, int argc, char **argv);
+int command_doctor(const struct command_context *context, int argc, char **argv);
 int command_undo(const struct command_context *context, int argc, char **argv);
 int command_replay(const struct command_context *context, int argc, char **argv);
 int command_simulate(const struct command_context *context, int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"why", "[VM|ACTION|REASON]", "the last decision, in sentences", command_why},
     {"hold", "[TIME]", "touch nobody for a while (1h), and go on watching", command_hold},
     {"release", "", "end a hold before its time", command_release},
+    {"doctor", "[--all]", "audit this host's configuration; nothing is changed", command_doctor},
     {"check-config", "[FILE]", "find every mistake in a configuration", command_check_config},
     {"undo", "--offline [--runtime-dir DIR] [VM…]", "take measures back with the guard dead",
         command_undo},
@@ -50,6 +51,7 @@ static void help_print(void)
           "  1  a mistake was found, or something could not be done\n"
           "  2  the command line was not understood\n"
           "  3  the guard cannot be reached\n"
+          "  4  doctor found a warning, and no error\n"
           "\n"
           "Reading needs root or membership in group " CONTROL_GROUP "; changing needs root.\n"
           "Colours are shown on a terminal, unless NO_COLOR is set.\n",
