@@ -55,8 +55,9 @@ void check_cgroup(struct doctor *doctor)
     }
     if (cgroup_path_find(doctor->mounts, CGROUP_MEMORY_V1, "/", folder) == 0) {
         finding = doctor_say(doctor, SEVERITY_WARNING,
-            "On v1 no guest is limited, frozen or braked by its cgroup, and nothing idle is "
-            "reclaimed from it.",
+            "On v1 the guard limits, freezes and brakes no guest by its cgroup, and has nothing "
+            "idle "
+            "of it swapped.",
             "the memory controller is on cgroup v1, at %s", folder);
         finding_set_advice(finding,
             "systemd.unified_cgroup_hierarchy=1 on the kernel's command line (on Debian "
@@ -70,7 +71,7 @@ void check_cgroup(struct doctor *doctor)
         doctor_fine(doctor, "cgroup v2, with the memory controller");
     } else {
         finding = doctor_say(doctor, SEVERITY_WARNING,
-            "No guest can be limited by its cgroup, and nothing idle is reclaimed from it.",
+            "The guard can limit no guest by its cgroup, nor have anything idle of it swapped.",
             "no cgroup hierarchy has a memory controller (/proc/self/mountinfo, "
             "cgroup.controllers)");
         finding_set_advice(finding, "take cgroup_disable=memory off the kernel's command line, and "

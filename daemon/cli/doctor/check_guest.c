@@ -10,6 +10,7 @@
 
 #include <plimsoll/control.h>
 #include <stdio.h>
+#include <string.h>
 
 /* More than half of the host cannot be asked back. */
 #define RIGID_MUCH_PERCENT 50
@@ -130,9 +131,10 @@ void check_statistics(struct doctor *doctor)
         return;
     }
     /* Not in the status document; a guest without them counts as using all it has. */
-    (void)doctor_unknown(doctor,
-        "whether guests say what they use: the guard's status does not tell; of one domain: "
-        "`virsh dommemstat`, which has \"usable\" then");
+    struct finding *finding = doctor_unknown(
+        doctor, "whether guests say what they use: the guard's status does not tell");
+    finding_set_advice(finding, "of one domain: `virsh dommemstat` has \"usable\" where it does, "
+                                "and `virsh dommemstat --period 10 --live` asks it to");
 }
 
 void check_rigid_share(struct doctor *doctor)
@@ -176,6 +178,23 @@ void check_rigid_share(struct doctor *doctor)
         "locks go by its definition");
 }
 
+/* Whether the guard has set limits of its cgroup. */
+static bool is_contained(struct json_object *guest)
+{
+    struct json_object *measures = field_get(guest, "measures");
+    size_t count =
+        json_object_is_type(measures, json_type_array) ? json_object_array_length(measures) : 0;
+    bool contained = false;
+
+    for (size_t i = 0; i < count && !contained; i++) {
+        struct json_object *measure = json_object_array_get_idx(measures, i);
+
+        contained = json_object_is_type(measure, json_type_string) &&
+                    strcmp(json_object_get_string(measure), "contain") == 0;
+    }
+    return contained;
+}
+
 static bool guest_limit_check(struct doctor *doctor, struct json_object *guest)
 {
     uint64_t limit = field_u64(field_get(guest, "limits"), "memory_max");
@@ -190,7 +209,11 @@ static bool guest_limit_check(struct doctor *doctor, struct json_object *guest)
         "The guest may use more than that, and the kernel kills it when it does, though the host "
         "has room.",
         "memory.max of its cgroup is %s, and its memory %s", limit_text, maximum_text);
-    if (guest_domain(guest, uuid))
+    if (is_contained(guest))
+        finding_set_advice(finding,
+            "memory-max= of its class in %s, then: systemctl reload plimsolld",
+            CONFIG_FILE_DEFAULT);
+    else if (guest_domain(guest, uuid))
         finding_set_command(finding, "virsh memtune %s --hard-limit -1 --live", uuid);
     else
         finding_set_advice(finding,

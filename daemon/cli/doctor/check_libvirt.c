@@ -114,8 +114,13 @@ void check_hook_seen(struct doctor *doctor)
 
     if (!libvirt_is_here(doctor))
         return;
-    if (file_look(doctor, DOCTOR_HOOK_SCRIPT, &status) < 0) {
-        (void)doctor_unknown(doctor, DOCTOR_HOOK_SCRIPT " cannot be seen");
+    int result = file_look(doctor, DOCTOR_HOOK_SCRIPT, &status);
+    if (result == -ENOENT) {
+        doctor_fine(doctor, "there is no hook to be seen");
+        return;
+    }
+    if (result < 0) {
+        (void)doctor_unknown(doctor, DOCTOR_HOOK_SCRIPT ": %s", strerror(-result));
         return;
     }
     for (size_t i = 0; i < ELEMENTSOF(daemons); i++) {

@@ -24,7 +24,7 @@ struct pool {
 /* Of one page size; 0 or a negative errno. */
 static int pool_read(const char *folder, unsigned long long kib, struct pool *ret_pool)
 {
-    struct pool pool;
+    struct pool pool = {.total = 0};
     int result = doctor_number(&pool.total, "%s/hugepages-%llukB/nr_hugepages", folder, kib);
 
     if (result == 0)
@@ -41,7 +41,7 @@ static bool pool_check(struct doctor *doctor, const char *folder, uint64_t kib)
 {
     unsigned long long size = kib;
     char unused_text[TEXT_NUMBER_MAX];
-    struct pool pool;
+    struct pool pool = {.total = 0};
 
     int result = pool_read(folder, size, &pool);
     if (result < 0) {
@@ -92,7 +92,7 @@ void check_hugepages(struct doctor *doctor)
 void check_ksm(struct doctor *doctor)
 {
     const char *sys = doctor->input->kernel.sys;
-    uint64_t run, sharing, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t run, sharing = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
     char saved_text[TEXT_NUMBER_MAX], available_text[TEXT_NUMBER_MAX];
 
     int result = doctor_number(&run, "%s/kernel/mm/ksm/run", sys);

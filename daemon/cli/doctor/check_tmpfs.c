@@ -20,9 +20,11 @@
 #define DEVICE_MAX 24 /* "MAJOR:MINOR" */
 
 struct tmpfs_sum {
-    unsigned count, unbounded;
-    uint64_t bounds; /* together */
-    bool cut;        /* there were more than are kept */
+    unsigned count;
+    unsigned apart;     /* of them: without a bound, or nobody knows which */
+    uint64_t bounds;    /* together */
+    const char *source; /* the file read */
+    bool cut;           /* there were more than are kept */
     char devices[TMPFS_MAX][DEVICE_MAX];
 };
 
@@ -83,13 +85,13 @@ static uint64_t bound_of(const char *options, uint64_t total)
     return kib * KIB;
 }
 
-static void unbounded_say(struct doctor *doctor, const char *point)
+static void unbounded_say(struct doctor *doctor, const char *point, const char *source)
 {
     char quoted[FINDING_MEND_MAX / 2];
     struct finding *finding = doctor_say(doctor, SEVERITY_WARNING,
         "Whoever may write there can fill the host's memory with files, which no guest can give "
         "back and the OOM killer does not free.",
-        "the tmpfs at %s has no bound (size=0 in /proc/1/mountinfo)", point);
+        "the tmpfs at %s has no bound (size=0 in %s)", point, source);
 
     if (shell_quote(point, quoted, sizeof(quoted)))
         finding_set_command(finding, "mount -o remount,size=10%% %s", quoted);
@@ -113,11 +115,12 @@ static void mount_note(struct doctor *doctor, struct tmpfs_sum *sum, char *text)
     memcpy(sum->devices[sum->count++], line.device, strlen(line.device) + 1);
     uint64_t bound = bound_of(line.options, doctor->memory.total);
     if (!known(bound)) {
+        sum->apart++;
         (void)doctor_unknown(
             doctor, "the bound of the tmpfs at %s: its size= is no size", line.point);
     } else if (bound == 0) {
-        sum->unbounded++;
-        unbounded_say(doctor, line.point);
+        sum->apart++;
+        unbounded_say(doctor, line.point, sum->source);
     } else {
         sum->bounds = add_held(sum->bounds, bound);
     }
@@ -136,39 +139,43 @@ static void sum_say(struct doctor *doctor, const struct tmpfs_sum *sum)
         struct finding *finding = doctor_say(doctor, SEVERITY_NOTE,
             "Files in a tmpfs are memory that no guest can give back and that the OOM killer does "
             "not free.",
-            "%u tmpfs may together hold %s, of %s of memory (/proc/1/mountinfo; without size= half "
-            "of memory each)",
-            sum->count - sum->unbounded, bounds_text, total_text);
+            "%u tmpfs may together hold %s, of %s of memory (%s; without size= half of memory "
+            "each)",
+            sum->count - sum->apart, bounds_text, total_text, sum->source);
         finding_set_advice(finding, "bound the largest: `findmnt -t tmpfs,devtmpfs -o "
                                     "TARGET,OPTIONS` lists them, `mount -o remount,size=1G PATH` "
                                     "does it until the next boot, size= in /etc/fstab for good");
-    } else if (sum->unbounded == 0 && !sum->cut) {
+    } else if (sum->apart == 0 && !sum->cut) {
         doctor_fine(doctor, "%u tmpfs may together hold %s, of %s of memory", sum->count,
             bounds_text, total_text);
     }
 }
 
-static int mounts_open(const struct roots *kernel)
+static int mounts_open(const struct roots *kernel, const char **ret_source)
 {
     int fd = kernel_file_open_format("%s/1/mountinfo", kernel->proc);
 
+    *ret_source = fd >= 0 ? "/proc/1/mountinfo" : "/proc/self/mountinfo";
     return fd >= 0 ? fd : kernel_file_open_format("%s/self/mountinfo", kernel->proc);
 }
 
 void check_tmpfs(struct doctor *doctor)
 {
-    CLEANUP(kernel_file_close_at) int fd = mounts_open(&doctor->input->kernel);
-    static struct tmpfs_sum sum;
+    static struct tmpfs_sum sum; /* too large for a stack */
     struct kernel_lines lines;
+    const char *source;
     char *line;
 
-    if (fd < 0 || !known(doctor->memory.total)) {
-        (void)doctor_unknown(doctor, "%s cannot be read%s%s",
-            fd < 0 ? "/proc/1/mountinfo" : "MemTotal of /proc/meminfo", fd < 0 ? ": " : "",
-            fd < 0 ? strerror(-fd) : "");
+    CLEANUP(kernel_file_close_at) int fd = mounts_open(&doctor->input->kernel, &source);
+    if (fd < 0) {
+        (void)doctor_unknown(doctor, "%s: %s", source, strerror(-fd));
         return;
     }
-    sum = (struct tmpfs_sum){.count = 0};
+    if (!known(doctor->memory.total)) {
+        (void)doctor_unknown(doctor, "/proc/meminfo says nothing of MemTotal");
+        return;
+    }
+    sum = (struct tmpfs_sum){.source = source};
     kernel_lines_begin(&lines, fd);
     for (unsigned i = 0; (line = kernel_lines_next(&lines)); i++) {
         if (i == MOUNT_LINES_MAX) {

@@ -124,8 +124,8 @@ void check_watermarks(struct doctor *doctor)
     struct finding *finding = doctor_say(doctor, SEVERITY_NOTE,
         "The kernel begins to free memory in the background at the low watermark, and below the "
         "minimum whoever takes some has to free some first, so that guests stand still.",
-        "vm.watermark_scale_factor %llu leaves %s between the two (/proc/zoneinfo), which is "
-        "filled in %s at the %s/s that the guard measured",
+        "vm.watermark_scale_factor %llu leaves %s between the low watermarks and the minimums "
+        "(/proc/zoneinfo), filled in %s at the %s/s that the guard measured",
         (unsigned long long)factor, gap_text, time_text, rate_text);
     finding_set_sysctl(finding, "vm.watermark_scale_factor", wanted);
 }

@@ -111,19 +111,23 @@ void finding_set_advice(struct finding *finding, const char *format, ...)
 
 bool shell_quote(const char *text, char *buffer, size_t size)
 {
+    static const char quote[] = "'\\''"; /* ends the quotes, has one of its own, begins anew */
     size_t used = 0;
 
     if (size < sizeof("''") || !is_clean(text))
         return false;
     buffer[used++] = '\'';
     for (; *text; text++) {
-        const char *piece = *text == '\'' ? "'\\''" : (const char[]){*text, '\0'};
+        bool ends = *text == '\'';
 
-        if (used + strlen(piece) + sizeof("'") > size)
+        if (used + (ends ? strlen(quote) : 1) + sizeof("'") > size)
             return false;
-        memcpy(buffer + used, piece, strlen(piece));
-        used += strlen(piece);
+        if (!ends)
+            buffer[used++] = *text;
+        for (size_t i = 0; ends && quote[i]; i++)
+            buffer[used++] = quote[i];
     }
-    memcpy(buffer + used, "'", sizeof("'"));
+    buffer[used++] = '\'';
+    buffer[used] = '\0';
     return true;
 }

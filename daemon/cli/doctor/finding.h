@@ -35,7 +35,7 @@ struct finding {
     char subject[VM_NAME_MAX];     /* a guest; empty: the host */
     char found[FINDING_FOUND_MAX]; /* what is so, with its figure and where it was read */
     const char *why;               /* one sentence; NULL: there is nothing to say */
-    char mend[FINDING_MEND_MAX];   /* empty: nothing needs to be done */
+    char mend[FINDING_MEND_MAX];   /* empty: there is none */
     bool command;                  /* mend is a line for a shell, else it is words */
 };
 

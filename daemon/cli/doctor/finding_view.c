@@ -54,7 +54,8 @@ static unsigned text_columns(const char *text, size_t length)
 
         if (width < 0) { /* broken, or not of this locale: a column each byte */
             state = (mbstate_t){0};
-            used = width = 1;
+            used = 1;
+            width = 1;
         }
         columns += (unsigned)width;
         text += used;

@@ -178,7 +178,7 @@ static const struct host_fault host_faults[] = {
         {"score-sshd", SEVERITY_WARNING, "(/proc/21)", NULL}, true},
     {"others not to be seen", "proc/1", NULL,
         {"oom-daemons", SEVERITY_UNKNOWN, "not all processes", NULL}, false},
-    {"no hook", HOOK, NULL, {"hook", SEVERITY_WARNING, "is not there", "meson install"}, false},
+    {"no hook", HOOK, NULL, {"hook", SEVERITY_WARNING, "is not there", "meson install"}, true},
     {"no hook's program", PROGRAM, NULL,
         {"hook", SEVERITY_WARNING, DOCTOR_HOOK_PROGRAM " is not there", "meson install"}, true},
     {"no libvirt", "files/etc/libvirt", NULL, {"hook", SEVERITY_FINE, "no libvirt", NULL}, true},

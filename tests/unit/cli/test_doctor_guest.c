@@ -39,6 +39,8 @@ static const struct guest_fault guest_faults[] = {
     {"limit below its memory", "\"limits\":{\"memory_max\":1073741824}",
         {"guest-limit", SEVERITY_WARNING, "1G, and its memory 2G",
             "virsh memtune " UUID " --hard-limit -1 --live"}},
+    {"limit of the guard's", "\"limits\":{\"memory_max\":1073741824},\"measures\":[7,\"contain\"]",
+        {"guest-limit", SEVERITY_WARNING, NULL, "memory-max= of its class"}},
     {"exempt", "\"oom_score_adj\":-1000",
         {"guest-score", SEVERITY_WARNING, "-1000", "choom -n 0 -p 500"}},
     {"bound", "\"nodes_allowed\":[0]",
