@@ -16,7 +16,6 @@
 #include <plimsoll/cleanup.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wchar.h>
 
 #define INDENT 2
 /* Narrower than this a text is not wrapped to, but left to the terminal. */
@@ -41,53 +40,14 @@ struct page {
     bool colours;
 };
 
-/* Columns of a terminal that LENGTH bytes take. */
-static unsigned text_columns(const char *text, size_t length)
-{
-    mbstate_t state = {0};
-    unsigned columns = 0;
-
-    while (length > 0) {
-        wchar_t character;
-        size_t used = mbrtowc(&character, text, length, &state);
-        int width = used > 0 && used <= length ? wcwidth(character) : -1;
-
-        if (width < 0) { /* broken, or not of this locale: a column each byte */
-            state = (mbstate_t){0};
-            used = 1;
-            width = 1;
-        }
-        columns += (unsigned)width;
-        text += used;
-        length -= used;
-    }
-    return columns;
-}
-
 /* A paragraph, its first line at INDENT columns where COLUMN already are, the others at NEXT. */
 static void text_wrap(
     const struct page *page, unsigned column, unsigned indent, unsigned next, const char *text)
 {
-    bool first = true; /* in its line */
+    const struct style style = {.width = page->width};
 
     fprintf(page->out, "%*s", (int)(indent - column), "");
-    column = indent;
-    while (*text) {
-        size_t length = strcspn(text, " ");
-        unsigned columns = text_columns(text, length);
-
-        if (!first && page->width > 0 && column + 1 + columns > page->width) {
-            fprintf(page->out, "\n%*s", (int)next, "");
-            column = next;
-            first = true;
-        }
-        fprintf(page->out, "%s%.*s", first ? "" : " ", (int)length, text);
-        column += columns + !first;
-        first = false;
-        text += length;
-        text += strspn(text, " ");
-    }
-    fputc('\n', page->out);
+    terminal_wrap(&style, text, indent, next, page->out);
 }
 
 static void found_print(const struct page *page, const struct finding *finding)

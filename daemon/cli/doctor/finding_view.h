@@ -4,7 +4,7 @@
 #define PLIMSOLL_CLI_DOCTOR_FINDING_VIEW_H
 
 #include "finding.h"
-#include "status_view.h"
+#include "terminal.h"
 
 /* Worst first, and a summary; ALL: also what is fine. 0 or a negative errno of writing. */
 int findings_print(
