@@ -31,6 +31,9 @@
 extern "C" {
 #endif
 
+/* What a shared libqmp lets others see; all else is built hidden. */
+#pragma GCC visibility push(default)
+
 /* A quantity the peer did not give, or gave as QEMU's "unset" 18446744073709551615. */
 #define QMP_UNKNOWN UINT64_MAX
 #define QMP_NEVER UINT64_MAX
@@ -289,6 +292,8 @@ int qmp_execute_set_requested_size(struct qmp_session *session, const char *id, 
 const char *qmp_state_name(enum qmp_state state);
 const char *qmp_command_name(enum qmp_command command); /* the wire name */
 const char *qmp_run_state_name(enum qmp_run_state state);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
