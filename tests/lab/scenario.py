@@ -7,7 +7,8 @@ to them, and what must hold at the end. INI, read by configparser; the sections:
                     (without the guard SETTLE is enough), no step is to come and nobody waits, and has to
                     before `limit`; until: an expression (observation.py) that its end waits for, too;
                     guard-dies=yes: it is meant to, else it has to live through it; guests-die=yes: one is
-                    meant to end by itself without the guard; hook=yes: libvirt's hook is installed, too
+                    meant to end by itself without the guard; hook=yes: libvirt's hook is installed, too;
+                    packages=yes: all of it is, by its Debian packages and with the configuration they bring
     [before]        script: run in the host before the guard starts; guests: before the guests do
     [configuration] text: /etc/plimsoll/plimsoll.conf
     [guest NAME]    memory in MiB; resizable: MiB of virtio-mem beside it, all of it requested; schedule: told to it when all guests are up (tests/guest/schedule.h);
@@ -39,7 +40,7 @@ GUEST_LINE = (
 )
 
 KEYS = {
-    "scenario": {"title", "guards", "limit", "settle", "until", "guard-dies", "guests-die", "hook"},
+    "scenario": {"title", "guards", "limit", "settle", "until", "guard-dies", "guests-die", "hook", "packages"},
     "before": {"script", "guests"},
     "configuration": {"text"},
     "guest": {
@@ -187,6 +188,7 @@ class Scenario:
         self.guard_dies = head.get("guard-dies", "no") == "yes"
         self.guests_die = head.get("guests-die", "no") == "yes"
         self.hook = head.get("hook", "no") == "yes"
+        self.packages = head.get("packages", "no") == "yes"
         self.settle = int(head.get("settle", SETTLE))
         self.until = head.get("until", "True")
         self.before_guests = parser.get("before", "guests", fallback="")

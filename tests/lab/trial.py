@@ -22,6 +22,7 @@ SETUP_LIMIT = 60
 READY_LIMIT = 600
 GROWN_LIMIT = 600
 END_LIMIT = 60
+PACKAGES_LIMIT = 300
 TELL_LIMIT = 300  # longer than `tell` waits for each
 # No record for so long means a host that has stopped, not one that is slow.
 SILENCE = 30
@@ -88,14 +89,16 @@ virsh list --name | xargs -r -n 1 virsh --quiet suspend
 """
 GUESTS_RESUME = "virsh list --name | xargs -r -n 1 virsh --quiet resume\n"
 
-SETUP = r"""
-set -e
-cp -a /lab/install/. /
+# What `meson install` leaves to the operator.
+INSTALLED = r"""
 systemd-sysusers
 systemd-tmpfiles --create lab.conf plimsoll.conf
 mkdir -p /etc/plimsoll
 cp /lab/plimsoll.conf /etc/plimsoll/plimsoll.conf
 systemctl daemon-reload
+"""
+
+SETUP = r"""
 # All of the log to the host of this host as it comes, past the disk: a run can die at any moment.
 echo '*.* action(type="omfile" file="/dev/virtio-ports/lab.syslog" template="RSYSLOG_FileFormat" flushOnTXEnd="on")' >/etc/rsyslog.d/lab.conf
 systemctl restart rsyslog
@@ -134,6 +137,8 @@ START_GUARD = {
     r" && for scope in /sys/fs/cgroup/machine.slice/machine-qemu*.scope; do"
     r" echo 1 >$scope/memory.oom.group; done",
 }
+# They start it.
+START_PACKAGES = "dpkg --install /lab/packages/plimsoll_*.deb /lab/packages/plimsoll-libvirt_*.deb"
 # The units of those that keep no record of themselves.
 UNITS = {"earlyoom": "earlyoom", "systemd-oomd": "systemd-oomd"}
 
@@ -157,6 +162,19 @@ def build_make(folder):
         done = subprocess.run(["ninja", "-C", folder], stdout=file, stderr=file, check=False)
     if done.returncode != 0:
         raise LabError(f"the build failed; see {log}")
+
+
+def packages_make(folder):
+    """The Debian packages, into FOLDER. What they would be tested with is tested elsewhere."""
+    done = subprocess.run(
+        [os.path.join(TOP, "packaging", "build-deb"), folder],
+        env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck", "DEB_BUILD_PROFILES": "nocheck"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LabError("the packages cannot be built:\n" + (done.stdout + done.stderr)[-2000:])
 
 
 class Trial:
@@ -194,11 +212,14 @@ class Trial:
         shutil.copy(kernel, os.path.join(self.share, "guest", "vmlinuz"))
         shutil.copy(initramfs, os.path.join(self.share, "guest", "initramfs"))
         install = os.path.join(self.share, "install")
-        subprocess.run(
-            ["meson", "install", "-C", self.build, "--no-rebuild", "--quiet", "--destdir", install],
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        if self.scenario.packages:
+            packages_make(os.path.join(self.share, "packages"))
+        else:
+            subprocess.run(
+                ["meson", "install", "-C", self.build, "--no-rebuild", "--quiet", "--destdir", install],
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
         if not self.scenario.hook:
             # A libvirtd that is restarted would find it.
             shutil.rmtree(os.path.join(install, "etc", "libvirt"), ignore_errors=True)
@@ -255,7 +276,8 @@ class Trial:
             self.host.script(GUESTS_RESUME)
         else:
             self.start_guests(self.host)
-        clock = self.script(SETUP, SETUP_LIMIT).split()
+        setup = "set -e\ncp -a /lab/install/. /\n" + ("" if self.scenario.packages else INSTALLED) + SETUP
+        clock = self.script(setup, SETUP_LIMIT).split()
         self.seen = Observation(
             self.folder, self.scenario.guests, float(clock[-2]) - float(clock[-1])
         )
@@ -264,7 +286,8 @@ class Trial:
         if self.scenario.before:
             self.script("set -e\n" + self.scenario.before, SETUP_LIMIT)
         self.guard_began = True
-        self.script(START_GUARD[self.guard], SETUP_LIMIT)
+        start = START_PACKAGES if self.scenario.packages else START_GUARD[self.guard]
+        self.script(start, PACKAGES_LIMIT if self.scenario.packages else SETUP_LIMIT)
         self.await_ready()
 
     def await_ready(self):
