@@ -154,7 +154,7 @@ static enum mode mode_of(const struct action *action, const struct vm *vm)
 
 static int act_on(struct guard *guard, const struct action *action, struct vm *vm, uint64_t now)
 {
-    enum mode mode = mode_of(action, vm);
+    enum mode mode = action->mode;
 
     switch (action->kind) {
     case ACTION_BALLOON:
@@ -204,18 +204,19 @@ static void guard_act(struct guard *guard, uint64_t now)
     const struct plan *plan = guard->plan;
 
     for (uint32_t i = 0; i < plan->action_count; i++) {
-        const struct action *action = &plan->actions[i];
+        struct action action = plan->actions[i];
         struct vm *vm = NULL;
         int result = 0;
 
-        if (action->slot != ACTION_SLOT_HOST) {
-            vm = inventory_vm(guard->inventory, action->slot);
-            if (!vm || vm->gone || !vm_identity_equal(&vm->figures.identity, &action->identity))
+        if (action.slot != ACTION_SLOT_HOST) {
+            vm = inventory_vm(guard->inventory, action.slot);
+            if (!vm || vm->gone || !vm_identity_equal(&vm->figures.identity, &action.identity))
                 continue; /* it ended between the sample and now */
-            vm->reason = action->reason;
-            result = act_on(guard, action, vm, now);
+            vm->reason = action.reason;
+            action.mode = mode_of(&action, vm);
+            result = act_on(guard, &action, vm, now);
         }
-        announce_action(plan, action, vm, guard->snapshot, result);
+        announce_action(plan, &action, vm, guard->snapshot, result);
     }
 }
 
@@ -318,7 +319,6 @@ int guard_run(struct guard *guard)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
         guard_advance_writers(guard, now);
-        guard_advance_hold(guard, now);
         recorder_advance(guard->recorder, guard_band(guard), now);
         guard_advance_virt(guard, now);
         guard_advance_calls(guard, now);

@@ -21,12 +21,8 @@ static int method_status(struct json_object *parameters, struct json_object **re
     struct json_object *status = status_json(guard->snapshot, guard->plan, guard->rules);
 
     (void)parameters;
-    struct json_object *hold = status ? guard_hold_json(guard) : NULL;
-    if (!status || json_object_object_add(status, "hold", hold) < 0) {
-        json_object_put(hold);
-        json_object_put(status);
+    if (!status)
         return error_set(ret_error, -ENOMEM, "no memory for the status");
-    }
     *ret_parameters = status;
     return 0;
 }
@@ -63,11 +59,6 @@ static const struct control_method methods[] = {
         .call = method_log,
         .parameters = log_parameters},
     {.name = CONTROL_METHOD_RELOAD, .privileged = true, .call = method_reload},
-    {.name = CONTROL_METHOD_HOLD,
-        .privileged = true,
-        .call = guard_hold,
-        .parameters = guard_hold_parameters},
-    {.name = CONTROL_METHOD_RELEASE, .privileged = true, .call = guard_release},
     {.name = CONTROL_METHOD_ADMIT,
         .privileged = true,
         .call = guard_admit,

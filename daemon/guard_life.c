@@ -43,7 +43,7 @@ void guard_take_rules(struct guard *guard)
 
     guard->rules->host = *config_host_rules(guard->config);
     guard->rules->host.kills_from = kills_from;
-    if (guard->options.dry_run || guard_is_held(guard))
+    if (guard->options.dry_run)
         guard->rules->host.mode = MODE_DRY_RUN;
     guard_resolve_admission(guard);
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
@@ -303,7 +303,6 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     result = ledger_take(guard, ret_error);
     if (result < 0)
         return result;
-    guard_take_hold(guard);
     guard_take_rules(guard);
     result = rehearse(ret_error);
     if (result < 0)

@@ -2,9 +2,9 @@
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
  * and reloads, guard_leave.c hands over, guard_control.c answers, guard_admission.c the hook,
- * guard_hold.c holds still, guard_virt.c joins what libvirt says, guard_calls.c has it looked at,
- * guard_kernel.c what the kernel does, guard_writers.c has others write what may block,
- * guard_record.c the record. Nobody else includes this.
+ * guard_virt.c joins what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the
+ * kernel does, guard_writers.c has others write what may block, guard_record.c the record. Nobody
+ * else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -77,7 +77,6 @@ struct guard {
     struct policy_scratch *scratch;
     struct plan *plan;
 
-    uint64_t hold_until; /* 0: the guard is not held */
     uint64_t next_tick, next_host_full;
     uint64_t next_notify, notify_interval; /* watchdog and status */
     struct log_limit class_said;
@@ -100,7 +99,7 @@ void guard_begin_virt(struct guard *guard);
 void guard_advance_virt(struct guard *guard, uint64_t now);
 /* Has libvirt look at the guests that are due, in turn. To be called once in a turn of the loop. */
 void guard_advance_calls(struct guard *guard, uint64_t now);
-/* All rules anew, by the configuration and whether the guard is held. */
+/* All rules anew, by the configuration. */
 void guard_take_rules(struct guard *guard);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
@@ -121,23 +120,6 @@ void guard_resolve_admission(struct guard *guard);
 /* ---- guard_control.c ---- */
 
 int guard_open_control(struct guard *guard, struct error *ret_error);
-
-/* ---- guard_hold.c ---- */
-
-/* The control methods of these names. */
-int guard_hold(struct json_object *parameters, struct json_object **ret_parameters,
-    struct error *ret_error, void *userdata);
-extern const char *const guard_hold_parameters[];
-int guard_release(struct json_object *parameters, struct json_object **ret_parameters,
-    struct error *ret_error, void *userdata);
-/* Nothing is to be touched for a while. */
-bool guard_is_held(const struct guard *guard);
-/* How long it lasts yet, in ns; NULL where the guard is not held, or without memory. */
-struct json_object *guard_hold_json(const struct guard *guard);
-/* A hold that outlived the guard before us. Before the first rules are taken. */
-void guard_take_hold(struct guard *guard);
-/* Ends it when its time is over. To be called once in a turn of the loop. */
-void guard_advance_hold(struct guard *guard, uint64_t now);
 
 /* ---- guard_kernel.c ---- */
 

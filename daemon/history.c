@@ -21,6 +21,7 @@ struct line {
 
 struct history {
     uint64_t count; /* ever added */
+    uint64_t lost;  /* the time of the last that gave way; 0: none did */
     struct line lines[HISTORY_LINES];
 };
 
@@ -52,6 +53,8 @@ void history_add(struct history *history, uint64_t realtime, int level, const ch
 {
     uint64_t least = history->count > 0 ? line_of(history, history->count - 1)->time + 1 : 0;
     struct line *line = &history->lines[history->count++ % HISTORY_LINES];
+    if (history->count > HISTORY_LINES)
+        history->lost = line->time;
     line->time = max_u64(realtime, least);
     line->level = level;
     (void)snprintf(line->text, sizeof(line->text), "%s", text);
@@ -82,7 +85,6 @@ struct json_object *history_json(const struct history *history, uint64_t after)
     struct json_writer writer;
     json_writer_begin(&writer);
     json_writer_child(&writer, "lines", lines);
-    /* What lay between is overwritten. */
-    json_writer_bool(&writer, "gap", next == oldest && oldest > 0);
+    json_writer_bool(&writer, "gap", history->lost > after);
     return json_writer_end(&writer);
 }

@@ -240,7 +240,11 @@ int rehearse(struct error *ret_error)
     if (last.result < 0)
         return error_set(ret_error, last.result, "in rehearsal %s failed: %s; %s",
             scenes[last.scene].call, strerror(-last.result), scenes[last.scene].purpose);
-    return error_set(ret_error, -EACCES,
-        "in rehearsal %s had the process killed, as by a seccomp filter: %s",
-        scenes[last.scene].call, scenes[last.scene].purpose);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+        return error_set(ret_error, -EACCES,
+            "in rehearsal %s had the process killed, as by a seccomp filter: %s",
+            scenes[last.scene].call, scenes[last.scene].purpose);
+    return error_set(ret_error, -ECHILD,
+        "the rehearsal was ended from outside, by signal %d; try again",
+        WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }

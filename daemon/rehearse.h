@@ -13,7 +13,8 @@
 /* What a sandbox forbids must come out now, not at the edge. Monitors, helpers, ledger, log and the
  * control socket are tried by being started or watched; here is what only an act calls, done to a
  * process of our own. 0; or a negative errno, and *RET_ERROR says which call failed, and what for.
- * -EACCES: a filter kills who calls it; -ETIMEDOUT: one took longer than REHEARSE_TIMEOUT. */
+ * -EACCES: a filter kills who calls it; -ECHILD: somebody ended that process; -ETIMEDOUT: one took
+ * longer than REHEARSE_TIMEOUT. */
 int rehearse(struct error *ret_error);
 
 #endif

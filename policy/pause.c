@@ -301,11 +301,13 @@ static struct rival runner_up(
 {
     struct rival rival = {
         .slot = ACTION_SLOT_HOST, .reason = pool->sprint ? RIVAL_UNSOUGHT : RIVAL_NONE};
+    /* Who is frozen through its own `stop` comes out of the order. */
+    bool over = d->vms[position].traits & TRAIT_STOPPING;
     uint32_t first = UINT32_MAX;
     for (uint32_t i = 0; i < d->vm_count && !pool->sprint; i++)
         if (i != position && is_candidate(d, i, (int64_t)GROWTH_LEAST) &&
             !((d->vms[i].traits ^ d->vms[position].traits) & TRAIT_ENFORCED) &&
-            node_confines(d, pool, i) && !reserve_yields_before(d, i, position) &&
+            node_confines(d, pool, i) && (over || !reserve_yields_before(d, i, position)) &&
             (first == UINT32_MAX || reserve_yields_before(d, i, first)))
             first = i;
     if (first == UINT32_MAX)

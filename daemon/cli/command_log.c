@@ -81,6 +81,8 @@ static int log_print(struct wish *wish, uint64_t *after, struct error *ret_error
         fputs("plimsoll: some lines came too fast and are lost here\n", stderr);
     for (size_t i = first_wanted(wish, lines); i < json_object_array_length(lines); i++) {
         struct json_object *line = json_object_array_get_idx(lines, i);
+        if (!json_object_is_type(line, json_type_object))
+            continue;
         CLEANUP(json_object_put_at) struct json_object *fields = alert_fields(line);
         if (!fields)
             return error_set(ret_error, -ENOMEM, "no memory for the log");

@@ -21,17 +21,13 @@
 
 DEFINE_CLEANUP(struct json_object *, json_object_put);
 
-/* The kernel's order of victims is set anew all the time: it answers nobody's question but the one
- * after it. */
 static bool is_answer(struct json_object *fields, const char *subject)
 {
-    bool order = field_is(fields, "action", "oom-score");
-
     if (!alert_is_decision(fields))
         return false;
     if (!subject)
-        return !order;
-    return (field_is(fields, "vm", subject) && !order) || field_is(fields, "action", subject) ||
+        return true;
+    return field_is(fields, "vm", subject) || field_is(fields, "action", subject) ||
            field_is(fields, "reason", subject);
 }
 

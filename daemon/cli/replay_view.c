@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define JSON_FLAGS (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
@@ -31,8 +32,12 @@ static const char *time_format(uint64_t realtime, char *buffer, size_t size)
 {
     char stamp[TEXT_NUMBER_MAX];
 
-    (void)snprintf(buffer, size, "%s.%03u", text_format_moment(realtime, stamp, sizeof(stamp)),
-        (unsigned)(realtime % NSEC_PER_SEC / NSEC_PER_MSEC));
+    (void)text_format_moment(realtime, stamp, sizeof(stamp));
+    if (strchr(stamp, ':'))
+        (void)snprintf(
+            buffer, size, "%s.%03u", stamp, (unsigned)(realtime % NSEC_PER_SEC / NSEC_PER_MSEC));
+    else
+        (void)snprintf(buffer, size, "%s", stamp);
     return buffer;
 }
 

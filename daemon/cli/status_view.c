@@ -225,8 +225,7 @@ static int vms_print(struct json_object *status, const struct style *style, FILE
 static void heading_print(struct json_object *status, const struct style *style, FILE *out)
 {
     struct json_object *host = field_get(status, "host");
-    char band[FIELD_MAX], mode[FIELD_MAX], worst[FIELD_MAX], left[FIELD_MAX];
-    char node[FIELD_MAX] = "";
+    char band[FIELD_MAX], mode[FIELD_MAX], worst[FIELD_MAX], node[FIELD_MAX] = "";
     bool dry = field_is(host, "mode", "dry-run");
 
     (void)field_text(status, "band", band);
@@ -234,11 +233,7 @@ static void heading_print(struct json_object *status, const struct style *style,
     if (known(field_u64(status, "worst_node")))
         (void)snprintf(node, sizeof(node), " %u", (unsigned)field_u64(status, "worst_node"));
     (void)field_text(host, "mode", mode);
-    if (known(field_u64(status, "hold")))
-        fprintf(out, "%sHELD for %s yet: the guard decides and reports, but touches nothing.%s\n",
-            style->colours ? "\x1b[1;33m" : "", field_time(status, "hold", left),
-            style->colours ? "\x1b[0m" : "");
-    else if (dry)
+    if (dry)
         fprintf(out, "%sDRY RUN: the guard decides and reports, but touches nothing.%s\n",
             style->colours ? "\x1b[1;33m" : "", style->colours ? "\x1b[0m" : "");
     if (field_is(status, "band", "calm"))

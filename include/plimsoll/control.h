@@ -6,14 +6,11 @@
 #ifndef PLIMSOLL_CONTROL_H
 #define PLIMSOLL_CONTROL_H
 
-#include <stdint.h>
-
 #define CONTROL_INTERFACE "io.plimsoll"
 #define CONTROL_SOCKET_NAME CONTROL_INTERFACE
 #define RUNTIME_DIRECTORY_DEFAULT "/run/plimsoll"
 #define CONTROL_SOCKET_DEFAULT RUNTIME_DIRECTORY_DEFAULT "/" CONTROL_SOCKET_NAME
 #define LEDGER_NAME "ledger"
-#define HOLD_NAME "hold"
 #define CONFIG_FILE_DEFAULT "/etc/plimsoll/plimsoll.conf"
 
 /* Longest request taken: none of ours has a parameter longer than a VM's name. */
@@ -26,15 +23,9 @@
 #define CONTROL_METHOD_STATUS CONTROL_INTERFACE ".GetStatus"
 #define CONTROL_METHOD_LOG CONTROL_INTERFACE ".GetLog"
 #define CONTROL_METHOD_RELOAD CONTROL_INTERFACE ".Reload"
-#define CONTROL_METHOD_HOLD CONTROL_INTERFACE ".Hold"
-#define CONTROL_METHOD_RELEASE CONTROL_INTERFACE ".Release"
 #define CONTROL_METHOD_ADMIT CONTROL_INTERFACE ".Admit"
 /* A method that failed for a reason of its own: { "message": what happened and what to do }. */
 #define CONTROL_ERROR_FAILED CONTROL_INTERFACE ".Failed"
-
-/* The longest that the guard can be held, in ns: a week. One that is forgotten leaves the host
- * without a guard. */
-#define CONTROL_HOLD_MAX (UINT64_C(7) * 24 * 3600 * 1000000000)
 
 #define VARLINK_INTERFACE "org.varlink.service"
 #define VARLINK_METHOD_INFO "org.varlink.service.GetInfo"

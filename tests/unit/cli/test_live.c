@@ -153,72 +153,12 @@ START_TEST(a_decision_is_told_of)
 }
 END_TEST
 
-/* Held, it decides the same, and touches nobody: also the next guard does not. */
-START_TEST(a_hold_lasts_until_it_is_released)
-{
-    pid_t pid = fake_host_guest(&host, NAME, 4 * GIB);
-
-    fake_host_start_guard(&host);
-    ck_assert_int_eq(run(command_release, false, NULL), COMMAND_FAILED);
-    has("not held");
-    ck_assert_int_eq(run(command_hold, false, "8d"), COMMAND_USAGE);
-    ck_assert_int_eq(run(command_hold, false, "0s"), COMMAND_USAGE);
-    ck_assert_int_eq(run(command_hold, false, "30min"), COMMAND_OK);
-    has("touches nobody");
-    fake_host_set_available(&host, 8 * GIB);
-    for (unsigned i = 0; i < 20; i++)
-        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
-    storm(pid);
-    ck_assert_int_ne(fake_host_real_state(pid), 'T');
-    ck_assert_int_eq(run(command_why, false, NULL), COMMAND_OK);
-    has(NAME_SHOWN " would have been frozen");
-    ck_assert_int_eq(run(command_status, false, NULL), COMMAND_OK);
-    has("HELD for 29min ");
-
-    host.guard = guard_free(host.guard);
-    fake_host_start_guard(&host);
-    ck_assert(guard_is_held(host.guard));
-    ck_assert_int_eq(host.guard->rules->host.mode, MODE_DRY_RUN);
-    ck_assert_int_eq(run(command_release, false, NULL), COMMAND_OK);
-    ck_assert_int_eq(host.guard->rules->host.mode, MODE_ENFORCE);
-    ck_assert_int_eq(run(command_status, false, NULL), COMMAND_OK);
-    has_not("HELD");
-
-    ck_assert_int_eq(run(command_hold, true, NULL), COMMAND_OK);
-    ck_assert_str_eq(answer, "{}\n");
-    guard_advance_hold(host.guard, loop_now() + 3601 * NSEC_PER_SEC);
-    ck_assert(!guard_is_held(host.guard));
-    ck_assert_int_eq(run(command_log, false, NULL), COMMAND_OK);
-    has("hold-ended cause=time mode=enforce");
-    host.guard = guard_free(host.guard);
-    fake_host_start_guard(&host);
-    ck_assert(!guard_is_held(host.guard));
-}
-END_TEST
-
-START_TEST(a_file_of_no_hold)
-{
-    static const char *const texts[] = {
-        "", "x", "-1", "9223372036854775807", "99999999999999999999", "1\n"};
-
-    for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-        fake_tree_write(host.tree, HOLD_NAME, "%s", texts[i]);
-        fake_host_start_guard(&host);
-        ck_assert(!guard_is_held(host.guard));
-        host.guard = guard_free(host.guard);
-    }
-    fake_host_start_guard(&host);
-}
-END_TEST
-
 START_TEST(without_a_guard)
 {
     fake_host_start_guard(&host);
     host.guard->control = control_server_free(host.guard->control);
     ck_assert_int_eq(run(command_log, false, NULL), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_why, false, NULL), COMMAND_UNREACHABLE);
-    ck_assert_int_eq(run(command_hold, false, NULL), COMMAND_UNREACHABLE);
-    ck_assert_int_eq(run(command_release, false, NULL), COMMAND_UNREACHABLE);
 }
 END_TEST
 
@@ -241,8 +181,6 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, before_anything_happened);
     tcase_add_test(tests, a_decision_is_told_of);
-    tcase_add_test(tests, a_hold_lasts_until_it_is_released);
-    tcase_add_test(tests, a_file_of_no_hold);
     tcase_add_test(tests, without_a_guard);
     tcase_add_test(tests, a_command_line_that_is_none);
     Suite *suite = suite_create("live");

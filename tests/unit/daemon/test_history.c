@@ -59,6 +59,8 @@ START_TEST(the_last_lines_are_kept)
     ck_assert(gap);
     ck_assert_str_eq(text, "event=3");
     ck_assert_uint_eq(time, 1003);
+    ck_assert_uint_eq(look(1002, text, &time, &gap), HISTORY_LINES);
+    ck_assert(!gap); /* all that is lost was heard */
     ck_assert_uint_eq(look(1000 + HISTORY_LINES, text, &time, &gap), 2);
     ck_assert(!gap);
     ck_assert_uint_eq(look(1002 + HISTORY_LINES, text, &time, &gap), 0);
