@@ -187,8 +187,7 @@ static void summary_print(const struct page *page, const struct findings *findin
     text_wrap(page, 0, 0, 0, text);
 }
 
-int findings_print(
-    const struct findings *findings, const struct style *style, bool all, FILE *out)
+int findings_print(const struct findings *findings, const struct style *style, bool all, FILE *out)
 {
     const struct page page = {.out = out,
         .width = style->width < WIDTH_MIN ? 0 : style->width,

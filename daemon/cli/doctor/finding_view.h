@@ -7,8 +7,7 @@
 #include "terminal.h"
 
 /* Worst first, and a summary; ALL: also what is fine. 0 or a negative errno of writing. */
-int findings_print(
-    const struct findings *findings, const struct style *style, bool all, FILE *out);
+int findings_print(const struct findings *findings, const struct style *style, bool all, FILE *out);
 
 /* An array of { check, severity, subject, found, why, mend }, in the order of the checks; NULL: no
  * memory. */
