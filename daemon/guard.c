@@ -136,22 +136,6 @@ static void guard_observe(struct guard *guard, uint64_t now)
 
 /* ---- plan → act → ledger, log ---- */
 
-/* Taking back what we did ourselves is never dry: a guest would stay stopped or small because
- * somebody switched the guard to look on. */
-static enum mode mode_of(const struct action *action, const struct vm *vm)
-{
-    bool giving_back = action->kind == ACTION_THAW || action->kind == ACTION_RESUME ||
-                       action->kind == ACTION_RELEASE ||
-                       ((action->kind == ACTION_MEMLOCK || action->kind == ACTION_CONTAIN) &&
-                           !known(action->target)) ||
-                       (action->kind == ACTION_BALLOON && action->reason == REASON_BALLOON_RETURN &&
-                           vm_has(vm, VM_MEASURE_BALLOON)) ||
-                       (action->kind == ACTION_RESIZE && action->reason == REASON_RESIZE_RETURN &&
-                           vm_has(vm, VM_MEASURE_RESIZE));
-
-    return giving_back ? MODE_ENFORCE : action->mode;
-}
-
 static int act_on(struct guard *guard, const struct action *action, struct vm *vm, uint64_t now)
 {
     enum mode mode = action->mode;
@@ -213,7 +197,10 @@ static void guard_act(struct guard *guard, uint64_t now)
             if (!vm || vm->gone || !vm_identity_equal(&vm->figures.identity, &action.identity))
                 continue; /* it ended between the sample and now */
             vm->reason = action.reason;
-            action.mode = mode_of(&action, vm);
+            /* A guest would stay stopped or small because somebody switched the guard to look on.
+             */
+            if (action_gives_back(&action, &vm->figures.measures))
+                action.mode = MODE_ENFORCE;
             result = act_on(guard, &action, vm, now);
         }
         announce_action(plan, &action, vm, guard->snapshot, result);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Owns how actions are put into a plan: who, why, for which pool, and in which mode. */
+/* Owns how actions are put into a plan: who, why, for which pool, and in which mode; and which of
+ * them give back. */
 #include "plan_add.h"
 
 static struct action *append(struct decision *d, uint32_t pool)
@@ -53,4 +54,37 @@ bool plan_alert_host(
     action->deficit = deficit;
     d->state->alerted[reason] = d->now;
     return true;
+}
+
+bool action_gives_back(const struct action *action, const struct vm_measures *measures)
+{
+    switch (action->kind) {
+    case ACTION_THAW:
+    case ACTION_RESUME:
+    case ACTION_RELEASE:
+        return true;
+    case ACTION_MEMLOCK:
+    case ACTION_CONTAIN:
+        return !known(action->target);
+    case ACTION_BALLOON:
+        return action->reason == REASON_BALLOON_RETURN &&
+               (measures->in_force & VM_MEASURE_BALLOON) != 0 &&
+               action->target > measures->balloon_target;
+    case ACTION_RESIZE:
+        return action->reason == REASON_RESIZE_RETURN &&
+               (measures->in_force & VM_MEASURE_RESIZE) != 0 &&
+               action->target > measures->resize.set;
+    case ACTION_RECLAIM:
+    case ACTION_BRAKE:
+    case ACTION_PAUSE:
+    case ACTION_FREEZE:
+    case ACTION_SAVE:
+    case ACTION_SHUTDOWN:
+    case ACTION_KILL:
+    case ACTION_OOM_SCORE:
+    case ACTION_ALERT:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    return false;
 }

@@ -8,6 +8,7 @@
 #ifndef PLIMSOLL_PLAN_H
 #define PLIMSOLL_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -232,6 +233,10 @@ static inline size_t plan_size(uint32_t vm_capacity)
 {
     return sizeof(struct plan) + (size_t)plan_action_capacity(vm_capacity) * sizeof(struct action);
 }
+
+/* Whether it takes back, or eases, what is in force of MEASURES, as those never are dry. Not a
+ * return to less than the guest has: in dry run its way up begins at what was never asked for. */
+bool action_gives_back(const struct action *action, const struct vm_measures *measures);
 
 /* Stable names: what logs, JSON and configuration say. Never NULL. */
 const char *band_name(enum band band);

@@ -109,9 +109,42 @@ START_TEST(every_name_is_there_and_unique)
 }
 END_TEST
 
+/* What a guard that only looks on does all the same. */
+START_TEST(what_is_given_back_is_never_dry)
+{
+    static const struct {
+        enum action_kind kind;
+        enum reason reason;
+        uint64_t target;
+        uint32_t in_force;
+        bool gives;
+    } cases[] = {
+        {ACTION_RESUME, REASON_RESUME_ROOM, 0, VM_MEASURE_STOPPED, true},
+        {ACTION_RELEASE, REASON_RELEASE_TIME, 0, VM_MEASURE_BRAKED, true},
+        {ACTION_PAUSE, REASON_PAUSE_GROWTH, 0, 0, false},
+        {ACTION_BALLOON, REASON_BALLOON_IDLE, 12 * GIB, VM_MEASURE_BALLOON, false},
+        {ACTION_BALLOON, REASON_BALLOON_RETURN, 9 * GIB, VM_MEASURE_BALLOON, true},
+        {ACTION_BALLOON, REASON_BALLOON_RETURN, 5 * GIB, VM_MEASURE_BALLOON, false},
+        {ACTION_BALLOON, REASON_BALLOON_RETURN, 9 * GIB, 0, false},
+        {ACTION_RESIZE, REASON_RESIZE_RETURN, 3 * GIB, VM_MEASURE_RESIZE, true},
+        {ACTION_RESIZE, REASON_RESIZE_RETURN, GIB, VM_MEASURE_RESIZE, false},
+        {ACTION_CONTAIN, REASON_CONTAIN_LIFT, UNKNOWN, VM_MEASURE_CONTAIN, true},
+        {ACTION_CONTAIN, REASON_CONTAIN_CLASS, GIB, 0, false},
+    };
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        const struct action action = {
+            .kind = cases[i].kind, .reason = cases[i].reason, .target = cases[i].target};
+        const struct vm_measures measures = {
+            .in_force = cases[i].in_force, .balloon_target = 8 * GIB, .resize = {.set = 2 * GIB}};
+        ck_assert_msg(action_gives_back(&action, &measures) == cases[i].gives, "case %zu", i);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("facts");
+    tcase_add_test(tests, what_is_given_back_is_never_dry);
     tcase_add_loop_test(tests, kinds_follow_the_facts, 0, (int)ELEMENTSOF(kind_cases));
     tcase_add_test(tests, a_minimum_is_never_above_the_maximum);
     tcase_add_test(tests, every_name_is_there_and_unique);
