@@ -40,7 +40,9 @@ static bool may_resume(const struct decision *d, uint32_t position)
     if (!(in_force & VM_MEASURE_PAUSE) || vm->process_state == VM_PROCESS_DEAD ||
         (in_force & (VM_MEASURE_RESUMING | VM_MEASURE_KILLED | VM_MEASURE_ENDING)))
         return false;
-    if (decision_state(d, position)->marks & MARK_RESUMED_DRY)
+    /* It is resumed in dry run, too, which may fail. */
+    const struct vm_state *state = decision_state(d, position);
+    if ((state->marks & MARK_RESUMED_DRY) && since(d->now, state->resumed_at) < RESUME_BACKOFF_MAX)
         return false;
     if (in_force & VM_MEASURE_STOPPED)
         /* `cont` on a migrated source corrupts disks (facts 10). */

@@ -247,6 +247,24 @@ START_TEST(the_same_room_is_not_given_twice)
 }
 END_TEST
 
+/* A guard that only looks on resumes whom it has paused; what keeps that from coming about may
+ * pass. */
+START_TEST(in_dry_run_a_resume_is_tried_again)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 8 * GIB, 2 * GIB), resumes = 0;
+    story_pause(story, guest);
+    story_rules(story, guest)->mode = MODE_DRY_RUN;
+    for (unsigned i = 0; i < 1500; i++) {
+        story_run(story, SEC, SEC);
+        resumes += story_find(story, ACTION_RESUME, guest) != NULL;
+    }
+    ck_assert_uint_ge(resumes, 2);
+    ck_assert_uint_le(resumes, 4);
+    story_free(story);
+}
+END_TEST
+
 /* What it grew by nobody knows; that it waits is known, and who is worth less leaves it room. */
 START_TEST(who_was_paused_by_an_earlier_guard_keeps_its_claim)
 {
@@ -270,6 +288,7 @@ int main(void)
     tcase_add_test(tests, ten_guests_grow_together);
     tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
     tcase_add_test(tests, a_stop_that_fails_is_followed_by_a_freeze);
+    tcase_add_test(tests, in_dry_run_a_resume_is_tried_again);
     tcase_add_test(tests, who_was_paused_by_an_earlier_guard_keeps_its_claim);
     tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
     tcase_add_test(tests, the_least_loss_dies);
