@@ -106,10 +106,14 @@ void bridge_freezes(struct decision *d)
             gaps = add_held(gaps, gap_of(d, i));
     }
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_ENFORCED) || (d->vms[i].traits & TRAIT_IN_ACTION))
+        if (d->vms[i].traits & TRAIT_IN_ACTION)
             continue;
         struct vm_state *state = decision_state(d, i);
         uint32_t pool = node_worst_pool(d, i);
+        if (!(d->vms[i].traits & TRAIT_ENFORCED)) {
+            tell_of_overdue(d, i, pool); /* it waits for room, or for somebody who acts */
+            continue;
+        }
         if (!d->bridged && may_thaw(d, i, gaps)) {
             if (plan_add(d, ACTION_THAW, REASON_BRIDGE_END, i, pool)) {
                 state->bridge_at = d->now;

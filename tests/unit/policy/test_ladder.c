@@ -247,6 +247,22 @@ START_TEST(the_same_room_is_not_given_twice)
 }
 END_TEST
 
+/* Nobody bridges the freeze of a guest that is only looked on; that it stands is told of. */
+START_TEST(in_dry_run_a_freeze_that_stands_is_told_of)
+{
+    struct story *story = story_new(32 * GIB, 24 * GIB);
+    unsigned guest = story_guest(story, 16 * GIB, 7 * GIB);
+    story_pause(story, guest);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_FROZEN_CGROUP;
+    vm->run_state = VM_RUN_RUNNING;
+    story_rules(story, guest)->mode = MODE_DRY_RUN;
+    story_run(story, 1200 * SEC, SEC);
+    ck_assert_uint_ge(story->alerts[REASON_FREEZE_STANDS], 1);
+    story_free(story);
+}
+END_TEST
+
 /* A guard that only looks on resumes whom it has paused; what keeps that from coming about may
  * pass. */
 START_TEST(in_dry_run_a_resume_is_tried_again)
@@ -288,6 +304,7 @@ int main(void)
     tcase_add_test(tests, ten_guests_grow_together);
     tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
     tcase_add_test(tests, a_stop_that_fails_is_followed_by_a_freeze);
+    tcase_add_test(tests, in_dry_run_a_freeze_that_stands_is_told_of);
     tcase_add_test(tests, in_dry_run_a_resume_is_tried_again);
     tcase_add_test(tests, who_was_paused_by_an_earlier_guard_keeps_its_claim);
     tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
