@@ -4,6 +4,7 @@
  * where it decides otherwise. Needs no guard and no rights but to read the trace.
  */
 #include "command.h"
+#include "progress.h"
 #include "replay.h"
 #include "replay_view.h"
 
@@ -11,6 +12,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* As those of cmp(1). */
 enum replay_exit {
@@ -43,20 +45,52 @@ static int arguments_parse(int argc, char **argv, const char **ret_config)
     return COMMAND_OK;
 }
 
+struct playing {
+    struct replay_view view;
+    struct progress progress;
+    FILE *in;
+    uint64_t size; /* 0: it is no file, and nobody knows */
+};
+
+static void playing_difference(const struct replay_difference *difference, void *userdata)
+{
+    struct playing *playing = userdata;
+
+    progress_hide(&playing->progress);
+    replay_view_difference(difference, &playing->view);
+}
+
+static void playing_frame(void *userdata)
+{
+    struct playing *playing = userdata;
+    long position = ftell(playing->in);
+
+    if (position > 0)
+        progress_update(&playing->progress, (uint64_t)position, playing->size);
+}
+
 static int trace_replay(const char *path, const struct config *config, bool json)
 {
-    struct replay_view view = {.out = stdout, .json = json};
+    struct playing playing = {
+        .view = {.out = stdout, .json = json},
+        .progress = progress_begin("Replaying"),
+        .in = fopen(path, "re"),
+    };
+    const struct replay_witness witness = {playing_difference, playing_frame, &playing};
     struct replay_score score = {0};
     struct error error = {0};
-    FILE *in = fopen(path, "re");
+    struct stat file;
 
-    if (!in) {
+    if (!playing.in) {
         fprintf(stderr, "plimsoll: %s: %s\n", path, strerror(errno));
         return REPLAY_UNUSABLE;
     }
-    int result = replay_run(in, config, replay_view_difference, &view, &score, &error);
-    (void)fclose(in);
-    replay_view_end(&view, &score, result < 0 ? &error : NULL);
+    if (fstat(fileno(playing.in), &file) == 0 && S_ISREG(file.st_mode))
+        playing.size = (uint64_t)file.st_size;
+    int result = replay_run(playing.in, config, &witness, &score, &error);
+    (void)fclose(playing.in);
+    progress_hide(&playing.progress);
+    replay_view_end(&playing.view, &score, result < 0 ? &error : NULL);
     if (result < 0) {
         fprintf(stderr, "plimsoll: %s: %s\n", path, error.text);
         return REPLAY_UNUSABLE;

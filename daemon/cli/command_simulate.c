@@ -4,6 +4,7 @@
  * what it came to. Needs no guard and no rights: all of it is in this process.
  */
 #include "command.h"
+#include "progress.h"
 #include "run.h"
 #include "scenario_file.h"
 #include "simulate_view.h"
@@ -54,6 +55,37 @@ static int arguments_parse(
     return COMMAND_OK;
 }
 
+/* The policy watches; how far it has come is seen by the time that it is shown. */
+struct playing {
+    struct simulation *simulation;
+    struct watcher policy;
+    struct progress progress;
+    uint64_t begun; /* virtual time of the first look; UNKNOWN: there was none */
+    bool tells;
+};
+
+static void playing_decide(
+    const struct snapshot *snapshot, const struct rules *rules, void *own, struct plan *ret_plan)
+{
+    struct playing *playing = own;
+
+    if (playing->begun == UNKNOWN)
+        playing->begun = snapshot->time;
+    playing->policy.decide(snapshot, rules, playing->policy.own, ret_plan);
+    progress_update(&playing->progress, snapshot->time - playing->begun,
+        playing->simulation->scenario->duration);
+}
+
+static void playing_plan(const struct plan *plan, uint64_t since_start, void *userdata)
+{
+    struct playing *playing = userdata;
+
+    if (!playing->tells)
+        return;
+    progress_hide(&playing->progress);
+    simulate_view_plan(plan, since_start, playing->simulation);
+}
+
 static int simulation_print(const struct simulation *simulation, bool json)
 {
     static const struct style style = {.width = TABLE_WIDTH};
@@ -94,15 +126,24 @@ int command_simulate(const struct command_context *context, int argc, char **arg
         fputs("plimsoll: out of memory\n", stderr);
         return COMMAND_FAILED;
     }
-    struct watcher watcher = policy_watcher_get(policy);
-    bool tells = actions && !context->json;
-    struct simulator *simulator = run_scenario(simulation.scenario, simulation.rules, &watcher,
-        tells ? simulate_view_plan : NULL, &simulation);
+    struct playing playing = {
+        .simulation = &simulation,
+        .policy = policy_watcher_get(policy),
+        .progress = progress_begin("Simulating"),
+        .begun = UNKNOWN,
+        .tells = actions && !context->json,
+    };
+    struct watcher watcher = playing.policy;
+    watcher.decide = playing_decide;
+    watcher.own = &playing;
+    struct simulator *simulator =
+        run_scenario(simulation.scenario, simulation.rules, &watcher, playing_plan, &playing);
+    progress_hide(&playing.progress);
     if (!simulator) {
         fputs("plimsoll: out of memory\n", stderr);
         return COMMAND_FAILED;
     }
-    if (tells)
+    if (playing.tells)
         putchar('\n');
     simulation.simulator = simulator;
     result = simulation_print(&simulation, context->json);

@@ -129,28 +129,29 @@ static bool frame_replay(
 }
 
 static int frames_replay(struct replay *replay, struct record_reader *reader,
-    replay_witness witness, void *userdata, struct replay_score *score, struct error *ret_error)
+    const struct replay_witness *witness, struct replay_score *score, struct error *ret_error)
 {
     struct record_seen seen;
     int result;
 
     while ((result = record_read_frame(reader, &seen, &score->cut, ret_error)) > 0) {
-        if (frame_replay(replay, &seen, score))
-            continue;
-        score->differences++;
         const struct replay_difference difference = {.snapshot = seen.snapshot,
             .then = seen.plan,
             .now = replay->plan,
             .exact = !replay->config};
-        if (witness)
-            witness(&difference, userdata);
+        bool same = frame_replay(replay, &seen, score);
+        score->differences += same ? 0 : 1;
+        if (witness && !same)
+            witness->difference(&difference, witness->userdata);
+        if (witness && witness->frame)
+            witness->frame(witness->userdata);
     }
     if (result == 0 && score->frames == 0)
         return error_set(ret_error, -EINVAL, "there is nothing to replay in it");
     return result;
 }
 
-int replay_run(FILE *in, const struct config *config, replay_witness witness, void *userdata,
+int replay_run(FILE *in, const struct config *config, const struct replay_witness *witness,
     struct replay_score *ret_score, struct error *ret_error)
 {
     CLEANUP(record_reader_free_at) struct record_reader *reader = NULL;
@@ -163,5 +164,5 @@ int replay_run(FILE *in, const struct config *config, replay_witness witness, vo
     if (replay_allocate(&replay, record_reader_capacity(reader)) < 0)
         return error_set(
             ret_error, -ENOMEM, "no memory for %" PRIu32 " guests", record_reader_capacity(reader));
-    return frames_replay(&replay, reader, witness, userdata, ret_score, ret_error);
+    return frames_replay(&replay, reader, witness, ret_score, ret_error);
 }

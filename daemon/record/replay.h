@@ -24,7 +24,12 @@ struct replay_difference {
     const struct plan *then, *now;
     bool exact; /* figures count, too */
 };
-typedef void (*replay_witness)(const struct replay_difference *difference, void *userdata);
+
+struct replay_witness {
+    void (*difference)(const struct replay_difference *difference, void *userdata);
+    void (*frame)(void *userdata); /* after each frame, different or not; may be NULL */
+    void *userdata;
+};
 
 /*
  * CONFIG gives the rules instead, all but the modes and what a domain's metadata said; it may be
@@ -32,7 +37,7 @@ typedef void (*replay_witness)(const struct replay_difference *difference, void 
  * extent and why. WITNESS is told of each difference; it may be NULL. A negative errno: the trace
  * is unusable, as RET_ERROR says; what was told before holds.
  */
-int replay_run(FILE *in, const struct config *config, replay_witness witness, void *userdata,
+int replay_run(FILE *in, const struct config *config, const struct replay_witness *witness,
     struct replay_score *ret_score, struct error *ret_error);
 
 /* Whether PLAN has no action like this one, and it counts: unless EXACT, the order of the kernel's

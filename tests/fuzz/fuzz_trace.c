@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!in)
         abort();
-    int result = replay_run(in, NULL, NULL, NULL, &score, &error);
+    int result = replay_run(in, NULL, NULL, &score, &error);
     if (result > 0 || (result < 0) != (error.text[0] != '\0') || (result == 0 && score.frames == 0))
         abort();
     (void)fclose(in);

@@ -153,8 +153,7 @@ START_TEST(each_trace_is_whole)
         (void)snprintf(path, sizeof(path), "%s/%.255s", traces, names[i]);
         FILE *in = fopen(path, "re");
         ck_assert_ptr_nonnull(in);
-        ck_assert_msg(
-            replay_run(in, NULL, NULL, NULL, &score, &error) == 0, "%s: %s", path, error.text);
+        ck_assert_msg(replay_run(in, NULL, NULL, &score, &error) == 0, "%s: %s", path, error.text);
         ck_assert(!score.cut && score.stretches == 1);
         (void)fclose(in);
     }

@@ -118,7 +118,7 @@ struct replay_score trace_replay(
 
     ck_assert_ptr_nonnull(in);
     *ret_error = (struct error){0};
-    (void)replay_run(in, config, NULL, NULL, &score, ret_error);
+    (void)replay_run(in, config, NULL, &score, ret_error);
     (void)fclose(in);
     return score;
 }
