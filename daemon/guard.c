@@ -95,7 +95,7 @@ static void sample_vm(struct guard *guard, struct vm *vm, uint64_t now)
             vm->figures.name, (int)vm->figures.identity.pid, strerror(-result));
 }
 
-static uint64_t realtime_now(void)
+uint64_t guard_realtime(void)
 {
     struct timespec now;
 
@@ -114,7 +114,7 @@ static void guard_observe(struct guard *guard, uint64_t now)
     inventory_largest_process(guard->inventory, &snapshot->host.largest_process);
     tmpfs_sampler_largest(guard->tmpfs_sampler, &snapshot->host.largest_tmpfs);
     snapshot->time = now;
-    snapshot->realtime = realtime_now();
+    snapshot->realtime = guard_realtime();
     snapshot->sequence++;
     snapshot->vm_count = 0;
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
@@ -203,6 +203,7 @@ static void guard_act(struct guard *guard, uint64_t now)
                 action.mode = MODE_ENFORCE;
             result = act_on(guard, &action, vm, now);
         }
+        counts_action(&guard->counts, action.kind, action.mode, result);
         announce_action(plan, &action, vm, guard->snapshot, result);
     }
 }

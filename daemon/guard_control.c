@@ -21,8 +21,12 @@ static int method_status(struct json_object *parameters, struct json_object **re
     struct json_object *status = status_json(guard->snapshot, guard->plan, guard->rules);
 
     (void)parameters;
-    if (!status)
+    struct json_object *counts = counts_json(&guard->counts);
+    if (!status || !counts || json_object_object_add(status, "counts", counts) < 0) {
+        json_object_put(counts);
+        json_object_put(status);
         return error_set(ret_error, -ENOMEM, "no memory for the status");
+    }
     *ret_parameters = status;
     return 0;
 }

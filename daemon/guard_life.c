@@ -365,6 +365,8 @@ int guard_new(
         return error_set(ret_error, result, "no memory for what was said");
     }
     log_set_history(guard->history);
+    counts_begin(&guard->counts, guard_realtime());
+    log_set_counts(&guard->counts);
     result = log_start();
     if (result < 0) {
         result = error_set(ret_error, result, "cannot fork the process that writes the log: %s",
@@ -425,6 +427,7 @@ struct guard *guard_free(struct guard *guard)
     free(guard->snapshot);
     log_stop();
     log_set_history(NULL);
+    log_set_counts(NULL);
     history_free(guard->history);
     free(guard);
     return NULL;

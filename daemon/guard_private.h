@@ -12,6 +12,7 @@
 #include "admission.h"
 #include "config.h"
 #include "control_server.h"
+#include "counts.h"
 #include "ended.h"
 #include "guard.h"
 #include "history.h"
@@ -59,6 +60,7 @@ struct guard {
     struct inventory *inventory;
     struct control_server *control;
     struct history *history; /* what log_alert() said */
+    struct counts counts;    /* how often, and what was done */
     struct notify *notify;
     struct guard_kernel kernel;
     struct writer *reclaimer, *container;
@@ -87,6 +89,8 @@ struct guard {
 /* The band by which guests are looked for and asked: while one starts at least tight, so that it is
  * found, and those that may make room for it are heard. */
 enum band guard_attention(const struct guard *guard);
+/* ns since 1970. */
+uint64_t guard_realtime(void);
 /* One way through: observes the host as of NOW, decides, acts. */
 void guard_tick(struct guard *guard, uint64_t now);
 /* Rules of one VM anew: from the configuration, its name, and what libvirt says of it. */

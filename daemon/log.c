@@ -12,6 +12,7 @@
  */
 #include "log.h"
 
+#include "counts.h"
 #include "helper.h"
 #include "history.h"
 #include "text.h"
@@ -59,6 +60,7 @@ static struct {
     int level;
     uint64_t dropped;
     struct history *history; /* the guard's; NULL: none */
+    struct counts *counts;   /* likewise */
 } log_target = {.fd = -1, .level = LOG_INFO};
 
 /* ---- writing, in the child or directly ---- */
@@ -156,6 +158,17 @@ void log_set_history(struct history *history)
     log_target.history = history;
 }
 
+void log_set_counts(struct counts *counts)
+{
+    log_target.counts = counts;
+}
+
+static void record_count(const struct record *record)
+{
+    if (log_target.counts && (record->targets & TARGET_SYSLOG))
+        counts_alert(log_target.counts, record->text);
+}
+
 /* What does not get through to syslog is kept all the same. */
 static void record_keep(const struct record *record)
 {
@@ -186,6 +199,7 @@ static bool dropped_report(void)
         (unsigned long long)log_target.dropped);
     if (!record_send(&record))
         return false;
+    record_count(&record);
     log_target.dropped = 0;
     return true;
 }
@@ -220,6 +234,7 @@ log_line(unsigned targets, int level, const char *format, va_list arguments)
     record.level = (uint8_t)(level & LOG_PRIMASK);
     int wanted = vsnprintf(record.text, sizeof(record.text), format, arguments);
     text_finish(record.text, sizeof(record.text), wanted);
+    record_count(&record);
     record_keep(&record);
     if (!log_target.started)
         record_write(&record);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <syslog.h>
 
+struct counts;
 struct history;
 
 /* One line with all its fields and its NUL: RFC 3164's 1024 bytes. A longer one is cut after a
@@ -53,6 +54,8 @@ void log_set_echo(bool echo);
 /* Alerts are also kept in HISTORY, which stays the caller's and must outlive this; NULL: they are
  * not. */
 void log_set_history(struct history *history);
+/* Alerts are also counted in COUNTS, likewise. */
+void log_set_counts(struct counts *counts);
 
 /* One failure said once: true the first time and then once a minute for a given LIMIT, which begins
  * zeroed. With true, SUPPRESSED is how many were not said since the last that was. */
