@@ -32,6 +32,11 @@ static const char *const measure_names[] = {
 static_assert(VM_MEASURE_RESIZE == 1 << (ELEMENTSOF(measure_names) - 1),
     "each measure has its word, and the last is a resize");
 
+const char *status_measure_name(unsigned bit)
+{
+    return bit < ELEMENTSOF(measure_names) ? measure_names[bit] : NULL;
+}
+
 /* By bit of enum vm_source. */
 static const char *const source_names[] = {"proc", "qmp", "libvirt"};
 static_assert(VM_SOURCE_LIBVIRT == 1 << (ELEMENTSOF(source_names) - 1),

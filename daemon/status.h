@@ -20,4 +20,7 @@ struct json_object *status_json(
 /* One word for how a VM stands, out of all that is known of it; never NULL. */
 const char *status_vm_state(const struct vm_snapshot *vm);
 
+/* The word for the measure of that bit (enum vm_measure); NULL: there is none, nor behind it. */
+const char *status_measure_name(unsigned bit);
+
 #endif

@@ -15,6 +15,8 @@ static const struct command commands[] = {
     {"status", "", "what the guard sees and decided: host, budget, guests", command_status},
     {"log", "[--follow] [--lines N] [VM…]", "what the guard has said of late", command_log},
     {"why", "[VM|ACTION|REASON]", "the last decision, in sentences", command_why},
+    {"metrics", "[--textfile FILE]", "the status for Prometheus, or for its node_exporter",
+        command_metrics},
     {"doctor", "[--all]", "audit this host's configuration; nothing is changed", command_doctor},
     {"check-config", "[FILE]", "find every mistake in a configuration", command_check_config},
     {"undo", "--offline [--runtime-dir DIR] [VM…]", "take measures back with the guard dead",
