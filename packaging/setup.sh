@@ -79,6 +79,45 @@ apt_run() (
         packages_progress
 )
 
+# Of our packages those with a service of the same name, which no test needs and nobody has asked for.
+packages_quiet=(prometheus)
+
+# services_hold PACKAGE…: has the services of those that are named, and are to be quiet, not started when
+# they are installed. services_release: … and lets people start them again, which they have to do themselves.
+services_hold() {
+    local name wanted
+    held=()
+    for name in "${packages_quiet[@]}"; do
+        for wanted; do
+            if [ "$name" = "$wanted" ]; then
+                held+=("$name.service")
+            fi
+        done
+    done
+    if [ ${#held[@]} -gt 0 ] && [ -d /run/systemd/system ]; then
+        as_root systemctl --quiet --runtime mask "${held[@]}"
+    fi
+}
+services_release() {
+    if [ ${#held[@]} -gt 0 ] && [ -d /run/systemd/system ]; then
+        as_root systemctl --quiet --runtime unmask "${held[@]}"
+    fi
+    # Their packages enable them for the next boot, whether systemd runs now or not.
+    if [ ${#held[@]} -gt 0 ] && command -v systemctl >/dev/null; then
+        as_root systemctl --quiet --root=/ disable "${held[@]}"
+    fi
+}
+
+# packages_add PACKAGE…: installs them.
+packages_add() {
+    local held status
+    services_hold "$@" || return
+    apt_run --no-install-recommends install "$@"
+    status=$?
+    services_release || return
+    return $status
+}
+
 # packages_install GROUP…: installs what is missing; no apt call at all if nothing is. A machine
 # that was never updated has no package index, and an old one names files that are gone: then it is
 # fetched, once.
@@ -94,11 +133,11 @@ packages_install() {
     fi
     say "installing ${#missing[@]} packages: ${missing[*]}"
     if apt-get -qq --simulate --no-install-recommends install "${missing[@]}" >/dev/null 2>&1 &&
-        apt_run --no-install-recommends install "${missing[@]}"; then
+        packages_add "${missing[@]}"; then
         return 0
     fi
     say "the package index is missing or old: fetching it"
-    apt_run update && apt_run --no-install-recommends install "${missing[@]}"
+    apt_run update && packages_add "${missing[@]}"
 }
 
 # packages_index NAME: sees to it that apt knows that package, which is to be looked at or downloaded.
