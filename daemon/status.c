@@ -477,7 +477,7 @@ struct json_object *status_json(
     json_writer_begin(&writer);
     json_writer_text(&writer, "version", PLIMSOLL_VERSION);
     json_writer_u64(&writer, "sequence", snapshot->sequence);
-    json_writer_u64(&writer, "realtime", snapshot->realtime);
+    json_writer_u64(&writer, "realtime", snapshot->sequence > 0 ? snapshot->realtime : UNKNOWN);
     json_writer_text(&writer, "band", band_name(assessment->band));
     json_writer_text(&writer, "worst", worst ? pool_kind_name(worst->kind) : NULL);
     json_writer_u64(&writer, "worst_node", worst_node);

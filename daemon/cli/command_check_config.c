@@ -6,11 +6,27 @@
  */
 #include "command.h"
 #include "config.h"
+#include "text.h"
 
+#include <errno.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <plimsoll/control.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+/* The longest that is said of a mistake in JSON: a path, its line, and what is wrong there. */
+#define SAID_MAX (PATH_MAX + 1024)
+
+/* A file's name may be any bytes, and JSON is UTF-8. */
+static struct json_object *string_new(const char *text)
+{
+    char clean[SAID_MAX];
+
+    text_finish(clean, sizeof(clean), snprintf(clean, sizeof(clean), "%s", text));
+    return json_object_new_string(clean);
+}
 
 static void mistake_print(const char *line, void *userdata)
 {
@@ -22,7 +38,7 @@ static void mistake_keep(const char *line, void *userdata)
 {
     struct json_object *mistakes = userdata;
 
-    json_object_array_add(mistakes, json_object_new_string(line));
+    json_object_array_add(mistakes, string_new(line));
 }
 
 static int check_json(const char *path)
@@ -31,7 +47,7 @@ static int check_json(const char *path)
     struct config *config = NULL;
     int result = config_load(path, mistake_keep, mistakes, &config);
 
-    json_object_object_add(answer, "file", json_object_new_string(path));
+    json_object_object_add(answer, "file", string_new(path));
     json_object_object_add(answer, "ok", json_object_new_boolean(result == 0));
     json_object_object_add(answer, "mistakes", mistakes);
     puts(json_object_to_json_string_ext(
@@ -50,7 +66,7 @@ int command_check_config(const struct command_context *context, int argc, char *
         return command_usage_error("check-config takes one FILE");
     /* To the guard the default file may be missing; to one who asks about a file it may not. */
     if (argc == 2 && access(path, F_OK) < 0) {
-        perror(path);
+        fprintf(stderr, "plimsoll: %s: %s\n", path, strerror(errno));
         return COMMAND_FAILED;
     }
     if (context->json)

@@ -4,6 +4,7 @@
  * the ledger's lock is being the guard, so a live one is never worked against.
  */
 #include "command.h"
+#include "text.h"
 #include "undo.h"
 
 #include <errno.h>
@@ -34,8 +35,10 @@ static void line_keep(
     const char *vm, const char *measure, bool done, const char *text, void *userdata)
 {
     struct json_object *lines = userdata, *line = json_object_new_object();
+    char name[VM_NAME_MAX]; /* may be an argument, of any bytes */
 
-    json_object_object_add(line, "vm", json_object_new_string(vm));
+    text_finish(name, sizeof(name), snprintf(name, sizeof(name), "%s", vm));
+    json_object_object_add(line, "vm", json_object_new_string(name));
     json_object_object_add(line, "measure", json_object_new_string(measure));
     json_object_object_add(line, "done", json_object_new_boolean(done));
     json_object_object_add(line, "text", json_object_new_string(text));
@@ -129,6 +132,24 @@ static int undo_run(struct ledger *ledger, bool json, const char *const *names, 
     return failures > 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
+/* Without a ledger nothing is in force, and who was named is not in it. */
+static int nothing_tell(const struct command_context *context, const char *directory,
+    const char *const *names, int count)
+{
+    struct json_object *lines = context->json ? json_object_new_array() : NULL;
+
+    for (int i = 0; i < count; i++)
+        (context->json ? line_keep : line_print)(
+            names[i], "guest", false, "there is no ledger", lines);
+    if (context->json)
+        puts(json_object_to_json_string_ext(
+            lines, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    else
+        printf("There is no ledger in %s: nothing to undo.\n", directory);
+    json_object_put(lines);
+    return count > 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
 int command_undo(const struct command_context *context, int argc, char **argv)
 {
     struct undo_arguments arguments = {.runtime_directory = RUNTIME_DIRECTORY_DEFAULT};
@@ -140,13 +161,9 @@ int command_undo(const struct command_context *context, int argc, char **argv)
     result = ledger_take(arguments.runtime_directory, &ledger);
     if (result < 0)
         return COMMAND_FAILED;
-    if (result == 0) {
-        if (context->json)
-            puts("[]");
-        else
-            printf("There is no ledger in %s: nothing to undo.\n", arguments.runtime_directory);
-        return argc > optind ? COMMAND_FAILED : COMMAND_OK;
-    }
+    if (result == 0)
+        return nothing_tell(context, arguments.runtime_directory,
+            (const char *const *)(argv + optind), argc - optind);
     result = undo_run(
         ledger, context->json, (const char *const *)(argv + optind), (unsigned)(argc - optind));
     (void)ledger_free(ledger);

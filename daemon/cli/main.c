@@ -130,6 +130,18 @@ static int command_run(const struct command_context *context, int argc, char **a
     return command->run(context, argc, argv);
 }
 
+/* A full disk behind us is a failure, too. Of a table, part of which went out before, stdio only
+ * keeps the mark. */
+static int output_finish(int result)
+{
+    bool lost = ferror(stdout) != 0;
+
+    if ((fflush(stdout) == 0 && !lost) || result != COMMAND_OK)
+        return result;
+    fputs("plimsoll: not all of it could be printed\n", stderr);
+    return COMMAND_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     static char version[] = "version";
@@ -145,8 +157,5 @@ int main(int argc, char **argv)
         result = command_version(&context, 1, (char *[]){version, NULL});
     else
         result = command_run(&context, argc - optind, argv + optind);
-    /* A full disk or a closed pipe behind us is a failure, too. */
-    if (fflush(stdout) != 0 && result == COMMAND_OK)
-        result = COMMAND_FAILED;
-    return result;
+    return output_finish(result);
 }
