@@ -47,7 +47,7 @@ void fake_host_end(struct fake_host *host)
 
 void fake_host_dress(struct fake_host *host, pid_t pid, const char *name, uint64_t rss)
 {
-    char argument[64], path[64];
+    char argument[512], path[64]; /* longer than any name the guard keeps */
     const char *arguments[] = {"qemu-system-x86_64", "-name", argument, "-m", "8192", NULL};
 
     fake_tree_process(host->tree, &(struct fake_process){.pid = pid,
