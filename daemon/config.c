@@ -6,16 +6,16 @@
  * Loading reads the main file and then the drop-ins into one configuration, each key replacing what
  * an earlier file said. Mistakes are reported as they are found and counted; what concerns several
  * keys (an unknown class, bands out of order) is checked at the end. Only a configuration without
- * any mistake leaves this file.
+ * any mistake leaves this file. Where each key stands is kept, for whoever asks later why a guest
+ * is treated as it is (config_rules.c).
  */
 #include "config.h"
 #include "config_file.h"
-#include "config_keys.h"
+#include "config_private.h"
 #include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
@@ -26,25 +26,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The main file and its drop-ins. */
-#define FILES_MAX 64
 /* Of each kind, over all files: one for each VM of the largest host that names them one by one. */
 #define SECTIONS_MAX 4096
 /* A file that is no configuration at all would fill the journal. */
 #define MISTAKES_MAX 100
 #define MISTAKE_TEXT_MAX 1024
-
-#define CLASS_DEFAULT "default"
-
-struct rule_sections {
-    struct rule_section *items;
-    uint32_t count, allocated;
-};
-
-struct config {
-    struct guard_section guard;
-    struct rule_sections classes, vms;
-};
 
 DEFINE_CLEANUP(struct config *, config_free);
 
@@ -53,14 +39,10 @@ struct loader {
     config_sink sink;
     void *userdata;
     config_foreign foreign; /* NULL: no section is */
-    char *files[FILES_MAX];
-    uint32_t file_count; /* the last one is being read */
     uint32_t mistakes;
     enum config_section section; /* being read */
     struct rule_section *rule;   /* likewise; NULL in a section that is there once */
-    struct {
-        uint32_t file, line; /* line 0: never given */
-    } bands[BAND_COUNT];
+    struct config_place bands[BAND_COUNT];
 };
 
 /* ---- mistakes ---- */
@@ -69,7 +51,7 @@ static void __attribute__((format(printf, 4, 0))) mistake_report(
     struct loader *loader, uint32_t file, uint32_t line, const char *format, va_list arguments)
 {
     char text[MISTAKE_TEXT_MAX];
-    const char *path = loader->files[file];
+    const char *path = loader->config->files[file];
 
     loader->mistakes++;
     if (loader->mistakes > MISTAKES_MAX)
@@ -93,17 +75,17 @@ mistake_here(uint32_t line, void *userdata, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    mistake_report(loader, loader->file_count - 1, line, format, arguments);
+    mistake_report(loader, loader->config->file_count - 1, line, format, arguments);
     va_end(arguments);
 }
 
-static void __attribute__((format(printf, 4, 5)))
-mistake_at(struct loader *loader, uint32_t file, uint32_t line, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+mistake_at(struct loader *loader, struct config_place place, const char *format, ...)
 {
     va_list arguments;
 
     va_start(arguments, format);
-    mistake_report(loader, file, line, format, arguments);
+    mistake_report(loader, place.file, place.line, format, arguments);
     va_end(arguments);
 }
 
@@ -115,6 +97,11 @@ static struct rule_section *sections_find(const struct rule_sections *sections, 
         if (strcmp(sections->items[i].name, name) == 0)
             return &sections->items[i];
     return NULL;
+}
+
+const struct rule_section *config_class_find(const struct config *config, const char *name)
+{
+    return sections_find(&config->classes, name);
 }
 
 /* The section NAME, a new one if need be; NULL: too many. */
@@ -137,6 +124,14 @@ static struct rule_section *sections_enter(struct rule_sections *sections, const
     memset(section, 0, sizeof(*section));
     memcpy(section->name, name, strlen(name) + 1);
     return section;
+}
+
+static struct config_place place_here(const struct loader *loader, uint32_t line)
+{
+    uint32_t file = loader->config->file_count - 1;
+
+    return (struct config_place){
+        .file = file % CONFIG_FILES_MAX, .line = line % CONFIG_PLACE_LINES};
 }
 
 /* What follows WORD and blanks in TEXT, be it nothing; NULL if TEXT begins with another word. */
@@ -182,27 +177,28 @@ static bool section_enter(struct loader *loader, uint32_t line, const char *head
     loader->rule = sections_enter(sections, class_name ? class_name : vm_name);
     if (!loader->rule)
         mistake_here(line, loader, "[%s]: more than %d sections of its kind", head, SECTIONS_MAX);
+    else if (loader->rule->head.line == 0)
+        loader->rule->head = place_here(loader, line);
     return loader->rule != NULL;
 }
 
 /* ---- keys ---- */
 
-/* Remembers where a key stands that can turn out wrong beside others. */
-static void key_remember(struct loader *loader, const char *key, uint32_t line)
+/* Remembers where the key config_keys[INDEX] stands: for who asks, and as some can turn out wrong
+ * beside others. */
+static void key_remember(struct loader *loader, int index, uint32_t line)
 {
-    uint32_t file = loader->file_count - 1;
+    struct config *config = loader->config;
+    struct config_place place = place_here(loader, line);
 
-    if (loader->rule && loader->section == CONFIG_SECTION_VM && strcmp(key, "class") == 0) {
-        loader->rule->class_file = file;
-        loader->rule->class_line = line;
-    }
-    for (int band = BAND_TIGHT; band < BAND_COUNT; band++) {
+    if (loader->rule)
+        loader->rule->places[index] = place;
+    else
+        config->places[index] = place;
+    for (int band = BAND_TIGHT; band < BAND_COUNT; band++)
         if (loader->section == CONFIG_SECTION_GUARD &&
-            strcmp(key, band_name((enum band)band)) == 0) {
-            loader->bands[band].file = file;
-            loader->bands[band].line = line;
-        }
-    }
+            strcmp(config_keys[index].name, band_name((enum band)band)) == 0)
+            loader->bands[band] = place;
 }
 
 static void key_load(struct loader *loader, const struct config_item *item)
@@ -222,7 +218,7 @@ static void key_load(struct loader *loader, const struct config_item *item)
     }
     if (loader->rule)
         loader->rule->set |= UINT64_C(1) << index;
-    key_remember(loader, item->key, item->line);
+    key_remember(loader, index, item->line);
 }
 
 static bool item_load(const struct config_item *item, void *userdata)
@@ -242,12 +238,13 @@ static bool item_load(const struct config_item *item, void *userdata)
 static void classes_check(struct loader *loader)
 {
     const struct rule_sections *vms = &loader->config->vms;
+    int key = config_key_find(CONFIG_SECTION_VM, "class");
 
     for (uint32_t i = 0; i < vms->count; i++) {
         const struct rule_section *vm = &vms->items[i];
         if (vm->class_name[0] != '\0' && !config_has_class(loader->config, vm->class_name))
-            mistake_at(loader, vm->class_file, vm->class_line,
-                "class=%s: there is no [class %s] in any file", vm->class_name, vm->class_name);
+            mistake_at(loader, vm->places[key], "class=%s: there is no [class %s] in any file",
+                vm->class_name, vm->class_name);
     }
 }
 
@@ -268,7 +265,7 @@ static void bands_check(struct loader *loader, enum band better, enum band worse
              second->time > first->time)
         what = "with more time left";
     if (what)
-        mistake_at(loader, loader->bands[told].file, loader->bands[told].line,
+        mistake_at(loader, loader->bands[told],
             "%s begins %s than %s: the order is tight, scarce, critical", band_name(worse), what,
             band_name(better));
 }
@@ -296,13 +293,15 @@ static int name_compare(const struct dirent **a, const struct dirent **b)
 /* Makes PATH the file being read. PATH is taken over, and may be NULL for want of memory. */
 static bool file_begin(struct loader *loader, char *path)
 {
-    if (!path || loader->file_count == FILES_MAX) {
+    struct config *config = loader->config;
+
+    if (!path || config->file_count == CONFIG_FILES_MAX) {
         loader->mistakes++;
         loader->sink(path ? "more than 64 configuration files" : "out of memory", loader->userdata);
         free(path);
         return false;
     }
-    loader->files[loader->file_count++] = path;
+    config->files[config->file_count++] = path;
     return true;
 }
 
@@ -310,7 +309,8 @@ static int file_load(struct loader *loader)
 {
     static const struct config_handlers handlers = {item_load, mistake_here};
 
-    return config_file_read(loader->files[loader->file_count - 1], &handlers, loader);
+    return config_file_read(
+        loader->config->files[loader->config->file_count - 1], &handlers, loader);
 }
 
 static int drop_ins_load(struct loader *loader, const char *main_path)
@@ -394,8 +394,6 @@ int config_load_beside(const char *path, config_foreign foreign, config_sink sin
     bands_check(&loader, BAND_TIGHT, BAND_SCARCE);
     bands_check(&loader, BAND_SCARCE, BAND_CRITICAL);
     bands_check(&loader, BAND_TIGHT, BAND_CRITICAL);
-    for (uint32_t i = 0; i < loader.file_count; i++)
-        free(loader.files[i]);
     if (result < 0)
         return result;
     if (loader.mistakes > 0)
@@ -410,6 +408,8 @@ struct config *config_free(struct config *config)
         return NULL;
     free(config->classes.items);
     free(config->vms.items);
+    for (uint32_t i = 0; i < config->file_count; i++)
+        free(config->files[i]);
     free(config);
     return NULL;
 }
@@ -438,62 +438,5 @@ const struct host_rules *config_host_rules(const struct config *config)
 
 bool config_has_class(const struct config *config, const char *name)
 {
-    return strcmp(name, CLASS_DEFAULT) == 0 || sections_find(&config->classes, name);
-}
-
-/* The built-in defaults with what [class NAME] says. */
-static void class_rules(const struct config *config, const char *name, struct vm_rules *ret_rules)
-{
-    const struct rule_section *section = sections_find(&config->classes, name);
-    struct vm_rules rules;
-
-    vm_rules_default(&rules);
-    if (section)
-        config_rules_overlay(&rules, section);
-    (void)snprintf(rules.class_name, sizeof(rules.class_name), "%s", name);
-    *ret_rules = rules;
-}
-
-static void metadata_overlay(const struct virt_metadata *metadata, struct vm_rules *rules)
-{
-    const struct vm_rules *own = &metadata->rules;
-
-    if (metadata->set & VIRT_RULE_PRIORITY)
-        rules->priority = own->priority;
-    if (metadata->set & VIRT_RULE_SHARES)
-        rules->shares = own->shares;
-    if (metadata->set & VIRT_RULE_MINIMUM)
-        rules->minimum = own->minimum;
-    if (metadata->set & VIRT_RULE_RUNGS)
-        rules->rungs = own->rungs;
-    if (metadata->set & VIRT_RULE_SACRIFICE)
-        rules->sacrifice = own->sacrifice;
-}
-
-void config_domain_rules(const struct config *config, const char *name,
-    const struct virt_metadata *metadata, struct vm_rules *ret_rules)
-{
-    static const struct virt_metadata nothing;
-    const struct virt_metadata *own = metadata ? metadata : &nothing;
-    bool classed = (own->set & VIRT_RULE_CLASS) && config_has_class(config, own->rules.class_name);
-    struct vm_rules rules;
-
-    class_rules(config, classed ? own->rules.class_name : CLASS_DEFAULT, &rules);
-    metadata_overlay(own, &rules);
-    for (uint32_t i = 0; i < config->vms.count; i++) {
-        const struct rule_section *vm = &config->vms.items[i];
-        if (fnmatch(vm->match[0] != '\0' ? vm->match : vm->name, name, 0) != 0)
-            continue;
-        if (vm->class_name[0] != '\0') {
-            class_rules(config, vm->class_name, &rules);
-            metadata_overlay(own, &rules);
-        }
-        config_rules_overlay(&rules, vm);
-    }
-    *ret_rules = rules;
-}
-
-void config_vm_rules(const struct config *config, const char *name, struct vm_rules *ret_rules)
-{
-    config_domain_rules(config, name, NULL, ret_rules);
+    return strcmp(name, CONFIG_CLASS_DEFAULT) == 0 || sections_find(&config->classes, name);
 }

@@ -71,9 +71,10 @@ void config_vm_rules(const struct config *config, const char *name, struct vm_ru
  * The same for a domain whose own METADATA (may be NULL) gives rules: they stand above those of the
  * class, be it named there or here, and below what a [vm …] section says itself. So whoever may
  * edit a domain chooses within what the operator of the host has not settled for that very guest. A
- * class that the configuration does not have is none.
+ * class that the configuration does not have is none. False: nothing is said of this guest, neither
+ * by a [vm …] section nor by METADATA, so it has what all such guests have.
  */
-void config_domain_rules(const struct config *config, const char *name,
+bool config_domain_rules(const struct config *config, const char *name,
     const struct virt_metadata *metadata, struct vm_rules *ret_rules);
 bool config_has_class(const struct config *config, const char *name);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Owns the table of keys. */
 #include "config_keys.h"
+#include "config_file.h"
 
 #include <plimsoll/cleanup.h>
 #include <string.h>
@@ -76,6 +77,8 @@ const struct config_key config_keys[] = {
 };
 
 _Static_assert(CONFIG_KEY_COUNT <= 64, "rule_section.set has a bit for each");
+_Static_assert(CONFIG_FILES_MAX == 1 << 6 && CONFIG_FILE_MAX < CONFIG_PLACE_LINES,
+    "a place has room for both");
 _Static_assert(sizeof(((struct guard_config *)NULL)->qmp_directory) == CONFIG_TEXT_MAX &&
                    sizeof(((struct guard_config *)NULL)->libvirt) == CONFIG_TEXT_MAX,
     "the parsers store so much");
@@ -110,16 +113,23 @@ int config_key_find(enum config_section section, const char *name)
     return -1;
 }
 
+bool config_key_is_rule(unsigned index)
+{
+    const size_t begin = offsetof(struct rule_section, rules);
+    const struct config_key *key = &config_keys[index];
+
+    return (key->sections & IN_VM) && key->offset >= begin &&
+           key->offset < begin + sizeof(struct vm_rules);
+}
+
 void config_rules_overlay(struct vm_rules *target, const struct rule_section *source)
 {
     const size_t begin = offsetof(struct rule_section, rules);
 
     for (unsigned i = 0; i < CONFIG_KEY_COUNT; i++) {
         const struct config_key *key = &config_keys[i];
-        if (!(source->set & (UINT64_C(1) << i)) || key->offset < begin ||
-            key->offset >= begin + sizeof(source->rules))
-            continue;
-        memcpy(
-            (char *)target + (key->offset - begin), (const char *)source + key->offset, key->size);
+        if ((source->set & (UINT64_C(1) << i)) && config_key_is_rule(i))
+            memcpy((char *)target + (key->offset - begin), (const char *)source + key->offset,
+                key->size);
     }
 }
