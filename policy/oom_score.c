@@ -24,6 +24,7 @@
 #include "oom_score.h"
 
 #include "arrival.h"
+#include "observe.h"
 #include "order.h"
 #include "plan_add.h"
 #include "relief.h"
@@ -75,6 +76,35 @@ static bool dies_before(const struct decision *d, uint32_t a, uint32_t b)
     uint64_t loss_a = loss_kill(decision_vm(d, a), rules_a);
     uint64_t loss_b = loss_kill(decision_vm(d, b), rules_b);
     return loss_a < loss_b;
+}
+
+/* It is gone soon, by our doing or its own. */
+static bool is_leaving(const struct vm_snapshot *vm)
+{
+    return vm_is_going(vm) || (vm->measures.in_force & VM_MEASURE_ENDING);
+}
+
+void policy_victim_order(const struct snapshot *snapshot, const struct rules *rules,
+    struct policy_scratch *scratch, uint32_t *ret_order)
+{
+    struct decision decision = {
+        .snapshot = snapshot,
+        .rules = rules,
+        .vms = scratch->vms,
+        .vm_count = (uint32_t)min_u64(snapshot->vm_count, scratch->vm_capacity),
+    };
+    struct decision *d = &decision;
+    uint32_t place = 0;
+    for (uint32_t i = 0; i < snapshot->vm_count; i++)
+        ret_order[i] = 0;
+    for (uint32_t i = 0; i < d->vm_count; i++)
+        d->vms[i].traits = snapshot->vms[i].slot < rules->vm_capacity ? TRAIT_USABLE : 0;
+    uint32_t count = order_sort(d, TRAIT_USABLE, dies_before);
+    for (uint32_t rank = 0; rank < count; rank++) {
+        uint32_t position = d->vms[rank].order;
+        if (may_be_killed(d, position) && !is_leaving(decision_vm(d, position)))
+            ret_order[position] = ++place;
+    }
 }
 
 static int32_t score_set(const struct decision *d, uint32_t position)

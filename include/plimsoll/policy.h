@@ -51,6 +51,15 @@ void policy_state_seed(
 void policy_decide(const struct snapshot *snapshot, const struct rules *rules,
     struct policy_state *state, struct policy_scratch *scratch, struct plan *ret_plan);
 
+/*
+ * The order in which guests are to go, as the kernel is armed with it: RET_ORDER, by position in
+ * the snapshot, is 1 for the first, and 0 for whom the rules spare or who is going already. The
+ * guard's own choice is the least loss as well, among those who give enough. Where scores were not
+ * set, as in dry run, the kernel has an order of its own. All capacities must be equal; O(n log n).
+ */
+void policy_victim_order(const struct snapshot *snapshot, const struct rules *rules,
+    struct policy_scratch *scratch, uint32_t *ret_order);
+
 /* Classes a VM from the facts in its snapshot; fills kind and reason. The guard calls it when it
  * assembles the snapshot, so that everybody reads the same class. */
 void vm_classify(
