@@ -140,6 +140,7 @@ static void metadata_walk(struct walk *walk, struct virt_metadata *metadata)
     struct vm_rules *rules = &metadata->rules;
 
     u32_walk(walk, &metadata->set, 0, VIRT_RULE_ALL);
+    u32_walk(walk, &metadata->refused, 0, VIRT_RULE_ALL | VIRT_RULE_STRANGE);
     if (walk->failed)
         return;
     if (metadata->set & VIRT_RULE_CLASS)

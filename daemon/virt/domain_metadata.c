@@ -73,6 +73,14 @@ static const struct metadata_rule *rule_find(const char *name)
     return NULL;
 }
 
+/* What was refused is said in full here alone; whoever asks for the guest is told that it was. */
+static void rule_refuse(struct reading *reading, const char *name)
+{
+    const struct metadata_rule *rule = rule_find(name);
+
+    reading->metadata->refused |= rule ? (uint32_t)rule->bit : VIRT_RULE_STRANGE;
+}
+
 static void rule_take(struct reading *reading, const char *name, const char *value)
 {
     const struct metadata_rule *rule = rule_find(name);
@@ -83,19 +91,23 @@ static void rule_take(struct reading *reading, const char *name, const char *val
             "there is no rule %s; known here are class, priority, shares, minimum, rungs and "
             "sacrifice",
             name);
+        rule_refuse(reading, name);
         return;
     }
     if (metadata->set & rule->bit) {
         mistake(reading, "%s is given twice; the first holds", name);
+        rule_refuse(reading, name);
         return;
     }
     /* Every parser stores its value in the type of its field, and only a good one. */
     const char *expected =
         value[0] == '\0' ? "a value" : rule->parser(value, (char *)&metadata->rules + rule->offset);
-    if (expected)
+    if (expected) {
         mistake(reading, "%s=%s: expected %s", name, value, expected);
-    else
-        metadata->set |= rule->bit;
+        rule_refuse(reading, name);
+        return;
+    }
+    metadata->set |= rule->bit;
 }
 
 /* VALUE, freed here, without the blanks around it. */
@@ -115,6 +127,7 @@ static void value_take(struct reading *reading, const xmlChar *name, xmlChar *va
     } else {
         mistake(reading, "%s has a value of %zu bytes; at most %d are taken", (const char *)name,
             length, VALUE_MAX - 1);
+        rule_refuse(reading, (const char *)name);
     }
     xmlFree(value);
 }

@@ -21,7 +21,8 @@
 #define DOMAIN_METADATA_NAMESPACE "urn:plimsoll:domain:1"
 
 /* Fills RET_METADATA from ELEMENT. A rule that is unknown, given twice or of a bad value goes to
- * SINK as one line that begins with NAME, the domain's, and is passed over; all others hold. */
+ * SINK as one line that begins with NAME, the domain's, is marked as refused and passed over; all
+ * others hold. */
 void domain_metadata_read(const xmlNode *element, const char *name, config_sink sink,
     void *userdata, struct virt_metadata *ret_metadata);
 

@@ -34,7 +34,7 @@
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
 
-#define VIRT_VERSION 6
+#define VIRT_VERSION 7
 /* Where plimsoll-virt finds its end of the socket. */
 #define VIRT_FD 3
 
@@ -156,9 +156,12 @@ enum virt_rule {
     VIRT_RULE_SACRIFICE = 1 << 5,
 };
 #define VIRT_RULE_ALL ((VIRT_RULE_SACRIFICE << 1) - 1)
+/* Of what was refused: an element that is no rule of a domain. */
+#define VIRT_RULE_STRANGE (VIRT_RULE_SACRIFICE << 1)
 
 struct virt_metadata {
     uint32_t set;          /* enum virt_rule, or-ed */
+    uint32_t refused;      /* likewise, and VIRT_RULE_STRANGE: given, and not as it may be */
     struct vm_rules rules; /* what SET says; the rest is nothing */
 };
 

@@ -94,7 +94,7 @@ static struct virt_record domain_make(int pid, const char *class_name)
             .soft_limit = MEMLOCK_UNLIMITED,
             .vfio = 1,
             .balloon = VIRT_BALLOON_VIRTIO,
-            .metadata.set = VIRT_RULE_CLASS},
+            .metadata = {.set = VIRT_RULE_CLASS, .refused = VIRT_RULE_MINIMUM}},
     };
 
     (void)snprintf(record.domain.metadata.rules.class_name, CLASS_NAME_MAX, "%s", class_name);

@@ -14,7 +14,8 @@
  * fake://BEHAVIOUR[,BEHAVIOUR…]/PID/CLASS: the first to begin has the first behaviour, its
  * successor the next, and all later ones the last (where fake_virt_follow() was called;
  * else all have the first). What it says is that one domain, "web" with FAKE_VIRT_UUID, is the
- * running process PID, has FAKE_VIRT_MEMORY and one VFIO device, and carries CLASS. Behaviours:
+ * running process PID, has FAKE_VIRT_MEMORY and one VFIO device, and carries CLASS, and
+ * a minimum that is none. Behaviours:
  *   good       says so, and listens until the guard hangs up
  *   hangs      says so, and stops like a process under SIGSTOP
  *   loses      says so, and that libvirt is lost

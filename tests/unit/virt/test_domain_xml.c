@@ -148,6 +148,7 @@ START_TEST(its_rules)
 
     ck_assert_int_eq(read_domain(valuable, &domain), 0);
     ck_assert_uint_eq(metadata->set, VIRT_RULE_ALL);
+    ck_assert_uint_eq(metadata->refused, 0);
     ck_assert_str_eq(metadata->rules.class_name, "gold");
     ck_assert_uint_eq(metadata->rules.priority, 900);
     ck_assert_uint_eq(metadata->rules.shares, 2000);
@@ -352,6 +353,7 @@ START_TEST(a_bad_rule_leaves_the_others)
         "save shutdown kill\n"
         "web: metadata: sacrifice=maybe: expected \"normal\", \"last\" or \"never\"\n");
     ck_assert_uint_eq(metadata.set, VIRT_RULE_SHARES);
+    ck_assert_uint_eq(metadata.refused, VIRT_RULE_ALL & ~VIRT_RULE_SHARES);
     ck_assert_uint_eq(metadata.rules.shares, 500);
 }
 END_TEST
@@ -368,6 +370,7 @@ START_TEST(rules_that_are_none)
                 "web: metadata: class=: expected a value\n"
                 "web: metadata: priority is given twice; the first holds\n");
     ck_assert_uint_eq(metadata.set, VIRT_RULE_CLASS | VIRT_RULE_PRIORITY);
+    ck_assert_uint_eq(metadata.refused, VIRT_RULE_CLASS | VIRT_RULE_PRIORITY | VIRT_RULE_STRANGE);
     ck_assert_str_eq(metadata.rules.class_name, "gold");
     ck_assert_uint_eq(metadata.rules.priority, 5);
     ck_assert_uint_eq(metadata.rules.shares, 0);
@@ -391,6 +394,7 @@ START_TEST(hostile_metadata)
     (void)snprintf(
         element, sizeof(element), "<p:d xmlns:p='urn:plimsoll:domain:1' minimum='%s'/>", value);
     ck_assert_uint_eq(read_rules(element).set, 0);
+    ck_assert_uint_eq(read_rules(element).refused, VIRT_RULE_MINIMUM);
     expect_said("web: metadata: minimum has a value of 8191 bytes; at most 255 are taken\n");
 
     size_t used = (size_t)snprintf(

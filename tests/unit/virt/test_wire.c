@@ -48,6 +48,7 @@ static const struct virt_record full_domain = {
             .metadata =
                 {
                     .set = VIRT_RULE_ALL,
+                    .refused = VIRT_RULE_STRANGE | VIRT_RULE_CLASS,
                     .rules =
                         {
                             .class_name = "gold",
@@ -164,7 +165,7 @@ END_TEST
 /* A record spoilt in one place must not leave, whoever made it. */
 START_TEST(a_wrong_value_is_not_sent)
 {
-    struct virt_record wrong[24];
+    struct virt_record wrong[25];
     uint8_t datagram[VIRT_DATAGRAM_MAX];
     struct vm_rules *rules;
 
@@ -202,6 +203,7 @@ START_TEST(a_wrong_value_is_not_sent)
     /* Who is not connected has no version of what it is connected to. */
     wrong[23] = samples[3];
     wrong[23].connection.libvirt_version = 9000000;
+    wrong[24].domain.metadata.refused = VIRT_RULE_STRANGE << 1;
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
         ck_assert_msg(virt_encode(&wrong[i], datagram) == -EINVAL, "case %zu left", i);
 }
