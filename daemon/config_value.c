@@ -74,7 +74,7 @@ static void time_put(const struct wish *wish, uint64_t time)
     static const struct {
         uint64_t length;
         const char *unit;
-    } units[] = {{24 * 60 * NSEC_PER_MINUTE, "d"}, {60 * NSEC_PER_MINUTE, "h"},
+    } units[] = {{UINT64_C(24) * 60 * NSEC_PER_MINUTE, "d"}, {60 * NSEC_PER_MINUTE, "h"},
         {NSEC_PER_MINUTE, "min"}, {NSEC_PER_SEC, "s"}, {NSEC_PER_MSEC, "ms"}, {1, "ns"}};
     size_t used = 0;
 

@@ -289,7 +289,7 @@ int guard_admit(struct json_object *parameters, struct json_object **ret_paramet
         enum admission_verdict before = start ? start->verdict : ADMISSION_VERDICT_COUNT;
         struct vm_rules own;
 
-        config_domain_rules(guard->config, question.name, &question.metadata, &own);
+        (void)config_domain_rules(guard->config, question.name, &question.metadata, &own);
         admission_decide(guard->snapshot, guard->rules, guard->state, guard->scratch,
             &question.request, &own, &answer);
         if (acts)

@@ -12,13 +12,13 @@
 
 #include "control_interface.h"
 #include "guard_private.h"
-#include "status.h"
 
 static int method_status(struct json_object *parameters, struct json_object **ret_parameters,
     struct error *ret_error, void *userdata)
 {
     struct guard *guard = userdata;
-    struct json_object *status = status_json(guard->snapshot, guard->plan, guard->rules);
+    const struct status_aside aside = guard_status_aside(guard);
+    struct json_object *status = status_json(guard->snapshot, guard->plan, guard->rules, &aside);
 
     (void)parameters;
     struct json_object *counts = counts_json(&guard->counts);
@@ -62,6 +62,10 @@ static const struct control_method methods[] = {
         .privileged = false,
         .call = method_log,
         .parameters = log_parameters},
+    {.name = CONTROL_METHOD_VM,
+        .privileged = false,
+        .call = guard_vm,
+        .parameters = guard_vm_parameters},
     {.name = CONTROL_METHOD_RELOAD, .privileged = true, .call = method_reload},
     {.name = CONTROL_METHOD_ADMIT,
         .privileged = true,

@@ -197,8 +197,10 @@ static int buffers_allocate(struct guard *guard)
     guard->plan = calloc(1, plan_size(capacity));
     guard->state_buffer = calloc(1, policy_state_size(capacity));
     guard->scratch_buffer = calloc(1, policy_scratch_size(capacity));
+    guard->unmatched = calloc(capacity, sizeof *guard->unmatched);
+    guard->victim_order = calloc(capacity, sizeof *guard->victim_order);
     if (!guard->snapshot || !guard->rules || !guard->plan || !guard->state_buffer ||
-        !guard->scratch_buffer)
+        !guard->scratch_buffer || !guard->unmatched || !guard->victim_order)
         return -ENOMEM;
     guard->snapshot->vm_capacity = capacity;
     guard->rules->vm_capacity = capacity;
@@ -420,6 +422,8 @@ struct guard *guard_free(struct guard *guard)
     ledger_free(guard->ledger);
     loop_free(guard->loop);
     config_free(guard->config);
+    free(guard->unmatched);
+    free(guard->victim_order);
     free(guard->plan);
     free(guard->scratch_buffer);
     free(guard->state_buffer);

@@ -3,8 +3,8 @@
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
  * and reloads, guard_leave.c hands over, guard_control.c answers, guard_admission.c the hook,
  * guard_virt.c joins what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the
- * kernel does, guard_writers.c has others write what may block, guard_record.c the record. Nobody
- * else includes this.
+ * kernel does, guard_vm.c tells of one guest, guard_writers.c has others write what may block,
+ * guard_record.c the record. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -24,6 +24,7 @@
 #include "recorder.h"
 #include "sample_host.h"
 #include "sample_tmpfs.h"
+#include "status.h"
 #include "virt_link.h"
 #include "writer.h"
 
@@ -78,6 +79,8 @@ struct guard {
     struct policy_state *state;
     struct policy_scratch *scratch;
     struct plan *plan;
+    bool *unmatched;        /* by slot: what struct status_aside shows */
+    uint32_t *victim_order; /* by position; room for an answer, worked out for each */
 
     uint64_t next_tick, next_host_full;
     uint64_t next_notify, notify_interval; /* watchdog and status */
@@ -124,6 +127,15 @@ void guard_resolve_admission(struct guard *guard);
 /* ---- guard_control.c ---- */
 
 int guard_open_control(struct guard *guard, struct error *ret_error);
+
+/* ---- guard_vm.c ---- */
+
+/* What concerns people alone, as of the last snapshot; valid until the next call. */
+struct status_aside guard_status_aside(struct guard *guard);
+/* The control method of that name. */
+int guard_vm(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+extern const char *const guard_vm_parameters[];
 
 /* ---- guard_kernel.c ---- */
 

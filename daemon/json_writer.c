@@ -7,6 +7,7 @@
 
 #include "text.h"
 
+#include <limits.h>
 #include <plimsoll/units.h>
 #include <stdio.h>
 
@@ -63,6 +64,18 @@ void json_writer_tristate(struct json_writer *writer, const char *key, enum tris
 void json_writer_text(struct json_writer *writer, const char *key, const char *value)
 {
     char clean[VM_NAME_MAX];
+
+    if (!value) {
+        json_writer_null(writer, key);
+        return;
+    }
+    text_finish(clean, sizeof(clean), snprintf(clean, sizeof(clean), "%s", value));
+    json_writer_child(writer, key, json_object_new_string(clean));
+}
+
+void json_writer_path(struct json_writer *writer, const char *key, const char *value)
+{
+    char clean[PATH_MAX];
 
     if (!value) {
         json_writer_null(writer, key);

@@ -24,6 +24,8 @@ void json_writer_bool(struct json_writer *writer, const char *key, bool value);
 void json_writer_tristate(struct json_writer *writer, const char *key, enum tristate value);
 /* NULL is null. At most VM_NAME_MAX bytes are kept. */
 void json_writer_text(struct json_writer *writer, const char *key, const char *value);
+/* The same of a path, of which PATH_MAX bytes are. */
+void json_writer_path(struct json_writer *writer, const char *key, const char *value);
 void json_writer_null(struct json_writer *writer, const char *key);
 /* Takes VALUE over; NULL counts as a failed allocation. */
 void json_writer_child(struct json_writer *writer, const char *key, struct json_object *value);

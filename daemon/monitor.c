@@ -411,6 +411,11 @@ const char *monitor_path(const struct monitor *monitor)
     return qmp_session_path(monitor->session);
 }
 
+bool monitor_told_memory(const struct monitor *monitor)
+{
+    return known(monitor->base_memory);
+}
+
 struct qmp_session *monitor_session(struct monitor *monitor)
 {
     return monitor->session;

@@ -45,6 +45,8 @@ struct monitor *monitor_free(struct monitor *monitor);
 void monitor_attach(struct monitor *monitor, struct vm *vm);
 struct vm *monitor_vm(const struct monitor *monitor);
 const char *monitor_path(const struct monitor *monitor);
+/* Its QEMU has said how much memory the guest has. */
+bool monitor_told_memory(const struct monitor *monitor);
 struct qmp_session *monitor_session(struct monitor *monitor);
 
 /* Keeps deadlines, reconnects, and asks what is due in BAND. */

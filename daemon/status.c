@@ -6,6 +6,7 @@
 #include "status.h"
 
 #include "json_writer.h"
+#include "status_aside.h"
 
 #include <assert.h>
 #include <plimsoll/cleanup.h>
@@ -413,9 +414,10 @@ static void vm_memory_write(struct json_writer *writer, const struct vm_snapshot
         json_writer_null(writer, "nodes_allowed");
 }
 
-static struct json_object *vm_json(
-    const struct vm_snapshot *vm, const struct rules *rules, const struct snapshot *snapshot)
+struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t position,
+    const struct rules *rules, const struct status_aside *aside)
 {
+    const struct vm_snapshot *vm = &snapshot->vms[position];
     const struct vm_rules *own = &rules->vms[vm->slot];
     enum mode mode = rules->host.mode == MODE_ENFORCE ? own->mode : MODE_DRY_RUN;
     struct json_writer writer;
@@ -441,18 +443,18 @@ static struct json_object *vm_json(
         json_writer_i64(&writer, "oom_score_adj", vm->oom_score_adj);
     else
         json_writer_null(&writer, "oom_score_adj");
+    status_aside_write(&writer, snapshot, position, aside);
     return json_writer_end(&writer);
 }
 
-static struct json_object *vms_json(const struct snapshot *snapshot, const struct rules *rules)
+static struct json_object *vms_json(
+    const struct snapshot *snapshot, const struct rules *rules, const struct status_aside *aside)
 {
     struct json_object *vms = json_object_new_array();
 
     for (uint32_t i = 0; i < snapshot->vm_count; i++) {
-        const struct vm_snapshot *vm = &snapshot->vms[i];
-
-        assert(vm->slot < rules->vm_capacity);
-        if (!json_array_append(vms, vm_json(vm, rules, snapshot))) {
+        assert(snapshot->vms[i].slot < rules->vm_capacity);
+        if (!json_array_append(vms, status_vm_json(snapshot, i, rules, aside))) {
             json_object_put(vms);
             return NULL;
         }
@@ -460,8 +462,8 @@ static struct json_object *vms_json(const struct snapshot *snapshot, const struc
     return vms;
 }
 
-struct json_object *status_json(
-    const struct snapshot *snapshot, const struct plan *plan, const struct rules *rules)
+struct json_object *status_json(const struct snapshot *snapshot, const struct plan *plan,
+    const struct rules *rules, const struct status_aside *aside)
 {
     const struct assessment *assessment = &plan->assessment;
     const struct pool_view *budget = pool_find(plan, POOL_BUDGET, 0);
@@ -487,6 +489,6 @@ struct json_object *status_json(
         json_writer_child(&writer, "budget", budget_json(budget));
     else
         json_writer_null(&writer, "budget");
-    json_writer_child(&writer, "vms", vms_json(snapshot, rules));
+    json_writer_child(&writer, "vms", vms_json(snapshot, rules, aside));
     return json_writer_end(&writer);
 }

@@ -11,11 +11,27 @@
 #include <plimsoll/plan.h>
 #include <plimsoll/rules.h>
 #include <plimsoll/snapshot.h>
+#include <stdbool.h>
+
+/* What people ask of guests beside what was decided on. */
+struct status_aside {
+    const bool *unmatched;        /* by slot: nobody has said anything of this guest */
+    const uint32_t *victim_order; /* by position in the snapshot, as policy_victim_order() */
+};
 
 /* A new object, or NULL without memory. PLAN is the one made for SNAPSHOT; one without pools (none
- * was made yet) leaves what the policy computes null. Bytes and nanoseconds; null for UNKNOWN. */
-struct json_object *status_json(
-    const struct snapshot *snapshot, const struct plan *plan, const struct rules *rules);
+ * was made yet) leaves what the policy computes null, and so does an ASIDE of NULL its fields.
+ * Bytes and nanoseconds; null for UNKNOWN. */
+struct json_object *status_json(const struct snapshot *snapshot, const struct plan *plan,
+    const struct rules *rules, const struct status_aside *aside);
+
+/* Its element for the guest at POSITION of SNAPSHOT. */
+struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t position,
+    const struct rules *rules, const struct status_aside *aside);
+
+/* Whether the guest's balloon driver reports its statistics; UNKNOWN: it cannot be asked, or does
+ * not run, or has not had the time to. */
+enum tristate status_vm_reports(const struct vm_snapshot *vm, uint64_t now);
 
 /* One word for how a VM stands, out of all that is known of it; never NULL. */
 const char *status_vm_state(const struct vm_snapshot *vm);

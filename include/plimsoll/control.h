@@ -22,6 +22,7 @@
 
 #define CONTROL_METHOD_STATUS CONTROL_INTERFACE ".GetStatus"
 #define CONTROL_METHOD_LOG CONTROL_INTERFACE ".GetLog"
+#define CONTROL_METHOD_VM CONTROL_INTERFACE ".GetVm"
 #define CONTROL_METHOD_RELOAD CONTROL_INTERFACE ".Reload"
 #define CONTROL_METHOD_ADMIT CONTROL_INTERFACE ".Admit"
 /* A method that failed for a reason of its own: { "message": what happened and what to do }. */

@@ -19,6 +19,7 @@ static struct snapshot *snapshot;
 static struct plan *plan;
 static struct rules *rules;
 static struct json_object *status;
+static const struct status_aside *aside;
 
 /* Every quantity unknown, as before the first look at a host that offers nothing. */
 static void vm_unknown(struct vm_snapshot *vm)
@@ -36,6 +37,7 @@ static void vm_unknown(struct vm_snapshot *vm)
         .cgroup_current = UNKNOWN,
         .maximum = UNKNOWN,
         .balloon.actual = UNKNOWN,
+        .statistics.updated = UNKNOWN,
         .measures.balloon_target = UNKNOWN,
         .measures.balloon_before = UNKNOWN};
     memset(vm->node_bytes, 0xff, sizeof(vm->node_bytes));
@@ -66,6 +68,7 @@ static void teardown(void)
 {
     json_object_put(status);
     status = NULL;
+    aside = NULL;
     free(snapshot);
     free(plan);
     free(rules);
@@ -103,7 +106,7 @@ static void assert_json(const char *path, const char *expected)
 static void make(void)
 {
     json_object_put(status);
-    status = status_json(snapshot, plan, rules);
+    status = status_json(snapshot, plan, rules, aside);
     ck_assert_ptr_nonnull(status);
 }
 
@@ -116,7 +119,8 @@ START_TEST(test_unknown)
         "vms.0.maximum", "vms.0.balloon.actual", "vms.0.balloon.target", "vms.0.memlock_limit",
         "vms.0.memlock_unlimited", "vms.0.memlock_formula", "vms.0.memlock_formula_unlimited",
         "vms.0.memlock_safe_cap", "vms.0.definition_age", "host.pinned", "host.reserved",
-        "vms.0.migrating", "vms.0.oom_score_adj", "realtime"};
+        "vms.0.migrating", "vms.0.oom_score_adj", "realtime", "vms.0.statistics",
+        "vms.0.victim_order", "vms.0.unmatched"};
 
     snapshot->vm_count = 1;
     make();
@@ -273,6 +277,63 @@ START_TEST(test_known)
 }
 END_TEST
 
+/* By slot the one, by position the other. */
+START_TEST(test_aside)
+{
+    static const bool unmatched[CAPACITY] = {[3] = true};
+    static const uint32_t order[CAPACITY] = {0, 2, 1};
+    static const struct status_aside beside = {unmatched, order};
+
+    fill();
+    snapshot->vms[1].slot = 3;
+    aside = &beside;
+    make();
+    assert_json("vms.0.victim_order", "null");
+    assert_json("vms.1.victim_order", "2");
+    assert_json("vms.2.victim_order", "1");
+    assert_json("vms.0.unmatched", "false");
+    assert_json("vms.1.unmatched", "true");
+    assert_json("vms.2.unmatched", "false");
+}
+END_TEST
+
+START_TEST(test_reports)
+{
+    static const uint64_t now = 10 * NSEC_PER_MINUTE;
+    static const struct {
+        uint64_t age; /* of the last report; UNKNOWN: none */
+        enum vm_monitor monitor;
+        enum vm_run_state run;
+        enum tristate device, driver;
+        uint64_t seen; /* since when */
+        enum tristate expected;
+    } cases[] = {
+        {NSEC_PER_SEC, VM_MONITOR_NONE, VM_RUN_UNKNOWN, TRISTATE_UNKNOWN, TRISTATE_UNKNOWN, 0, TRISTATE_YES},
+        {70 * NSEC_PER_SEC, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_YES, TRISTATE_YES, 0, TRISTATE_YES},
+        {4 * NSEC_PER_MINUTE, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_YES, TRISTATE_YES, 0, TRISTATE_NO},
+        /* Who stands still says nothing, nor is whom nobody can ask. */
+        {4 * NSEC_PER_MINUTE, VM_MONITOR_READY, VM_RUN_PAUSED, TRISTATE_YES, TRISTATE_YES, 0, TRISTATE_UNKNOWN},
+        {4 * NSEC_PER_MINUTE, VM_MONITOR_SILENT, VM_RUN_RUNNING, TRISTATE_YES, TRISTATE_YES, 0, TRISTATE_UNKNOWN},
+        {UNKNOWN, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_NO, TRISTATE_UNKNOWN, 9, TRISTATE_NO},
+        {UNKNOWN, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_YES, TRISTATE_NO, 9, TRISTATE_NO},
+        {UNKNOWN, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_YES, TRISTATE_YES, 0, TRISTATE_NO},
+        {UNKNOWN, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_YES, TRISTATE_YES, 9, TRISTATE_UNKNOWN},
+        {UNKNOWN, VM_MONITOR_READY, VM_RUN_RUNNING, TRISTATE_UNKNOWN, TRISTATE_UNKNOWN, 0, TRISTATE_UNKNOWN},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        uint64_t age = cases[i].age;
+        struct vm_snapshot vm = {.statistics.updated = known(age) ? now - age : UNKNOWN,
+            .monitor = cases[i].monitor,
+            .run_state = cases[i].run,
+            .balloon = {.device = cases[i].device, .driver = cases[i].driver},
+            .first_seen = cases[i].seen * NSEC_PER_MINUTE};
+        ck_assert_msg(
+            status_vm_reports(&vm, now) == cases[i].expected, "case %zu is not as expected", i);
+    }
+}
+END_TEST
+
 START_TEST(test_hostile_names)
 {
     static const char *const names[] = {"\xff\xfe", "a\nb\x1b[31m\x7f", "\xed\xa0\x80", "\xc3",
@@ -386,6 +447,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_unknown);
     tcase_add_test(tcase, test_known);
+    tcase_add_test(tcase, test_aside);
+    tcase_add_test(tcase, test_reports);
     tcase_add_test(tcase, test_hostile_names);
     tcase_add_test(tcase, test_states);
     tcase_add_test(tcase, test_described);

@@ -86,7 +86,7 @@ START_TEST(a_guest_has_the_rules_of_its_domain)
     ck_assert_int_eq((int)rules_of_guest()->sacrifice, SACRIFICE_NEVER);
     fake_host_tick(&host, NSEC_PER_SEC);
     struct json_object *status =
-        status_json(host.guard->snapshot, host.guard->plan, host.guard->rules);
+        status_json(host.guard->snapshot, host.guard->plan, host.guard->rules, NULL);
     const char *text = json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN);
     ck_assert_msg(strstr(text, "\"source\":[\"proc\",\"libvirt\"]"), "%s", text);
     json_object_put(status);
