@@ -66,6 +66,13 @@ const char *field_time(struct json_object *object, const char *key, char *buffer
     return text_format_time(field_u64(object, key), buffer, FIELD_MAX);
 }
 
+bool field_is_true(struct json_object *object, const char *key)
+{
+    struct json_object *value = field_get(object, key);
+
+    return json_object_is_type(value, json_type_boolean) && json_object_get_boolean(value);
+}
+
 bool field_is(struct json_object *object, const char *key, const char *text)
 {
     struct json_object *value = field_get(object, key);

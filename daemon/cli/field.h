@@ -23,6 +23,8 @@ const char *field_signed_bytes(
 const char *field_time(struct json_object *object, const char *key, char *buffer);
 /* UNKNOWN where it is not known. */
 uint64_t field_u64(struct json_object *object, const char *key);
+/* False, too, where it is not known. */
+bool field_is_true(struct json_object *object, const char *key);
 bool field_is(struct json_object *object, const char *key, const char *text);
 
 #endif

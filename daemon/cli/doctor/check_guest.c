@@ -120,21 +120,54 @@ void check_balloon(struct doctor *doctor)
         doctor_fine(doctor, "none of %zu guests lacks a balloon and its driver", count);
 }
 
+/* In dry run the guard asks nobody to report. */
+static void statistics_say(struct doctor *doctor, struct json_object *guest)
+{
+    char uuid[UUID_TEXT];
+    struct finding *finding = guest_say(doctor, guest, SEVERITY_WARNING,
+        "A guest that does not say what it uses counts as using all that it has: nothing is taken "
+        "from it before memory is scarce.",
+        "its balloon driver reports no statistics");
+
+    if (guest_domain(guest, uuid))
+        finding_set_command(finding, "virsh dommemstat %s --period 10 --live", uuid);
+    else
+        finding_set_advice(finding, "set guest-stats-polling-interval of its balloon device by "
+                                    "qom-set; the guard does, unless it is in dry run");
+}
+
+/* Without a monitor, a balloon or its driver there is nobody to report, which check_balloon()
+ * tells.
+ */
+static bool statistics_are_expected(struct json_object *guest)
+{
+    return !field_is(guest, "kind_reason", "no-device") &&
+           !field_is(guest, "kind_reason", "no-driver") &&
+           !field_is(guest, "kind_reason", "no-monitor");
+}
+
 void check_statistics(struct doctor *doctor)
 {
     size_t count;
+    bool said = false;
 
     if (!doctor_guests(doctor, &count))
         return;
-    if (count == 0) {
-        doctor_fine(doctor, "there are no guests");
-        return;
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *guest = doctor_guest(doctor, i);
+        bool is_told = json_object_is_type(field_get(guest, "statistics"), json_type_boolean);
+
+        if (!statistics_are_expected(guest) || field_is_true(guest, "statistics"))
+            continue;
+        said = true;
+        if (is_told)
+            statistics_say(doctor, guest);
+        else
+            (void)guest_say(doctor, guest, SEVERITY_UNKNOWN, NULL,
+                "whether it reports statistics: nobody can ask it now, or it had no time to");
     }
-    /* Not in the status document; a guest without them counts as using all it has. */
-    struct finding *finding = doctor_unknown(
-        doctor, "whether guests say what they use: the guard's status does not tell");
-    finding_set_advice(finding, "of one domain: `virsh dommemstat` has \"usable\" where it does, "
-                                "and `virsh dommemstat --period 10 --live` asks it to");
+    if (!said)
+        doctor_fine(doctor, "no guest with a balloon's driver keeps its statistics to itself");
 }
 
 void check_rigid_share(struct doctor *doctor)

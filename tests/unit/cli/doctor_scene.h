@@ -45,7 +45,7 @@ struct expected {
 };
 /* NAME is the case's. */
 void scene_assert_found(const char *name, const struct expected *expected);
-/* Nothing is said but of CHECK, and what no host can tell. */
+/* Nothing is said but of CHECK. */
 void scene_assert_nothing_else(const char *name, const char *check);
 
 #endif

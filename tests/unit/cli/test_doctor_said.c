@@ -102,7 +102,7 @@ START_TEST(test_json)
     struct json_object *array, *value;
 
     fake_tree_write(scene_tree, "proc/sys/vm/panic_on_oom", "1\n");
-    scene_audit(scene_status("\"oom_score_adj\":-1000"));
+    scene_audit(scene_status("\"oom_score_adj\":-1000,\"statistics\":null"));
     array = findings_json(&scene_findings, false);
     ck_assert_uint_eq(json_object_array_length(array), 3);
     for (size_t i = 0; i < 3; i++) {
