@@ -13,6 +13,7 @@
 
 static const struct command commands[] = {
     {"status", "", "what the guard sees and decided: host, budget, guests", command_status},
+    {"vm", "VM", "one guest: its figures and their source, its rules and who says so", command_vm},
     {"log", "[--follow] [--lines N] [VM…]", "what the guard has said of late", command_log},
     {"why", "[VM|ACTION|REASON]", "the last decision, in sentences", command_why},
     {"metrics", "[--textfile FILE]", "the status for Prometheus, or for its node_exporter",

@@ -23,6 +23,9 @@
 /* A name with less room than this cannot be told from its neighbours. */
 #define NAME_WIDTH_MIN 24
 
+/* Behind the class of a guest that nobody has said anything of. */
+#define UNMATCHED_MARK "*"
+
 enum vm_column {
     COLUMN_NAME,
     COLUMN_CLASS,
@@ -134,6 +137,16 @@ static void reason_format(struct json_object *vm, char *cell)
         (void)snprintf(cell, FIELD_MAX, FIELD_UNKNOWN);
 }
 
+/* Marked where nobody has chosen it: what the legend says. */
+static void class_format(struct json_object *vm, char *cell)
+{
+    char class_name[FIELD_MAX];
+
+    (void)field_text(vm, "class", class_name);
+    (void)snprintf(cell, FIELD_MAX, "%.64s%s", class_name,
+        field_is_true(vm, "unmatched") ? UNMATCHED_MARK : "");
+}
+
 static void balloon_format(struct json_object *balloon, char *cell)
 {
     char actual[FIELD_MAX], target[FIELD_MAX];
@@ -154,7 +167,7 @@ static int vm_add(struct view_table *table, struct json_object *vm)
     int row;
 
     (void)field_text(vm, "name", cells[COLUMN_NAME]);
-    (void)field_text(vm, "class", cells[COLUMN_CLASS]);
+    class_format(vm, cells[COLUMN_CLASS]);
     (void)field_text(vm, "mode", cells[COLUMN_MODE]);
     (void)field_text(vm, "state", cells[COLUMN_STATE]);
     (void)field_bytes(vm, "rss", cells[COLUMN_RSS]);
@@ -222,6 +235,33 @@ static int vms_print(struct json_object *status, const struct style *style, FILE
     return view_table_print(table, style, out);
 }
 
+/* What the table cannot show: whom an operator has overlooked, and who goes first. */
+static void legend_print(struct json_object *status, const struct style *style, FILE *out)
+{
+    struct json_object *vms = field_get(status, "vms");
+    size_t count = json_object_is_type(vms, json_type_array) ? json_object_array_length(vms) : 0;
+    size_t unmatched = 0;
+    char name[FIELD_MAX] = "", text[2 * FIELD_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *vm = json_object_array_get_idx(vms, i);
+        unmatched += field_is_true(vm, "unmatched");
+        if (field_u64(vm, "victim_order") == 1)
+            (void)field_text(vm, "name", name);
+    }
+    if (unmatched == 0 && name[0] == '\0')
+        return;
+    fputc('\n', out);
+    (void)snprintf(text, sizeof(text),
+        UNMATCHED_MARK " no [vm …] section fits, and its metadata says nothing: %zu guest%s",
+        unmatched, unmatched == 1 ? "" : "s");
+    if (unmatched > 0)
+        terminal_wrap(style, text, 0, 2, out);
+    (void)snprintf(text, sizeof(text), "If one had to be killed, %s would go first.", name);
+    if (name[0] != '\0')
+        terminal_wrap(style, text, 0, 0, out);
+}
+
 static void heading_print(struct json_object *status, const struct style *style, FILE *out)
 {
     struct json_object *host = field_get(status, "host");
@@ -252,6 +292,8 @@ int status_view_print(struct json_object *status, const struct style *style, FIL
         return result;
     fputc('\n', out);
     result = vms_print(status, style, out);
+    if (result == 0)
+        legend_print(status, style, out);
     if (result == 0 && (fflush(out) != 0 || ferror(out)))
         result = -EIO;
     return result;

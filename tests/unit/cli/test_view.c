@@ -256,6 +256,37 @@ START_TEST(test_modes)
 }
 END_TEST
 
+/* Whom an operator has overlooked is marked, wherever the column went, and who goes first is told;
+ * where nothing is known of either nothing is said. */
+START_TEST(test_legend)
+{
+    static const char two[] =
+        "{\"host\":{\"mode\":\"enforce\"},\"vms\":[{\"name\":\"a\",\"class\":\"default\","
+        "\"unmatched\":true,\"victim_order\":2},{\"name\":\"b\\u001b[1m\",\"class\":\"default\","
+        "\"unmatched\":false,\"victim_order\":1},{\"name\":\"c\",\"victim_order\":null,"
+        "\"unmatched\":7}]}";
+    char *text = document(3, "web", "enforce", "");
+
+    render(text, 80, false);
+    assert_has_not("*");
+    assert_has_not("go first");
+    free(text);
+    for (unsigned width = 0; width <= 80; width += 40) {
+        render(two, width, false);
+        assert_has("section fits,");
+        assert_has("says nothing: 1 guest\n");
+        assert_has("If one had to be killed,");
+        assert_has(" b?[1m ");
+    }
+    assert_has(" default* ");
+    assert_has(" default  ");
+    assert_width(80);
+    render("{\"vms\":[{\"unmatched\":true},{\"unmatched\":true}]}", 80, false);
+    assert_has("says nothing: 2 guests\n");
+    assert_has_not("go first");
+}
+END_TEST
+
 START_TEST(test_strange_documents)
 {
     static const char *const documents[] = {"{}", "[]", "7", "{\"host\":7,\"vms\":7}",
@@ -289,6 +320,7 @@ int main(void)
     tcase_add_test(tcase, test_colours);
     tcase_add_test(tcase, test_quiet);
     tcase_add_test(tcase, test_modes);
+    tcase_add_test(tcase, test_legend);
     tcase_add_test(tcase, test_strange_documents);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
