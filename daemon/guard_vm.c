@@ -28,14 +28,17 @@ struct status_aside guard_status_aside(struct guard *guard)
 
 /* ---- policy ---- */
 
+/* It stands above every file, so that the configuration does not know of it. */
+#define ORIGIN_COMMAND_LINE CONFIG_ORIGIN_KIND_COUNT
 static const char *const origin_names[] = {
     [CONFIG_ORIGIN_BUILT_IN] = "built-in",
     [CONFIG_ORIGIN_FILE] = "file",
     [CONFIG_ORIGIN_METADATA] = "metadata",
+    [ORIGIN_COMMAND_LINE] = "command-line",
 };
-static_assert(ELEMENTSOF(origin_names) == CONFIG_ORIGIN_KIND_COUNT, "an origin has no name");
+static_assert(ELEMENTSOF(origin_names) == ORIGIN_COMMAND_LINE + 1, "an origin has no name");
 
-/* "command-line" stands above every file. */
+/* BY is NULL for the command line. */
 static bool rule_add(
     struct json_object *policy, const char *key, const char *value, const struct config_origin *by)
 {
@@ -49,7 +52,7 @@ static bool rule_add(
     json_writer_begin(&writer);
     json_writer_text(&writer, "key", key);
     json_writer_path(&writer, "value", value);
-    json_writer_text(&writer, "origin", by ? origin_names[by->kind] : "command-line");
+    json_writer_text(&writer, "origin", origin_names[by ? by->kind : ORIGIN_COMMAND_LINE]);
     json_writer_path(&writer, "file", is_file ? by->file : NULL);
     json_writer_u64(&writer, "line", is_file ? by->line : UNKNOWN);
     json_writer_path(&writer, "section", is_file ? section : NULL);

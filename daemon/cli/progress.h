@@ -11,7 +11,7 @@
 
 struct progress {
     const char *what; /* clean UTF-8, the caller's */
-    uint64_t next;    /* when something is to be said; CLOCK_MONOTONIC; NEVER: this is no terminal */
+    uint64_t next; /* when something is to be said; CLOCK_MONOTONIC; NEVER: this is no terminal */
     bool shown;
 };
 
