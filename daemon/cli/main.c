@@ -41,6 +41,12 @@ static void help_print(void)
         printf("  %-14s%s\n", commands[i].name, commands[i].help);
     fputs("  help          this text; `plimsoll help COMMAND` shows one command\n"
           "\n"
+          "In need:\n"
+          "  plimsoll status   how short memory is, and which guest would be killed first\n"
+          "  plimsoll vm NAME  why that one, what is done to it, and how to protect it\n"
+          "  plimsoll why      what the guard did last, why, and who was next\n"
+          "  plimsoll doctor   whether the host itself is sound\n"
+          "\n"
           "Options:\n"
           "  --socket PATH  the guard's socket (" CONTROL_SOCKET_DEFAULT ")\n"
           "  --json         print JSON: bytes, nanoseconds, null where nobody knows\n"

@@ -257,7 +257,9 @@ static void legend_print(struct json_object *status, const struct style *style, 
         unmatched, unmatched == 1 ? "" : "s");
     if (unmatched > 0)
         terminal_wrap(style, text, 0, 2, out);
-    (void)snprintf(text, sizeof(text), "If one had to be killed, %s would go first.", name);
+    (void)snprintf(text, sizeof(text),
+        "If one had to be killed, %s would go first; plimsoll vm NAME shows how to protect it.",
+        name);
     if (name[0] != '\0')
         terminal_wrap(style, text, 0, 0, out);
 }

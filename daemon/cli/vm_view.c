@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <plimsoll/cleanup.h>
+#include <plimsoll/control.h>
 #include <plimsoll/units.h>
 
 #include "field.h"
@@ -26,6 +27,11 @@
 #define NUMBER_WIDTH 10
 #define AGE_WIDTH 11
 #define WRAPPED 6
+
+/* Whose files are read after CONFIG_FILE_DEFAULT. */
+#define DROP_INS CONFIG_FILE_DEFAULT ".d"
+/* A longer name is not one that somebody types. */
+#define PLAIN_MAX ((size_t)64)
 
 /* Room for a sentence with a name, a path and some figures. */
 #define WORDS_MAX (4UL * FIELD_MAX)
@@ -216,6 +222,42 @@ static void order_print(struct json_object *reply, const struct style *style, FI
     row_print(style, "Next", words, out);
 }
 
+/* A name that may stand in a command and in a pattern as it is. */
+static bool is_plain(const char *name)
+{
+    size_t length = strlen(name);
+
+    return length > 0 && length <= PLAIN_MAX && name[0] != '-' && name[0] != '.' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               length;
+}
+
+/* The lines that spare it, to be copied whole, so they are not wrapped. */
+static void protect_print(struct json_object *reply, const struct style *style, FILE *out)
+{
+    struct json_object *vm = field_get(reply, "vm");
+    char name[FIELD_MAX];
+
+    if (!known(field_u64(vm, "victim_order")))
+        return;
+    if (!is_plain(field_text(vm, "name", name))) {
+        row_print(style, "Protect",
+            "a [vm …] section in " CONFIG_FILE_DEFAULT " that matches it and says sacrifice=never, "
+            "and a reload (systemctl reload plimsolld): then it is never paused, saved, shut down "
+            "or killed",
+            out);
+        return;
+    }
+    row_print(
+        style, "Protect", "so that it is never paused, saved, shut down or killed, as root:", out);
+    fprintf(out,
+        "      mkdir -p " DROP_INS "\n"
+        "      printf '[vm keep-%s]\\nmatch=%s\\nsacrifice=never\\n' \\\n"
+        "        >" DROP_INS "/keep-%s.conf\n"
+        "      systemctl reload plimsolld\n",
+        name, name, name);
+}
+
 static void refused_print(struct json_object *reply, const struct style *style, FILE *out)
 {
     struct json_object *refused = field_get(reply, "refused");
@@ -362,6 +404,7 @@ void vm_view_print(struct json_object *reply, const struct style *style, FILE *o
     statistics_print(vm, style, out);
     measures_print(vm, style, out);
     order_print(reply, style, out);
+    protect_print(reply, style, out);
     if (field_is_true(vm, "unmatched"))
         row_print(style, "Unmatched",
             "no [vm …] section fits it and its metadata says nothing, so it has what class "

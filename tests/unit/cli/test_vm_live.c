@@ -194,7 +194,7 @@ START_TEST(whom_nobody_has_said_anything_of)
     ck_assert_int_eq(run(command_status, false, NULL, NULL), COMMAND_OK);
     has("default* ");
     has("\n* no [vm …] section fits, and its metadata says nothing: 1 guest\n"
-        "If one had to be killed, stray would go first.\n");
+        "If one had to be killed, stray would go first;");
     has_not("gold*");
     ck_assert_int_eq(run(command_status, true, NULL, NULL), COMMAND_OK);
     has("\"victim_order\":2,\"unmatched\":false");
