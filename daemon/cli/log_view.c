@@ -7,24 +7,17 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <syslog.h>
 
 #include <plimsoll/units.h>
 
 #include "alert.h"
 #include "field.h"
 #include "log.h"
+#include "look.h"
 #include "text.h"
 
 /* The room a guest's name has before the words are pushed on. */
 #define SUBJECT_WIDTH 12
-
-static const char *level_colour(uint64_t level)
-{
-    if (level <= LOG_ERR)
-        return "\x1b[31m";
-    return level == LOG_WARNING ? "\x1b[33m" : NULL;
-}
 
 /* Decisions: what, how far, whether it was done, and the reason in words. */
 static void decision_format(struct json_object *fields, char *words, size_t size)
@@ -77,7 +70,7 @@ static void rest_format(struct json_object *fields, char *words, size_t size)
     }
 }
 
-static void words_format(struct json_object *fields, char words[LOG_LINE_MAX])
+const char *log_view_words(struct json_object *fields, char words[LOG_LINE_MAX])
 {
     char event[FIELD_MAX];
 
@@ -91,6 +84,17 @@ static void words_format(struct json_object *fields, char words[LOG_LINE_MAX])
         rest_format(fields, words + length, LOG_LINE_MAX - length);
     }
     text_clean(words);
+    return words;
+}
+
+const char *log_view_subject(struct json_object *fields, char subject[FIELD_MAX])
+{
+    (void)field_text(fields, "vm", subject);
+    if (strcmp(subject, FIELD_UNKNOWN) == 0)
+        (void)field_text(fields, "process", subject);
+    if (strcmp(subject, FIELD_UNKNOWN) == 0)
+        (void)snprintf(subject, FIELD_MAX, "host");
+    return subject;
 }
 
 /* The column after it. */
@@ -117,19 +121,17 @@ static unsigned time_print(struct log_view *view, uint64_t realtime, FILE *out)
 void log_view_print(
     struct log_view *view, struct json_object *line, struct json_object *fields, FILE *out)
 {
-    const char *colour = view->style.colours ? level_colour(field_u64(line, "level")) : NULL;
+    const char *colour = view->style.colours ? look_level(field_u64(line, "level")) : NULL;
     char subject[FIELD_MAX], words[LOG_LINE_MAX];
     unsigned indent = time_print(view, field_u64(line, "realtime"), out);
 
-    (void)field_text(fields, "vm", subject);
-    if (strcmp(subject, FIELD_UNKNOWN) == 0)
-        (void)field_text(fields, "process", subject);
-    if (strcmp(subject, FIELD_UNKNOWN) == 0)
-        (void)snprintf(subject, sizeof(subject), "host");
-    words_format(fields, words);
+    (void)log_view_subject(fields, subject);
+    (void)log_view_words(fields, words);
     unsigned columns = terminal_columns(subject);
     unsigned padding = columns < SUBJECT_WIDTH ? SUBJECT_WIDTH - columns : 0;
-    fprintf(out, "%s%*s  %s", subject, (int)padding, "", colour ? colour : "");
+    fprintf(out, "%s%*s  ", subject, (int)padding, "");
+    if (colour)
+        fprintf(out, "\x1b[%sm", look_code(colour));
     terminal_wrap(&view->style, words, indent + columns + padding + 2, indent + 2, out);
     if (colour)
         fputs("\x1b[0m", out);

@@ -11,6 +11,7 @@
 #include "status_view.h"
 
 #include "field.h"
+#include "look.h"
 #include "view_table.h"
 
 #include <assert.h>
@@ -69,18 +70,6 @@ static const struct view_column pool_columns[] = {
     {.title = "EXHAUSTED IN", .right = true},
 };
 
-/* Colours as smartcols names them: worse bands are hotter. */
-static const char *band_colour(struct json_object *object)
-{
-    if (field_is(object, "band", "critical"))
-        return "red";
-    if (field_is(object, "band", "scarce"))
-        return "magenta";
-    if (field_is(object, "band", "tight"))
-        return "yellow";
-    return field_is(object, "band", "calm") ? "green" : NULL;
-}
-
 static int pool_add(struct view_table *table, const char *name, struct json_object *pool)
 {
     char cells[ELEMENTSOF(pool_columns)][FIELD_MAX];
@@ -95,7 +84,7 @@ static int pool_add(struct view_table *table, const char *name, struct json_obje
     (void)field_signed_bytes(pool, "fill_rate", "/s", cells[6]);
     (void)field_time(pool, "time_to_exhaustion", cells[7]);
     row = view_table_add(table, cells);
-    return row < 0 ? row : view_table_colour(table, 1, band_colour(pool));
+    return row < 0 ? row : view_table_colour(table, 1, look_band(pool));
 }
 
 static int nodes_add(struct view_table *table, struct json_object *nodes)
@@ -163,7 +152,6 @@ static void balloon_format(struct json_object *balloon, char *cell)
 static int vm_add(struct view_table *table, struct json_object *vm)
 {
     char cells[COLUMN_COUNT][FIELD_MAX];
-    const char *colour = NULL;
     int row;
 
     (void)field_text(vm, "name", cells[COLUMN_NAME]);
@@ -176,14 +164,8 @@ static int vm_add(struct view_table *table, struct json_object *vm)
     (void)field_bytes(vm, "minimum", cells[COLUMN_MINIMUM]);
     (void)field_text(vm, "kind", cells[COLUMN_KIND]);
     reason_format(vm, cells[COLUMN_REASON]);
-    /* What somebody may be waiting for. */
-    if (field_is(vm, "state", "paused") || field_is(vm, "state", "frozen") ||
-        field_is(vm, "state", "stopping"))
-        colour = "yellow";
-    else if (field_is(vm, "state", "killed") || field_is(vm, "state", "failed"))
-        colour = "red";
     row = view_table_add(table, cells);
-    return row < 0 ? row : view_table_colour(table, COLUMN_STATE, colour);
+    return row < 0 ? row : view_table_colour(table, COLUMN_STATE, look_state(vm));
 }
 
 static bool any_pinned(struct json_object *vms, size_t count)
