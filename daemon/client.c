@@ -23,12 +23,13 @@
 /* Deeper than any reply of ours. */
 #define REPLY_DEPTH_MAX 16
 /* A Unix socket with a full backlog cannot be polled for; asked again so often. */
-#define CONNECT_INTERVAL_MS 20
+#define CONNECT_INTERVAL (20 * NSEC_PER_MSEC)
 
 struct client {
     int fd;
     uint64_t deadline;
-    char *reply; /* what was received; complete once it holds a NUL */
+    const struct client_aside *aside; /* NULL: there is none */
+    char *reply;                      /* what was received; complete once it holds a NUL */
     size_t size, used;
 };
 
@@ -47,23 +48,36 @@ static void client_clear(struct client *client)
     free(client->reply);
 }
 
-/* Waits for EVENTS; -ETIMEDOUT at the deadline. */
-static int client_wait(const struct client *client, short events)
+/* Waits for EVENTS, with 0 for nothing but what goes on aside, at most until UNTIL; -ETIMEDOUT
+ * then. */
+static int client_wait_until(const struct client *client, short events, uint64_t until)
 {
-    struct pollfd source = {.fd = client->fd, .events = events};
+    struct pollfd sources[] = {
+        {.fd = events ? client->fd : -1, .events = events},
+        {.fd = client->aside ? client->aside->fd : -1, .events = POLLIN},
+    };
 
     for (;;) {
         uint64_t now = clock_now();
         int count;
 
-        if (now >= client->deadline)
+        if (now >= until)
             return -ETIMEDOUT;
-        count = poll(&source, 1, (int)((client->deadline - now) / NSEC_PER_MSEC) + 1);
-        if (count > 0)
-            return 0;
+        count = poll(sources, ELEMENTSOF(sources), (int)((until - now) / NSEC_PER_MSEC) + 1);
         if (count < 0 && errno != EINTR)
             return -errno;
+        if (count > 0 && client->aside && sources[1].revents &&
+            !client->aside->ready(client->aside->userdata))
+            return -ECANCELED;
+        if (count > 0 && sources[0].revents)
+            return 0;
     }
+}
+
+/* Waits for EVENTS; -ETIMEDOUT at the deadline. */
+static int client_wait(const struct client *client, short events)
+{
+    return client_wait_until(client, events, client->deadline);
 }
 
 static int client_connect(struct client *client, const char *path)
@@ -81,9 +95,12 @@ static int client_connect(struct client *client, const char *path)
             continue;
         if (errno != EAGAIN)
             return -errno;
-        if (clock_now() >= client->deadline)
+        uint64_t now = clock_now();
+        if (now >= client->deadline)
             return -ETIMEDOUT;
-        (void)poll(NULL, 0, CONNECT_INTERVAL_MS);
+        int result = client_wait_until(client, 0, now + CONNECT_INTERVAL);
+        if (result != -ETIMEDOUT)
+            return result;
     }
     return 0;
 }
@@ -265,11 +282,12 @@ static int client_converse(struct client *client, const char *path, struct json_
     return result == 0 ? client_receive(client) : result;
 }
 
-int client_call(const char *path, const char *method, struct json_object *parameters,
-    uint64_t timeout, struct json_object **ret_parameters, struct error *ret_error)
+int client_call_aside(const char *path, const char *method, struct json_object *parameters,
+    uint64_t timeout, const struct client_aside *aside, struct json_object **ret_parameters,
+    struct error *ret_error)
 {
     CLEANUP(client_clear)
-    struct client client = {.fd = -1, .deadline = clock_now() + timeout};
+    struct client client = {.fd = -1, .deadline = clock_now() + timeout, .aside = aside};
     struct json_object *request = request_new(method, parameters);
     int result = request ? client_converse(&client, path, request) : -ENOMEM;
 
@@ -279,4 +297,10 @@ int client_call(const char *path, const char *method, struct json_object *parame
     if (result < 0 && result != -EREMOTEIO)
         return reach_failure(path, result, ret_error);
     return result;
+}
+
+int client_call(const char *path, const char *method, struct json_object *parameters,
+    uint64_t timeout, struct json_object **ret_parameters, struct error *ret_error)
+{
+    return client_call_aside(path, method, parameters, timeout, NULL, ret_parameters, ret_error);
 }

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 #include <plimsoll/error.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* ns from the call to the whole reply: a guard in a storm answers late, a hung one never. */
@@ -20,5 +21,18 @@
  */
 int client_call(const char *path, const char *method, struct json_object *parameters,
     uint64_t timeout, struct json_object **ret_parameters, struct error *ret_error);
+
+/* What is heeded while the guard is waited for: READY whenever FD can be read; false gives the call
+ * up. */
+struct client_aside {
+    int fd;
+    bool (*ready)(void *userdata);
+    void *userdata;
+};
+
+/* client_call() with ASIDE, which may be NULL; -ECANCELED where that gave it up. */
+int client_call_aside(const char *path, const char *method, struct json_object *parameters,
+    uint64_t timeout, const struct client_aside *aside, struct json_object **ret_parameters,
+    struct error *ret_error);
 
 #endif
