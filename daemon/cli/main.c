@@ -13,6 +13,8 @@
 
 static const struct command commands[] = {
     {"status", "", "what the guard sees and decided: host, budget, guests", command_status},
+    {"top", "[--interval SECONDS] [--batch] [--count N]", "the same live, on a terminal",
+        command_top},
     {"vm", "VM", "one guest: its figures and their source, its rules and who says so", command_vm},
     {"log", "[--follow] [--lines N] [VM…]", "what the guard has said of late", command_log},
     {"why", "[VM|ACTION|REASON]", "the last decision, in sentences", command_why},
