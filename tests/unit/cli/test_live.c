@@ -153,10 +153,31 @@ START_TEST(a_decision_is_told_of)
 }
 END_TEST
 
+/* Frame after frame, of a guest whose name is none for a terminal. */
+START_TEST(it_is_watched)
+{
+    (void)fake_host_guest(&host, NAME, 4 * GIB);
+    fake_host_start_guard(&host);
+    fake_host_set_available(&host, 8 * GIB);
+    fake_host_tick(&host, NSEC_PER_SEC);
+    ck_assert_int_eq(run(command_top, false, "-bn2"), COMMAND_OK);
+    has(" CALM   mode enforce  1 guest  ");
+    has("host    calm     headroom 7");
+    has("\n" NAME_SHOWN " ");
+    has("host          start version=");
+    ck_assert_ptr_null(strchr(answer, '\x1b'));
+    ck_assert_ptr_nonnull(strstr(strstr(answer, " CALM ") + 1, " CALM "));
+    ck_assert_int_eq(run(command_top, true, "-bn1"), COMMAND_OK);
+    ck_assert_ptr_eq(strchr(answer, '\n'), answer + strlen(answer) - 1);
+    has("\"vms\":[{\"name\":\"new");
+}
+END_TEST
+
 START_TEST(without_a_guard)
 {
     fake_host_start_guard(&host);
     host.guard->control = control_server_free(host.guard->control);
+    ck_assert_int_eq(run(command_top, false, "-bn1"), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_log, false, NULL), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_why, false, NULL), COMMAND_UNREACHABLE);
 }
@@ -181,6 +202,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, before_anything_happened);
     tcase_add_test(tests, a_decision_is_told_of);
+    tcase_add_test(tests, it_is_watched);
     tcase_add_test(tests, without_a_guard);
     tcase_add_test(tests, a_command_line_that_is_none);
     Suite *suite = suite_create("live");
