@@ -10,6 +10,11 @@
  * what more valuable guests that grow still need. Who
  * cannot cross, for want of room or of an answer, stays frozen, and after half a minute a person is
  * told.
+ *
+ * In dry run nothing is begun, but a freeze that an enforcing guard has left there is a step half
+ * done: it is carried to its end as ever, thaw and `stop` being one measure that changes its means.
+ * The `stop` is asked once, and not late: where it comes to nothing the guest runs again, and to
+ * stop it then would be new.
  */
 #include "bridge.h"
 
@@ -73,6 +78,17 @@ static bool may_thaw(const struct decision *d, uint32_t position, uint64_t gaps)
     return true;
 }
 
+/* In dry run its bridge has ended in nothing. */
+static bool is_lost(const struct decision *d, uint32_t position)
+{
+    const struct vm_state *state = decision_state(d, position);
+    const uint32_t any = VM_MEASURE_PAUSE | VM_MEASURE_RESUMING | VM_MEASURE_KILLED;
+    uint64_t waited = since(d->now, state->bridge_at);
+    return known(state->bridge_at) && !(d->vms[position].traits & TRAIT_ENFORCED) &&
+           !(decision_vm(d, position)->measures.in_force & any) &&
+           waited >= (state->marks & MARK_BRIDGE_STOP ? PAUSE_RETRY : BRIDGE_OVERDUE);
+}
+
 static bool must_stop(const struct decision *d, uint32_t position)
 {
     const struct vm_snapshot *vm = decision_vm(d, position);
@@ -98,22 +114,18 @@ void bridge_freezes(struct decision *d)
 {
     uint64_t gaps = 0;
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (!(d->vms[i].traits & TRAIT_ENFORCED))
+        if (!(d->vms[i].traits & TRAIT_USABLE))
             continue;
-        if (decision_vm(d, i)->measures.in_force & VM_MEASURE_STOPPED)
-            decision_state(d, i)->bridge_at = UNKNOWN; /* arrived */
+        if ((decision_vm(d, i)->measures.in_force & VM_MEASURE_STOPPED) || is_lost(d, i))
+            decision_state(d, i)->bridge_at = UNKNOWN; /* arrived, or never will */
         if (is_crossing(d, i))
             gaps = add_held(gaps, gap_of(d, i));
     }
     for (uint32_t i = 0; i < d->vm_count; i++) {
-        if (d->vms[i].traits & TRAIT_IN_ACTION)
+        if (!(d->vms[i].traits & TRAIT_USABLE) || (d->vms[i].traits & TRAIT_IN_ACTION))
             continue;
         struct vm_state *state = decision_state(d, i);
         uint32_t pool = node_worst_pool(d, i);
-        if (!(d->vms[i].traits & TRAIT_ENFORCED)) {
-            tell_of_overdue(d, i, pool); /* it waits for room, or for somebody who acts */
-            continue;
-        }
         if (!d->bridged && may_thaw(d, i, gaps)) {
             if (plan_add(d, ACTION_THAW, REASON_BRIDGE_END, i, pool)) {
                 state->bridge_at = d->now;

@@ -391,6 +391,8 @@ static void observe_vm(struct decision *d, uint32_t position, bool advance)
         if (is_enforced(d, position)) {
             if (state->marks & MARK_ASKED_DRY)
                 state->asked = state->asked_time = UNKNOWN;
+            if (state->marks & MARK_PAUSED_DRY)
+                state->pause_asked = UNKNOWN;
             brake_forget_dry(state);
             state->marks &= (uint16_t)~MARKS_DRY;
         }

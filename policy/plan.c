@@ -74,9 +74,10 @@ bool action_gives_back(const struct action *action, const struct vm_measures *me
         return action->reason == REASON_RESIZE_RETURN &&
                (measures->in_force & VM_MEASURE_RESIZE) != 0 &&
                action->target > measures->resize.set;
+    case ACTION_PAUSE:
+        return action->reason == REASON_BRIDGE_END; /* in the place of a freeze */
     case ACTION_RECLAIM:
     case ACTION_BRAKE:
-    case ACTION_PAUSE:
     case ACTION_FREEZE:
     case ACTION_SAVE:
     case ACTION_SHUTDOWN:

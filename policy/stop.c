@@ -76,8 +76,8 @@ bool stop_guest(struct decision *d, uint32_t position, uint32_t pool,
     if (braked && state->brake_growth <= 0)
         state->growth_before = -1;
     state->resume_after = add_held(d->now, state->resume_backoff);
-    state->bridge_at = UNKNOWN;
     if (d->vms[position].traits & TRAIT_ENFORCED) {
+        state->bridge_at = UNKNOWN; /* else that bridge goes on: it is for real */
         state->settling = growth;
         d->paused = true;
     } else {

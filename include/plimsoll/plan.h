@@ -234,8 +234,9 @@ static inline size_t plan_size(uint32_t vm_capacity)
     return sizeof(struct plan) + (size_t)plan_action_capacity(vm_capacity) * sizeof(struct action);
 }
 
-/* Whether it takes back, or eases, what is in force of MEASURES, as those never are dry. Not a
- * return to less than the guest has: in dry run its way up begins at what was never asked for. */
+/* Whether it takes back, or eases, what is in force of MEASURES, or brings a freeze to its proper
+ * end, as those never are dry. Not a return to less than the guest has: in dry run its way up
+ * begins at what was never asked for. */
 bool action_gives_back(const struct action *action, const struct vm_measures *measures);
 
 /* Stable names: what logs, JSON and configuration say. Never NULL. */

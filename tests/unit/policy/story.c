@@ -423,7 +423,8 @@ static void act(struct story *story)
         }
         if (action->kind == ACTION_CONTAIN)
             story_count_limit(&story->guests[action->slot], action);
-        if (vm && action->mode == MODE_ENFORCE) {
+        bool carried_on = vm && story->carries_on && action_gives_back(action, &vm->measures);
+        if (vm && (action->mode == MODE_ENFORCE || carried_on)) {
             act_on(story, vm, action);
             take_hold(story, &story->guests[vm->slot], vm);
         }

@@ -81,6 +81,7 @@ struct story {
     int64_t other_growth;       /* bytes per second */
     enum culprit_kind other_is; /* as what meminfo shows it; CULPRIT_UNKNOWN: as nothing */
     bool kills_take_hold;       /* false: victims stay, as in a storage stall */
+    bool carries_on;            /* what is given back in dry run is done, as the guard does it */
     /* How long an act takes to take hold; 0: it does at once. */
     uint64_t stop_latency, freeze_latency, resume_latency, kill_latency;
     uint64_t swap_speed;                /* of the device, bytes per second */

@@ -247,7 +247,121 @@ START_TEST(the_same_room_is_not_given_twice)
 }
 END_TEST
 
-/* Nobody bridges the freeze of a guest that is only looked on; that it stands is told of. */
+/* A guest of 7 GiB that was frozen before the guard was switched to look on. */
+static struct story *story_frozen(uint64_t other, unsigned *ret_guest)
+{
+    struct story *story = story_new(32 * GIB, other);
+    unsigned guest = story_guest(story, 16 * GIB, 7 * GIB);
+    story_rules(story, guest)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story->guests[guest].growth = (int64_t)(20 * MIB);
+    story_run(story, 2 * SEC, 100 * MS);
+    story_pause(story, guest);
+    struct vm_snapshot *vm = story_vm(story, guest);
+    vm->measures.in_force = VM_MEASURE_FROZEN_CGROUP;
+    vm->run_state = VM_RUN_RUNNING;
+    story_rules(story, guest)->mode = MODE_DRY_RUN;
+    story->carries_on = true;
+    *ret_guest = guest;
+    return story;
+}
+
+/* A freeze is a first step: what stands between it and the `stop` hangs with its locks and I/O. */
+START_TEST(in_dry_run_a_freeze_becomes_a_pause)
+{
+    unsigned guest;
+    struct story *story = story_frozen(22 * GIB, &guest);
+    story->stop_latency = 200 * MS;
+    story_run(story, 4 * SEC, 50 * MS);
+    ck_assert_uint_eq(story->guests[guest].thaws, 1);
+    ck_assert_uint_eq(story->guests[guest].pauses, 1);
+    ck_assert_uint_eq(story_vm(story, guest)->measures.in_force, VM_MEASURE_STOPPED);
+    ck_assert_uint_eq(story->guests[guest].freezes, 0);
+    story_free(story);
+}
+END_TEST
+
+/* It has left the freeze and runs: to stop it again, or ever later, would be a new measure. */
+START_TEST(in_dry_run_a_stop_that_fails_is_not_tried_again)
+{
+    unsigned guest;
+    struct story *story = story_frozen(22 * GIB, &guest);
+    story->guests[guest].refuses_stop = true;
+    story->guests[guest].growth = 0;
+    story_run(story, 300 * SEC, 50 * MS);
+    ck_assert_uint_eq(story->guests[guest].thaws, 1);
+    ck_assert_uint_eq(story->guests[guest].pauses, 1);
+    ck_assert_uint_eq(story->guests[guest].freezes, 0);
+    ck_assert_uint_eq(story_vm(story, guest)->measures.in_force, 0);
+    story_free(story);
+}
+END_TEST
+
+/* Who cannot be asked for half a minute has run for so long. */
+START_TEST(in_dry_run_a_stop_does_not_come_late)
+{
+    unsigned guest;
+    struct story *story = story_frozen(22 * GIB, &guest);
+    story->guests[guest].growth = 0;
+    ck_assert(story_until(story, ACTION_THAW, guest, 4 * SEC, 50 * MS));
+    story_vm(story, guest)->monitor = VM_MONITOR_SILENT;
+    story_run(story, 40 * SEC, 50 * MS);
+    story_vm(story, guest)->monitor = VM_MONITOR_READY;
+    story_run(story, 40 * SEC, 50 * MS);
+    ck_assert_uint_eq(story->guests[guest].pauses, 0);
+    ck_assert_uint_eq(story_vm(story, guest)->measures.in_force, 0);
+    story_free(story);
+}
+END_TEST
+
+/* A dry run's own pause of it, told of in between, takes nothing off the way. */
+START_TEST(in_dry_run_a_pause_that_is_told_of_does_not_end_the_bridge)
+{
+    unsigned guest;
+    struct story *story = story_frozen(22 * GIB, &guest);
+    story->guests[guest].growth = (int64_t)(60 * MIB);
+    ck_assert(story_until(story, ACTION_THAW, guest, 4 * SEC, 50 * MS));
+    story_vm(story, guest)->monitor = VM_MONITOR_CONNECTING;
+    story->other += 1600 * MIB;
+    bool told = story_until(story, ACTION_FREEZE, guest, 20 * SEC, 50 * MS);
+    ck_assert(told && story_find(story, ACTION_FREEZE, guest)->mode == MODE_DRY_RUN);
+    story_vm(story, guest)->monitor = VM_MONITOR_READY;
+    story_run(story, 5 * SEC, 50 * MS);
+    ck_assert_uint_eq(story_vm(story, guest)->measures.in_force, VM_MEASURE_STOPPED);
+    story_free(story);
+}
+END_TEST
+
+/* What was only told of is not waited for by a guard that has begun to act. */
+START_TEST(after_dry_run_a_pause_is_not_waited_for)
+{
+    struct story *story = story_new(32 * GIB, 2 * GIB);
+    unsigned guest = story_guest(story, 30 * GIB, 20 * GIB);
+    story_rules(story, guest)->rungs = RUNG_BIT(RUNG_PAUSE);
+    story_rules(story, guest)->mode = MODE_DRY_RUN;
+    story->guests[guest].growth = (int64_t)(60 * MIB);
+    ck_assert(story_until(story, ACTION_PAUSE, guest, 300 * SEC, 50 * MS));
+    ck_assert_uint_eq(story->guests[guest].pauses, 0);
+    story_rules(story, guest)->mode = MODE_ENFORCE;
+    story_run(story, 200 * MS, 50 * MS);
+    ck_assert_uint_eq(story->guests[guest].pauses + story->guests[guest].freezes, 1);
+    story_free(story);
+}
+END_TEST
+
+/* Without room it stays, and nobody new is stopped for it. */
+START_TEST(in_dry_run_a_freeze_without_room_stays)
+{
+    unsigned guest;
+    struct story *story = story_frozen(24 * GIB + 700 * MIB, &guest);
+    story_run(story, 60 * SEC, 50 * MS);
+    ck_assert_uint_eq(story->guests[guest].thaws, 0);
+    ck_assert_uint_eq(story_vm(story, guest)->measures.in_force, VM_MEASURE_FROZEN_CGROUP);
+    ck_assert_uint_ge(story->alerts[REASON_FREEZE_STANDS], 1);
+    story_free(story);
+}
+END_TEST
+
+/* Where nobody ends it, it is told of. */
 START_TEST(in_dry_run_a_freeze_that_stands_is_told_of)
 {
     struct story *story = story_new(32 * GIB, 24 * GIB);
@@ -305,6 +419,12 @@ int main(void)
     tcase_add_test(tests, the_least_valuable_grower_is_stopped_first);
     tcase_add_test(tests, a_stop_that_fails_is_followed_by_a_freeze);
     tcase_add_test(tests, in_dry_run_a_freeze_that_stands_is_told_of);
+    tcase_add_test(tests, in_dry_run_a_freeze_becomes_a_pause);
+    tcase_add_test(tests, in_dry_run_a_stop_that_fails_is_not_tried_again);
+    tcase_add_test(tests, in_dry_run_a_stop_does_not_come_late);
+    tcase_add_test(tests, in_dry_run_a_pause_that_is_told_of_does_not_end_the_bridge);
+    tcase_add_test(tests, in_dry_run_a_freeze_without_room_stays);
+    tcase_add_test(tests, after_dry_run_a_pause_is_not_waited_for);
     tcase_add_test(tests, in_dry_run_a_resume_is_tried_again);
     tcase_add_test(tests, who_was_paused_by_an_earlier_guard_keeps_its_claim);
     tcase_add_test(tests, somebody_elses_stopped_guest_can_only_be_killed);
