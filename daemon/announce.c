@@ -300,7 +300,9 @@ void announce_action(const struct plan *plan, const struct action *action, const
         event, log_quote(vm->figures.name, name, sizeof name),
         uuid_text(vm->figures.identity.uuid, uuid), band_name(plan->assessment.band),
         action_kind_name(action->kind), reason_name(action->reason), action->relief, detail, pool,
-        action->deficit, mode_name(action->mode), failed, reason_text(action->reason));
+        action->deficit,
+        action->mode == MODE_DRY_RUN && vm->held ? "held" : mode_name(action->mode), failed,
+        reason_text(action->reason));
 }
 
 void announce_band(

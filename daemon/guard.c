@@ -24,6 +24,7 @@
 #include "announce.h"
 #include "guard_private.h"
 #include "log.h"
+#include "status.h"
 
 #include <plimsoll/cleanup.h>
 
@@ -258,12 +259,14 @@ static void guard_keep_log(struct guard *guard)
 
 static void guard_notify(struct guard *guard, uint64_t now)
 {
+    char mode[GUARD_MODE_WORDS];
+
     if (now < guard->next_notify)
         return;
     guard->next_notify = now + guard->notify_interval;
     guard_keep_log(guard);
     (void)notify_watchdog(guard->notify);
-    (void)notify_status(guard->notify, "%s, %s, %u guests", mode_name(guard->rules->host.mode),
+    (void)notify_status(guard->notify, "%s, %s, %u guests", guard_mode_words(guard, mode),
         band_name(guard_band(guard)), guard->snapshot->vm_count);
 }
 
@@ -276,7 +279,7 @@ static void guard_serve_reload(struct guard *guard)
     if (guard_reload(guard, &error) < 0)
         log_alert(LOG_ERR, "event=reload result=failed text=\"%s\"", error.text);
     else
-        log_alert(LOG_NOTICE, "event=reload result=ok mode=%s", mode_name(guard->rules->host.mode));
+        log_alert(LOG_NOTICE, "event=reload result=ok mode=%s", status_mode(guard->rules, NULL));
     (void)notify_ready(guard->notify);
 }
 
@@ -288,6 +291,7 @@ static uint64_t guard_deadline(const struct guard *guard)
     if (guard->virt)
         deadline = min_u64(deadline, virt_link_deadline(guard->virt));
     deadline = min_u64(deadline, guard_writers_deadline(guard));
+    deadline = min_u64(deadline, guard_hold_deadline(guard));
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
@@ -306,6 +310,7 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
+        guard_hold_advance(guard, now);
         guard_advance_writers(guard, now);
         recorder_advance(guard->recorder, guard_band(guard), now);
         guard_advance_virt(guard, now);

@@ -180,7 +180,11 @@ static bool guard_admits(const struct guard *guard)
 
 void guard_resolve_admission(struct guard *guard)
 {
-    if (!guard_admits(guard))
+    const struct host_rules *host = &guard->rules->host;
+    bool keeps = host->held && host->admission == ADMISSION_ENFORCE;
+
+    /* In a hold nothing new is granted, and who was told to start has the room. */
+    if (!guard_admits(guard) && !keeps)
         guard->admission.count = 0;
 }
 

@@ -8,7 +8,7 @@
 
 void guard_advance_calls(struct guard *guard, uint64_t now)
 {
-    bool may_touch = guard->rules->host.mode == MODE_ENFORCE;
+    bool may_touch = guard->rules->host.mode == MODE_ENFORCE || guard->rules->host.held;
     enum band band = guard_attention(guard);
     uint32_t first = guard->next_served;
 

@@ -26,6 +26,7 @@
 #include "isolate.h"
 #include "log.h"
 #include "rehearse.h"
+#include "status.h"
 
 #include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
@@ -45,6 +46,7 @@ void guard_take_rules(struct guard *guard)
     guard->rules->host.kills_from = kills_from;
     if (guard->options.dry_run)
         guard->rules->host.mode = MODE_DRY_RUN;
+    guard_resolve_hold(guard);
     guard_resolve_admission(guard);
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         struct vm *vm = guard->inventory ? inventory_vm(guard->inventory, slot) : NULL;
@@ -109,7 +111,8 @@ static bool on_may_touch(void *userdata)
 {
     const struct guard *guard = userdata;
 
-    return guard->rules->host.mode == MODE_ENFORCE;
+    /* In a hold guests are asked for their statistics as ever: it watches. */
+    return guard->rules->host.mode == MODE_ENFORCE || guard->rules->host.held;
 }
 
 static void on_renamed(struct vm *vm, void *userdata)
@@ -212,7 +215,7 @@ static int buffers_allocate(struct guard *guard)
 
 static int ledger_take(struct guard *guard, struct error *ret_error)
 {
-    char path[PATH_SIZE], boot_id[64] = "";
+    char path[PATH_SIZE], *boot_id = guard->boot_id;
     const char *directory = guard->options.runtime_directory;
     struct error said = {0};
     int fd, result;
@@ -221,7 +224,7 @@ static int ledger_take(struct guard *guard, struct error *ret_error)
     if (mkdir(directory, 0750) < 0 && errno != EEXIST)
         return error_set(ret_error, -errno, "cannot make %s: %s", directory, strerror(errno));
     fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, boot_id, sizeof boot_id - 1) <= 0) {
+    if (fd < 0 || read(fd, boot_id, sizeof guard->boot_id - 1) <= 0) {
         result = error_set(
             ret_error, errno ? -errno : -EIO, "cannot read the boot id: %s", strerror(errno));
         if (fd >= 0)
@@ -270,9 +273,9 @@ static void measures_take_over(struct guard *guard)
         return;
     log_message(LOG_NOTICE, "%u guests have measures of an earlier guard in force; taken over%s",
         adopted,
-        guard->rules->host.mode == MODE_DRY_RUN
-            ? ". In dry run nothing is added to them; they are given back as room allows"
-            : "");
+        guard->rules->host.mode == MODE_DRY_RUN ? ". In dry run, or in a hold, nothing is added to "
+                                                  "them; they are given back as room allows"
+                                                : "");
     bridges_end(guard);
 }
 
@@ -305,6 +308,7 @@ static int guard_open(struct guard *guard, struct error *ret_error)
     result = ledger_take(guard, ret_error);
     if (result < 0)
         return result;
+    guard_take_hold(guard);
     guard_take_rules(guard);
     result = rehearse(ret_error);
     if (result < 0)
@@ -390,7 +394,7 @@ int guard_new(
     guard_begin_virt(guard);
     isolate_memory();
     log_alert(LOG_NOTICE, "event=start version=%s mode=%s max_vms=%u", PLIMSOLL_VERSION,
-        mode_name(guard->rules->host.mode), guard->vm_capacity);
+        status_mode(guard->rules, NULL), guard->vm_capacity);
     *ret_guard = guard;
     return 0;
 }

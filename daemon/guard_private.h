@@ -4,7 +4,7 @@
  * and reloads, guard_leave.c hands over, guard_control.c answers, guard_admission.c the hook,
  * guard_virt.c joins what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the
  * kernel does, guard_vm.c tells of one guest, guard_writers.c has others write what may block,
- * guard_record.c the record. Nobody else includes this.
+ * guard_record.c the record, guard_hold.c the hold. Nobody else includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -40,6 +40,12 @@ struct guard_kernel {
     uint64_t others;       /* … how many */
     uint64_t lost;         /* lines of the log, not yet said */
     struct log_limit lost_said;
+};
+
+/* guard_hold.c's. */
+struct guard_hold {
+    uint64_t until; /* CLOCK_BOOTTIME; 0: there is none */
+    struct log_limit critical_said;
 };
 
 /* A guest whose start was refused, and when that was logged. */
@@ -85,8 +91,10 @@ struct guard {
     uint64_t next_tick, next_host_full;
     uint64_t next_notify, notify_interval; /* watchdog and status */
     struct log_limit class_said;
-    bool leaving; /* SIGTERM or SIGINT came */
-    bool reload;  /* SIGHUP came */
+    struct guard_hold hold;
+    char boot_id[64]; /* the kernel's text */
+    bool leaving;     /* SIGTERM or SIGINT came */
+    bool reload;      /* SIGHUP came */
 };
 
 /* The band by which guests are looked for and asked: while one starts at least tight, so that it is
@@ -167,6 +175,26 @@ uint64_t guard_writers_deadline(const struct guard *guard);
 void guard_resolve_record(struct guard *guard);
 /* Has memory for it, now that the guests are known. */
 void guard_prepare_record(struct guard *guard);
+
+/* ---- guard_hold.c ---- */
+
+/* Takes over what the file says, before the rules are read. */
+void guard_take_hold(struct guard *guard);
+/* After a change of the host's rules. */
+void guard_resolve_hold(struct guard *guard);
+/* Ends the hold when it is over; in critical says that there is one. To be called once in a turn of
+ * the loop, and by then at the latest. */
+void guard_hold_advance(struct guard *guard, uint64_t now);
+uint64_t guard_hold_deadline(const struct guard *guard);
+/* The guard's mode, and until when it is held. Returns BUFFER. */
+#define GUARD_MODE_WORDS 64
+const char *guard_mode_words(const struct guard *guard, char buffer[GUARD_MODE_WORDS]);
+/* The control methods Hold and Release. */
+int guard_hold(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+extern const char *const guard_hold_parameters[];
+int guard_release(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
 
 /* ---- guard_leave.c ---- */
 

@@ -66,8 +66,10 @@ void guard_resolve_rules(struct guard *guard, struct vm *vm)
         log_permit(&guard->class_said, loop_now()))
         log_message(LOG_WARNING, "%s: its metadata says class %s, but there is no [class %s]",
             figures->name, metadata->rules.class_name, metadata->rules.class_name);
+    struct vm_rules *rules = &guard->rules->vms[vm->slot];
     guard->unmatched[vm->slot] =
-        !config_domain_rules(guard->config, figures->name, metadata, &guard->rules->vms[vm->slot]);
+        !config_domain_rules(guard->config, figures->name, metadata, rules);
+    vm->held = guard->rules->host.held && rules->mode == MODE_ENFORCE;
 }
 
 static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)

@@ -194,7 +194,7 @@ static struct json_object *host_json(
 
     json_writer_begin(&writer);
     pool_write(&writer, pool_find(plan, POOL_HOST, 0), host->total, host->available);
-    json_writer_text(&writer, "mode", mode_name(rules->host.mode));
+    json_writer_text(&writer, "mode", status_mode(rules, NULL));
     json_writer_u64(&writer, "free", host->free);
     json_writer_u64(&writer, "swap_total", host->swap_total);
     json_writer_u64(&writer, "swap_free", host->swap_free);
@@ -419,7 +419,6 @@ struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t pos
 {
     const struct vm_snapshot *vm = &snapshot->vms[position];
     const struct vm_rules *own = &rules->vms[vm->slot];
-    enum mode mode = rules->host.mode == MODE_ENFORCE ? own->mode : MODE_DRY_RUN;
     struct json_writer writer;
 
     json_writer_begin(&writer);
@@ -435,7 +434,7 @@ struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t pos
     vm_memory_write(&writer, vm, own, snapshot);
     json_writer_child(&writer, "measures",
         words_json(vm->measures.in_force, measure_names, ELEMENTSOF(measure_names)));
-    json_writer_text(&writer, "mode", mode_name(mode));
+    json_writer_text(&writer, "mode", status_mode(rules, own));
     json_writer_u64(&writer, "priority", own->priority);
     json_writer_text(&writer, "monitor", vm_monitor_name(vm->monitor));
     migration_write(&writer, vm->migration);
@@ -484,6 +483,10 @@ struct json_object *status_json(const struct snapshot *snapshot, const struct pl
     json_writer_text(&writer, "worst", worst ? pool_kind_name(worst->kind) : NULL);
     json_writer_u64(&writer, "worst_node", worst_node);
     json_writer_bool(&writer, "sprint", assessment->sprint);
+    if (rules->host.held_until > 0)
+        json_writer_child(&writer, "hold", status_hold_json(snapshot, rules));
+    else
+        json_writer_null(&writer, "hold");
     json_writer_child(&writer, "host", host_json(snapshot, plan, rules));
     if (budget)
         json_writer_child(&writer, "budget", budget_json(budget));

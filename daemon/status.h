@@ -33,6 +33,12 @@ struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t pos
  * not run, or has not had the time to. */
 enum tristate status_vm_reports(const struct vm_snapshot *vm, uint64_t now);
 
+/* "enforce", "dry-run" or "held", of the guard or, with OWN, of a VM with these rules. */
+const char *status_mode(const struct rules *rules, const struct vm_rules *own);
+/* How long the hold lasts from SNAPSHOT on, and the same as JSON; there has to be one. */
+uint64_t status_hold_left(const struct snapshot *snapshot, const struct rules *rules);
+struct json_object *status_hold_json(const struct snapshot *snapshot, const struct rules *rules);
+
 /* One word for how a VM stands, out of all that is known of it; never NULL. */
 const char *status_vm_state(const struct vm_snapshot *vm);
 

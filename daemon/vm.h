@@ -56,6 +56,7 @@ struct vm {
     bool leave_stop;            /* … and is to be stopped */
     bool leave_resumed;         /* at exit: its resume was tried */
     bool leave_resized;         /* … so was giving its virtio-mem back */
+    bool held;                  /* the guard would act on it, but for a hold */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
     uint64_t kill_by;           /* it is to end in order, by then we kill it; 0: it is not */

@@ -223,6 +223,12 @@ static bool is_enforced(const struct look *look)
     return look->d->vms[look->position].traits & TRAIT_ENFORCED;
 }
 
+/* What is in force outlasts it. */
+static bool is_held(const struct look *look)
+{
+    return look->d->rules->host.held && look->rules->mode == MODE_ENFORCE;
+}
+
 static void ask(struct look *look, enum vm_limit limit, struct wish wish)
 {
     struct vm_state *state = look->state;
@@ -286,11 +292,11 @@ static void keep_or_lift(struct look *look, enum vm_limit limit, struct wish wis
     uint64_t value = vm->limits.values[limit];
     if (known(value) && value != ours->set && !is_doubtful(vm, limit))
         give_back(look, limit, REASON_CONTAIN_CHANGED);
-    else if (!is_enforced(look) || (known(value) && value != ours->set) ||
+    else if (!(is_enforced(look) || is_held(look)) || (known(value) && value != ours->set) ||
              wish.value == VM_LIMIT_NONE || (known(wish.value) && wish.value >= ours->before) ||
              is_wired_for(vm, limit, ours->set))
         give_back(look, limit, REASON_CONTAIN_LIFT);
-    else if (!known(value) || !known(wish.value) || wish.value == ours->set)
+    else if (!known(value) || !known(wish.value) || wish.value == ours->set || !is_enforced(look))
         forget_refused(look, limit);
     else if (wish.value < ours->set && is_harmful(vm, limit, wish.value))
         tell_refused(look, limit);

@@ -18,6 +18,7 @@ static const struct field threshold_rows[] = {
 static const struct field_table fields_threshold = FIELD_TABLE(threshold, threshold_rows);
 
 static const struct field host_rules_rows[] = {FIELD_ENUM(host_rules, mode, MODE_COUNT),
+    FIELD(host_rules, held), FIELD(host_rules, held_until),
     FIELD_ENUM(host_rules, on_exit, ON_EXIT_COUNT), FIELD_NESTED(host_rules, floor, amount),
     FIELD_NESTED(host_rules, budget, amount), FIELD_NESTED_ARRAY(host_rules, bands, threshold),
     FIELD(host_rules, max_destructive), FIELD(host_rules, max_destructive_window),

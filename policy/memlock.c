@@ -182,12 +182,14 @@ static void keep_or_lift(struct look *look)
     const struct vm_snapshot *vm = look->vm;
     struct decision *d = look->d;
     uint64_t ours = vm->measures.memlock_set;
+    bool enforced = d->vms[look->position].traits & TRAIT_ENFORCED;
+    bool held = d->rules->host.held && decision_rules(d, look->position)->mode == MODE_ENFORCE;
     enum reason reason = REASON_NONE;
     if (known(vm->memlock_hard) && known(vm->memlock_soft) &&
         (vm->memlock_hard != ours || vm->memlock_soft != ours))
         reason = REASON_MEMLOCK_CHANGED;
-    else if (d->rules->host.memlock != MEMLOCK_ENFORCE ||
-             !(d->vms[look->position].traits & TRAIT_ENFORCED) || is_charged_to_user(look))
+    else if (d->rules->host.memlock != MEMLOCK_ENFORCE || !(enforced || held) ||
+             is_charged_to_user(look))
         reason = REASON_MEMLOCK_LIFT;
     if (reason == REASON_NONE)
         return;

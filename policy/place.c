@@ -60,7 +60,8 @@ bool rules_promise_minimum(const struct rules *rules, const struct vm_rules *own
     enum commitment commitment =
         own->commitment == COMMITMENT_AUTO ? rules->host.commitment : own->commitment;
     /* A guard that looks on judges as if it acted. */
-    bool acts = rules->host.mode == MODE_DRY_RUN || own->mode == MODE_ENFORCE;
+    bool looks_on = rules->host.mode == MODE_DRY_RUN && !rules->host.held;
+    bool acts = looks_on || own->mode == MODE_ENFORCE;
     return commitment == COMMITMENT_MINIMUM && acts && (own->rungs & RUNG_BIT(RUNG_BALLOON));
 }
 
@@ -311,8 +312,8 @@ static uint64_t place_least(const struct asking *asking, uint32_t position)
     const struct decision *d = asking->d;
     const struct vm_scratch *vm = &d->vms[position];
     const struct vm_snapshot *figures = decision_vm(d, position);
-    bool acts = d->rules->host.mode == MODE_ENFORCE;
-    if (acts && !(vm->traits & TRAIT_ENFORCED))
+    bool acts = d->rules->host.mode == MODE_ENFORCE || d->rules->host.held;
+    if (acts && (!(vm->traits & TRAIT_USABLE) || decision_rules(d, position)->mode != MODE_ENFORCE))
         return UNKNOWN;
     if (acts && (vm->traits & TRAIT_USABLE) && figures->monitor == VM_MONITOR_SILENT &&
         vm_is_inflatable(figures) && (figures->measures.in_force & VM_MEASURE_BALLOON))

@@ -24,14 +24,17 @@ static void decision_format(struct json_object *fields, char *words, size_t size
 {
     char what[FIELD_MAX], text[FIELD_MAX], failed[FIELD_MAX], target[TEXT_NUMBER_MAX];
     uint64_t bytes = alert_number(fields, "target");
-    bool dry = field_is(fields, "mode", "dry-run");
+    bool dry = field_is(fields, "mode", "dry-run"), held = field_is(fields, "mode", "held");
 
     (void)field_text(fields, field_is(fields, "event", "alert") ? "reason" : "action", what);
     (void)field_text(fields, "text", text);
     (void)field_text(fields, "failed", failed);
     (void)text_format_bytes(bytes, target, sizeof(target));
     (void)snprintf(words, size, "%s%s%s%s%s%s: %s", what, known(bytes) ? " to " : "",
-        known(bytes) ? target : "", dry ? " (dry run)" : "",
+        known(bytes) ? target : "",
+        dry    ? " (dry run)"
+        : held ? " (held)"
+               : "",
         strcmp(failed, FIELD_UNKNOWN) != 0 ? " failed, " : "",
         strcmp(failed, FIELD_UNKNOWN) != 0 ? failed : "", text);
 }

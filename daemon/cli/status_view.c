@@ -12,6 +12,7 @@
 
 #include "field.h"
 #include "look.h"
+#include "text.h"
 #include "view_table.h"
 
 #include <assert.h>
@@ -246,6 +247,20 @@ static void legend_print(struct json_object *status, const struct style *style, 
         terminal_wrap(style, text, 0, 0, out);
 }
 
+static void hold_print(struct json_object *hold, const struct style *style, FILE *out)
+{
+    char moment[TEXT_NUMBER_MAX], left[FIELD_MAX];
+
+    if (!hold)
+        return;
+    (void)text_format_moment(field_u64(hold, "until"), moment, sizeof(moment));
+    fprintf(out,
+        "%sHELD until %s (%.32s): the guard watches and takes nothing new; plimsoll release ends "
+        "it.%s\n",
+        style->colours ? "\x1b[1;33m" : "", moment, field_time(hold, "remaining", left),
+        style->colours ? "\x1b[0m" : "");
+}
+
 static void heading_print(struct json_object *status, const struct style *style, FILE *out)
 {
     struct json_object *host = field_get(status, "host");
@@ -260,6 +275,7 @@ static void heading_print(struct json_object *status, const struct style *style,
     if (dry)
         fprintf(out, "%sDRY RUN: the guard decides and reports, but touches nothing.%s\n",
             style->colours ? "\x1b[1;33m" : "", style->colours ? "\x1b[0m" : "");
+    hold_print(field_get(status, "hold"), style, out);
     if (field_is(status, "band", "calm"))
         fprintf(out, "Band calm; mode %.32s.\n\n", mode);
     else

@@ -89,7 +89,8 @@ static void heading_print(struct json_object *line, struct json_object *fields, 
         (void)field_text(fields, "vm", name);
     else
         (void)snprintf(name, sizeof(name), "the host");
-    const char *auxiliary = field_is(fields, "mode", "dry-run") ? "would have been" : "was";
+    bool dry = field_is(fields, "mode", "dry-run"), held = field_is(fields, "mode", "held");
+    const char *auxiliary = dry || held ? "would have been" : "was";
     if (has(fields, "failed"))
         auxiliary = "could not be";
     (void)text_format_moment(realtime, moment, sizeof(moment));
@@ -103,8 +104,10 @@ static void heading_print(struct json_object *line, struct json_object *fields, 
             has(fields, "failed") ? ": " : "",
             has(fields, "failed") ? field_text(fields, "failed", failed) : "", age, moment);
     terminal_wrap(style, words, 0, 0, out);
-    if (field_is(fields, "mode", "dry-run"))
+    if (dry)
         fputs("It is in dry run: nothing was done to it.\n", out);
+    if (held)
+        fputs("A hold kept the guard from acting: nothing was done to it.\n", out);
     fputc('\n', out);
 }
 

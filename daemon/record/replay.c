@@ -105,6 +105,7 @@ static const struct rules *rules_of(struct replay *replay, const struct record_s
         return seen->rules;
     rules->host = *config_host_rules(replay->config);
     rules->host.mode = seen->rules->host.mode;
+    rules->host.held = seen->rules->host.held;
     rules->host.kills_from = seen->rules->host.kills_from;
     for (uint32_t i = 0; i < seen->snapshot->vm_count; i++) {
         const struct vm_snapshot *vm = &seen->snapshot->vms[i];

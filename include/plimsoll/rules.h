@@ -123,6 +123,8 @@ struct threshold {
 
 struct host_rules {
     enum mode mode;
+    bool held;           /* it is dry run for the time of a hold alone */
+    uint64_t held_until; /* by the snapshot's time there is a hold; 0: there is none */
     enum on_exit_mode on_exit;
     struct amount floor;  /* share: of the host's total */
     struct amount budget; /* AUTO: no budget but the host itself; share: of the host's total */

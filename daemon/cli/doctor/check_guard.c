@@ -46,6 +46,14 @@ void check_guard_mode(struct doctor *doctor)
         finding_set_advice(finding,
             "mode=enforce in [guard] and in the classes of %s, then: systemctl reload plimsolld",
             CONFIG_FILE_DEFAULT);
+    } else if (field_is(host, "mode", "held")) {
+        char left[FIELD_MAX];
+        struct finding *finding = doctor_say(doctor, SEVERITY_WARNING,
+            "Until then the guard says what it would do and takes nothing new, however short "
+            "memory gets.",
+            "a hold keeps the guard from acting for another %s",
+            field_time(field_get(doctor->input->status, "hold"), "remaining", left));
+        finding_set_command(finding, "plimsoll release");
     } else {
         (void)doctor_unknown(doctor, doctor->input->status ? "the guard does not say its mode"
                                                            : "the guard does not answer");

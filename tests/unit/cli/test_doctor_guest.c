@@ -165,6 +165,22 @@ START_TEST(test_guard_in_dry_run)
 }
 END_TEST
 
+START_TEST(test_guard_that_is_held)
+{
+    struct json_object *status = scene_status("\"mode\":\"held\"");
+
+    json_object_object_add(
+        json_object_object_get(status, "host"), "mode", json_object_new_string("held"));
+    json_object_object_add(status, "hold",
+        _i == 0 ? json_tokener_parse("{\"remaining\":3540000000000}") : json_object_new_int(7));
+    scene_audit(status);
+    scene_assert_found(
+        "held", &(struct expected){"guard-mode", SEVERITY_WARNING,
+                    _i == 0 ? "for another 59min" : "for another -", "plimsoll release"});
+    scene_assert_found("said once", &(struct expected){"guest-mode", SEVERITY_FINE, NULL, NULL});
+}
+END_TEST
+
 /* What answers is no guard, or one gone mad. */
 static const char *const documents[] = {"{}", "{\"host\":7,\"vms\":7}", "{\"vms\":{}}",
     "{\"vms\":[null,7,\"x\",[],{},{\"name\":7,\"pid\":-1,\"uuid\":[],\"source\":7}]}",
@@ -217,6 +233,7 @@ static void tests_add(TCase *tests)
     tcase_add_test(tests, test_guard_is_dead);
     tcase_add_test(tests, test_guard_is_not_ours_to_ask);
     tcase_add_test(tests, test_guard_in_dry_run);
+    tcase_add_loop_test(tests, test_guard_that_is_held, 0, 2);
     tcase_add_loop_test(tests, test_document, 0, ELEMENTSOF(documents));
     tcase_add_test(tests, test_hostile_name);
 }

@@ -4,18 +4,23 @@
  * host; each command is a child.
  */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
 
+#include "client.h"
 #include "command.h"
 #include "fake_host.h"
+#include "log.h"
 #include "suite.h"
 
 /* One that is quoted in a line, and looks like another field of it. */
@@ -173,6 +178,90 @@ START_TEST(it_is_watched)
 }
 END_TEST
 
+START_TEST(a_hold_and_its_end)
+{
+    (void)fake_host_guest(&host, NAME, 4 * GIB);
+    fake_host_start_guard(&host);
+    ck_assert_int_eq(run(command_release, false, NULL), COMMAND_OK);
+    ck_assert_str_eq(answer, "There was no hold. The guard acts.\n");
+    ck_assert_int_eq(run(command_hold, false, "2h 30min"), COMMAND_OK);
+    has("Held until 2");
+    has("(2h 29min): the guard watches and takes nothing new");
+    has("plimsoll release\n");
+    ck_assert_int_eq(run(command_hold, false, NULL), COMMAND_OK);
+    has("A hold that lasts longer is in force already: until 2");
+    fake_host_tick(&host, NSEC_PER_SEC);
+    ck_assert_int_eq(run(command_status, false, NULL), COMMAND_OK);
+    has("HELD until 2");
+    has("mode held.");
+    ck_assert_int_eq(run(command_status, true, NULL), COMMAND_OK);
+    has("\"hold\":{\"until\":");
+    ck_assert_int_eq(run(command_log, false, NULL), COMMAND_OK);
+    has("hold reason=asked until=2");
+    log_alert(LOG_ERR, "event=action vm=web band=critical action=kill reason=kill-floor bytes=1 "
+                       "pool=host deficit=4 mode=held text=\"it has to go\"");
+    ck_assert_int_eq(run(command_log, false, NULL), COMMAND_OK);
+    has("kill (held): it has to go");
+    ck_assert_int_eq(run(command_why, false, NULL), COMMAND_OK);
+    has("web would have been killed");
+    has("A hold kept the guard from acting: nothing was done to it.");
+    ck_assert_int_eq(run(command_hold, true, "3h"), COMMAND_OK);
+    has("\"stands\":false,\"mode\":\"held\"}\n");
+    ck_assert_int_eq(run(command_release, true, NULL), COMMAND_OK);
+    ck_assert_str_eq(answer, "{\"held\":true,\"mode\":\"enforce\"}\n");
+}
+END_TEST
+
+START_TEST(a_time_that_is_none)
+{
+    fake_host_start_guard(&host);
+    ck_assert_int_eq(run(command_hold, false, "30"), COMMAND_USAGE);
+    ck_assert_int_eq(run(command_hold, false, "0s"), COMMAND_USAGE);
+    ck_assert_int_eq(run(command_hold, false, "\x1b[2Jweb"), COMMAND_USAGE);
+    ck_assert_ptr_null(strchr(answer, '\x1b'));
+    ck_assert_int_eq(run(command_hold, false, "25h"), COMMAND_USAGE);
+    has("a day at most");
+    ck_assert_int_eq(run(command_release, false, "web"), COMMAND_USAGE);
+    ck_assert_uint_eq(host.guard->hold.until, 0);
+}
+END_TEST
+
+/* Whoever may read may not change anything. */
+START_TEST(a_hold_is_for_root)
+{
+    static const char *const methods[] = {CONTROL_METHOD_HOLD, CONTROL_METHOD_RELEASE};
+
+    fake_host_start_guard(&host);
+    for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
+        char path[256];
+        int status;
+
+        (void)snprintf(path, sizeof(path), "%s/%s", host.tree->folder, CONTROL_SOCKET_NAME);
+        ck_assert_int_eq(chmod(host.tree->folder, 0755), 0);
+        ck_assert_int_eq(chmod(path, 0666), 0);
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            struct json_object *parameters = json_tokener_parse("{\"time\":60000000000}");
+            struct json_object *reply = NULL;
+            struct error error = {0};
+            if (setuid(65534) < 0)
+                _exit(2);
+            int result = client_call(
+                path, methods[i], i == 0 ? parameters : NULL, CLIENT_TIMEOUT, &reply, &error);
+            _exit(result == -EREMOTEIO && strstr(error.text, "needs root") ? 0 : 1);
+        }
+        while (waitpid(child, &status, WNOHANG) == 0) {
+            ck_assert_int_ge(loop_wait(host.guard->loop, loop_now() + 10 * NSEC_PER_MSEC), 0);
+            control_server_expire(host.guard->control, loop_now());
+        }
+        ck_assert(WIFEXITED(status));
+        ck_assert_int_eq(WEXITSTATUS(status), 0);
+    }
+    ck_assert_uint_eq(host.guard->hold.until, 0);
+}
+END_TEST
+
 START_TEST(without_a_guard)
 {
     fake_host_start_guard(&host);
@@ -180,6 +269,8 @@ START_TEST(without_a_guard)
     ck_assert_int_eq(run(command_top, false, "-bn1"), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_log, false, NULL), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_why, false, NULL), COMMAND_UNREACHABLE);
+    ck_assert_int_eq(run(command_hold, false, NULL), COMMAND_UNREACHABLE);
+    ck_assert_int_eq(run(command_release, false, NULL), COMMAND_UNREACHABLE);
 }
 END_TEST
 
@@ -203,6 +294,10 @@ int main(void)
     tcase_add_test(tests, before_anything_happened);
     tcase_add_test(tests, a_decision_is_told_of);
     tcase_add_test(tests, it_is_watched);
+    tcase_add_test(tests, a_hold_and_its_end);
+    tcase_add_test(tests, a_time_that_is_none);
+    if (geteuid() == 0)
+        tcase_add_test(tests, a_hold_is_for_root);
     tcase_add_test(tests, without_a_guard);
     tcase_add_test(tests, a_command_line_that_is_none);
     Suite *suite = suite_create("live");

@@ -108,6 +108,7 @@ void draw_rules(struct rules *rules, uint64_t total)
 {
     host_rules_default(&rules->host);
     rules->host.mode = draw_below(4) ? MODE_ENFORCE : MODE_DRY_RUN;
+    rules->host.held = rules->host.mode == MODE_DRY_RUN && draw_below(2);
     rules->host.memlock = draw_below(3) ? MEMLOCK_ENFORCE : (enum memlock_mode)draw_below(3);
     if (draw_below(3) == 0)
         rules->host.pinned_limit = (struct amount){AMOUNT_SHARE, draw_below(AMOUNT_SHARE_WHOLE)};

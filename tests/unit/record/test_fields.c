@@ -125,6 +125,8 @@ static void rules_clear(struct host_rules *rules)
     CLEAR(&rules->floor);
     CLEAR(&rules->budget);
     CLEAR_EACH(rules->bands);
+    CLEAR_HOLE(rules, held, held_until);
+    CLEAR_HOLE(rules, on_exit, floor);
     CLEAR(&rules->pinned_limit);
     CLEAR_HOLE(rules, max_destructive, max_destructive_window);
     CLEAR_HOLE(rules, memlock, pinned_limit);
