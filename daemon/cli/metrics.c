@@ -43,15 +43,15 @@ static void up_write(struct metric_writer *writer, bool up)
 
 static const char *const bands[] = {"calm", "tight", "scarce", "critical"};
 static_assert(ELEMENTSOF(bands) == BAND_COUNT, "a band has no word");
-static const char *const modes[] = {"dry-run", "enforce"};
-static_assert(ELEMENTSOF(modes) == MODE_COUNT, "a mode has no word");
+static const char *const modes[] = {"dry-run", "enforce", "held"};
+static_assert(ELEMENTSOF(modes) == MODE_COUNT + 1, "a mode, or a hold, has no word");
 
 static void guard_write(struct metric_writer *writer, struct json_object *status)
 {
     static const struct metric info = {
         .name = "plimsoll_guard", .help = "The guard that answered.", .type = METRIC_INFO};
     static const struct metric mode = {.name = "plimsoll_mode",
-        .help = "The mode of the guard: in dry-run it decides, and touches nothing."};
+        .help = "The mode of the guard: in dry-run, or held for a time, it takes nothing."};
     static const struct metric band = {
         .name = "plimsoll_band", .help = "How near the edge the worst pool is."};
     static const struct figure figures[] = {

@@ -109,6 +109,11 @@ static void mode_print(struct json_object *reply, const struct style *style, FIL
         row_print(style, "Mode", "enforce: it is acted on", out);
         return;
     }
+    if (field_is(vm, "mode", "held")) {
+        row_print(
+            style, "Mode", "held: nothing new is taken from it; plimsoll release ends that", out);
+        return;
+    }
     rule_value(reply, "mode", own);
     rule_value(reply, "guard-mode", guards);
     const char *whose = "its own rules say so";

@@ -115,7 +115,7 @@ void draw_title(const struct canvas *canvas, const struct model *model, const st
 {
     struct frame *frame = canvas->frame;
     struct json_object *status = model_status(model), *host = field_get(status, "host");
-    char mode[FIELD_MAX];
+    char mode[FIELD_MAX], left[FIELD_MAX];
 
     frame_row(frame, 0);
     band_put(frame, status);
@@ -123,6 +123,10 @@ void draw_title(const struct canvas *canvas, const struct model *model, const st
     if (field_is(host, "mode", "dry-run"))
         frame_put(frame, (struct look){.colour = "yellow", .attributes = LOOK_BOLD},
             "DRY RUN: nothing is touched");
+    else if (field_is(host, "mode", "held"))
+        frame_print(frame, (struct look){.colour = "yellow", .attributes = LOOK_BOLD},
+            "HELD for %.32s: nothing is taken",
+            field_time(field_get(status, "hold"), "remaining", left));
     else
         frame_print(frame, plain, "mode %.32s", field_text(host, "mode", mode));
     guests_put(frame, model, view);

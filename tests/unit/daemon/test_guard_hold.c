@@ -292,7 +292,7 @@ START_TEST(status_shows_it)
     hold_for(HOUR);
     guard_reckon(host.guard, loop_now());
     struct json_object *status =
-        status_json(host.guard->snapshot, host.guard->plan, host.guard->rules);
+        status_json(host.guard->snapshot, host.guard->plan, host.guard->rules, NULL);
     const char *text = json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN);
     ck_assert_ptr_nonnull(strstr(text, "\"hold\":{\"until\":1"));
     const char *first = strstr(text, "\"mode\":\"held\"");
@@ -301,7 +301,7 @@ START_TEST(status_shows_it)
     json_object_put(status);
     ck_assert(release());
     guard_reckon(host.guard, loop_now());
-    status = status_json(host.guard->snapshot, host.guard->plan, host.guard->rules);
+    status = status_json(host.guard->snapshot, host.guard->plan, host.guard->rules, NULL);
     text = json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN);
     ck_assert_ptr_nonnull(strstr(text, "\"hold\":null"));
     ck_assert_ptr_null(strstr(text, "\"held\""));
