@@ -2,6 +2,7 @@
 /*
  * What the guard's parts share: guard.c has the way through and the loop, guard_life.c builds it up
  * and reloads, guard_leave.c hands over, guard_control.c answers, guard_admission.c the hook,
+ * guard_plan.c what would be done,
  * guard_virt.c joins what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the
  * kernel does, guard_vm.c tells of one guest, guard_writers.c has others write what may block,
  * guard_record.c the record, guard_hold.c the hold. Nobody else includes this.
@@ -135,6 +136,13 @@ void guard_resolve_admission(struct guard *guard);
 /* ---- guard_control.c ---- */
 
 int guard_open_control(struct guard *guard, struct error *ret_error);
+
+/* ---- guard_plan.c ---- */
+
+/* The control method of that name. */
+int guard_plan(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+extern const char *const guard_plan_parameters[];
 
 /* ---- guard_vm.c ---- */
 

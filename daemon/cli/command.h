@@ -36,6 +36,7 @@ int command_metrics(const struct command_context *context, int argc, char **argv
 int command_vm(const struct command_context *context, int argc, char **argv);
 int command_top(const struct command_context *context, int argc, char **argv);
 int command_why(const struct command_context *context, int argc, char **argv);
+int command_plan(const struct command_context *context, int argc, char **argv);
 int command_check_config(const struct command_context *context, int argc, char **argv);
 int command_doctor(const struct command_context *context, int argc, char **argv);
 int command_hold(const struct command_context *context, int argc, char **argv);

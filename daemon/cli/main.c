@@ -18,6 +18,8 @@ static const struct command commands[] = {
     {"vm", "VM", "one guest: its figures and their source, its rules and who says so", command_vm},
     {"log", "[--follow] [--lines N] [VM…]", "what the guard has said of late", command_log},
     {"why", "[VM|ACTION|REASON]", "the last decision, in sentences", command_why},
+    {"plan", "[--need SIZE] [--node N]", "what the guard would do if so much memory were needed",
+        command_plan},
     {"metrics", "[--textfile FILE]", "the status for Prometheus, or for its node_exporter",
         command_metrics},
     {"doctor", "[--all]", "audit this host's configuration; nothing is changed", command_doctor},

@@ -143,8 +143,7 @@ static void short_print(struct json_object *fields, const struct style *style, F
     row_print(style, "Short", words, out);
 }
 
-/* Lines have it in thousandths. */
-static const char *loss_format(uint64_t loss, char buffer[TEXT_NUMBER_MAX])
+const char *why_loss_format(uint64_t loss, char *buffer)
 {
     if (!known(loss))
         (void)snprintf(buffer, TEXT_NUMBER_MAX, FIELD_UNKNOWN);
@@ -166,43 +165,58 @@ static void gives_print(struct json_object *fields, const struct style *style, F
         row_print(style, "It gives", text_format_bytes(relief, bytes, sizeof(bytes)), out);
     if (known(loss)) {
         (void)snprintf(words, sizeof(words), "%s (its priority times the minutes that it loses)",
-            loss_format(loss, number));
+            why_loss_format(loss, number));
         row_print(style, "It costs", words, out);
     }
     if (known(guests) && guests > 1) {
         (void)snprintf(words, sizeof(words),
             "%" PRIu64 " guests have to go by the forecast, at %s together", guests,
-            loss_format(together, number));
+            why_loss_format(together, number));
         row_print(style, "Of a set", words, out);
     } else if (known(guests) && guests == 0) {
         row_print(style, "Of a set", "all that may go do not give enough", out);
     }
 }
 
+void why_rival_format(
+    const char *name, const char *reason, uint64_t figure, char words[static WHY_RIVAL_MAX])
+{
+    char value[FIELD_MAX] = "", number[TEXT_NUMBER_MAX];
+
+    words[0] = '\0';
+    for (size_t i = 0; i < ELEMENTSOF(rivals); i++) {
+        const char *key = rivals[i].figure;
+        if (strcmp(rivals[i].reason, reason) != 0)
+            continue;
+        bool is_bytes = key && (strcmp(key, "rival_lacks") == 0 || strcmp(key, "rival_bytes") == 0);
+        if (!key || !known(figure))
+            value[0] = '\0';
+        else if (is_bytes)
+            (void)snprintf(
+                value, sizeof(value), " (%s)", text_format_bytes(figure, number, sizeof(number)));
+        else if (strcmp(key, "rival_loss") == 0)
+            (void)snprintf(value, sizeof(value), " (by %s)", why_loss_format(figure, number));
+        else
+            (void)snprintf(value, sizeof(value), " (%" PRIu64 ")", figure);
+        (void)snprintf(
+            words, WHY_RIVAL_MAX, "%s%s%s%s", name, rivals[i].before, rivals[i].after, value);
+    }
+}
+
 static void rival_print(struct json_object *fields, const struct style *style, FILE *out)
 {
-    char name[FIELD_MAX] = "", figure[FIELD_MAX + 8] = "", number[TEXT_NUMBER_MAX];
-    char words[LOG_LINE_MAX];
+    char name[FIELD_MAX] = "", reason[FIELD_MAX], words[WHY_RIVAL_MAX];
+    uint64_t figure = UNKNOWN;
 
-    for (size_t i = 0; i < ELEMENTSOF(rivals); i++) {
-        if (!field_is(fields, "rival_reason", rivals[i].reason))
-            continue;
-        const char *key = rivals[i].figure;
-        uint64_t value = key ? alert_number(fields, key) : UNKNOWN;
-        bool is_bytes = key && (strcmp(key, "rival_lacks") == 0 || strcmp(key, "rival_bytes") == 0);
-        if (known(value) && is_bytes)
-            (void)snprintf(
-                figure, sizeof(figure), " (%s)", text_format_bytes(value, number, sizeof(number)));
-        else if (known(value) && strcmp(key, "rival_loss") == 0)
-            (void)snprintf(figure, sizeof(figure), " (by %s)", loss_format(value, number));
-        else if (known(value))
-            (void)snprintf(figure, sizeof(figure), " (%" PRIu64 ")", value);
-        if (has(fields, "rival"))
-            (void)field_text(fields, "rival", name);
-        (void)snprintf(
-            words, sizeof(words), "%s%s%s%s", name, rivals[i].before, rivals[i].after, figure);
+    (void)field_text(fields, "rival_reason", reason);
+    for (size_t i = 0; i < ELEMENTSOF(rivals); i++)
+        if (rivals[i].figure && strcmp(rivals[i].reason, reason) == 0)
+            figure = alert_number(fields, rivals[i].figure);
+    if (has(fields, "rival"))
+        (void)field_text(fields, "rival", name);
+    why_rival_format(name, reason, figure, words);
+    if (words[0] != '\0')
         row_print(style, "Runner-up", words, out);
-    }
 }
 
 void why_view_print(struct json_object *line, struct json_object *fields, uint64_t now,

@@ -120,6 +120,40 @@ START_TEST(a_live_run_comes_to_the_same_plans)
 }
 END_TEST
 
+/* The same ticks, and after each, if ASKS, what would be done if memory were needed. */
+static struct replay_score lived(bool asks)
+{
+    struct json_object *parameters = json_object_new_object();
+    unsigned traces;
+
+    (void)json_object_object_add(parameters, "need", json_object_new_uint64(4 * GIB));
+    setup();
+    fake_host_set_available(&host, 4 * GIB);
+    for (unsigned i = 0; i < 20; i++) {
+        struct json_object *answer = NULL;
+        struct error error = {0};
+        fake_host_tick(&host, TICK);
+        if (!asks)
+            continue;
+        ck_assert_int_eq(guard_plan(parameters, &answer, &error, host.guard), 0);
+        json_object_put(answer);
+    }
+    storm();
+    json_object_put(parameters);
+    return guard_end(&traces);
+}
+
+START_TEST(of_what_would_be_it_has_nothing)
+{
+    struct replay_score usual = lived(false), asked = lived(true);
+
+    ck_assert_uint_gt(usual.frames, 20);
+    ck_assert_uint_eq(asked.frames, usual.frames);
+    ck_assert_uint_eq(asked.stretches, usual.stretches);
+    ck_assert_uint_eq(asked.differences, 0);
+}
+END_TEST
+
 /* As in a write to a disk that does not answer. */
 START_TEST(while_it_hangs_ticks_go_on)
 {
@@ -326,6 +360,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_live_run_comes_to_the_same_plans);
+    tcase_add_test(tests, of_what_would_be_it_has_nothing);
     tcase_add_test(tests, while_it_hangs_ticks_go_on);
     tcase_add_test(tests, another_takes_its_place);
     tcase_add_test(tests, a_reload_ends_it_and_begins_it_again);
