@@ -19,8 +19,9 @@
 #include "guard_private.h"
 #include "json_writer.h"
 
-/* The longest that the loop is held up for an answer, where the next tick leaves so much time: as
- * long as reading the figures of a thousand guests takes (guard.c). */
+/* The longest that the loop is held up for an answer, where the next tick leaves so much time, and
+ * one look beyond it: of 1,024 guests one took 1 ms, and 58 ms where victims were chosen among all
+ * of them; of 128 guests an answer took 18 ms at most, of 16 two. */
 #define PLAN_TIME_MAX (50 * NSEC_PER_MSEC)
 /* Room for the ids of all nodes, and the words around them. */
 #define NODES_TEXT_MAX (12 * NODES_MAX)
