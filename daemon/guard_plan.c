@@ -24,7 +24,7 @@
  * of them; of 128 guests an answer took 18 ms at most, of 16 two. */
 #define PLAN_TIME_MAX (50 * NSEC_PER_MSEC)
 /* Room for the ids of all nodes, and the words around them. */
-#define NODES_TEXT_MAX (12 * NODES_MAX)
+#define NODES_TEXT_MAX ((size_t)12 * NODES_MAX)
 
 static void free_at(void **buffer)
 {

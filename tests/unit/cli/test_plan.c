@@ -196,11 +196,16 @@ END_TEST
 
 START_TEST(whatever_the_answer_is_no_reason_to_fall_over)
 {
-    static const char *const answers[] = {"{}", "[]", "null", "{\"steps\":7,\"killed\":{}}",
+    static const char *const answers[] = {
+        "{}",
+        "[]",
+        "null",
+        "{\"steps\":7,\"killed\":{}}",
         "{\"steps\":[null,1,[],{}],\"killed\":[null,1,{}]}",
-        "{\"need\":\"x\",\"met\":\"yes\",\"after\":[],\"steps\":[{\"rival\":[],\"loss\":-1,"
-        "\"times\":-5}]}",
-        "{\"steps\":[{\"rival\":{\"reason\":\"dearer\",\"vm\":7}}]}"};
+        "{\"need\":\"x\",\"met\":\"yes\",\"after\":[]}",
+        "{\"steps\":[{\"rival\":[],\"loss\":-1,\"times\":-5}]}",
+        "{\"steps\":[{\"rival\":{\"reason\":\"dearer\",\"vm\":7}}]}",
+    };
 
     for (size_t i = 0; i < ELEMENTSOF(answers); i++)
         free(shown(answers[i], 40));
