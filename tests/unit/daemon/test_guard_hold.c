@@ -343,7 +343,7 @@ START_TEST(in_critical_nothing_is_done_and_all_is_said)
     ck_assert_uint_eq(fake_guest_vm(&host, pid)->figures.measures.in_force, 0);
     /* And then it acts by itself. */
     ck_assert(release());
-    for (unsigned i = 0; i < 20 && fake_host_real_state(pid) == 'S'; i++) {
+    for (uint64_t i = 0; i < 20 && fake_host_real_state(pid) == 'S'; i++) {
         fake_host_set_rss(&host, pid, 12 * GIB + i * 20 * MIB);
         fake_host_set_available(&host, 400 * MIB - i * 20 * MIB);
         fake_host_tick(&host, 100 * NSEC_PER_MSEC);
