@@ -41,6 +41,7 @@ int command_check_config(const struct command_context *context, int argc, char *
 int command_doctor(const struct command_context *context, int argc, char **argv);
 int command_hold(const struct command_context *context, int argc, char **argv);
 int command_release(const struct command_context *context, int argc, char **argv);
+int command_report(const struct command_context *context, int argc, char **argv);
 int command_undo(const struct command_context *context, int argc, char **argv);
 int command_replay(const struct command_context *context, int argc, char **argv);
 int command_simulate(const struct command_context *context, int argc, char **argv);

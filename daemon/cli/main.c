@@ -22,6 +22,8 @@ static const struct command commands[] = {
         command_plan},
     {"metrics", "[--textfile FILE]", "the status for Prometheus, or for its node_exporter",
         command_metrics},
+    {"report", "[--html FILE] [--svg FILE] [--list] [--event N] [TRACE|FOLDER]",
+        "one shortage of memory as a page, from the guard's record", command_report},
     {"doctor", "[--all]", "audit this host's configuration; nothing is changed", command_doctor},
     {"hold", "[TIME]", "the guard watches and takes nothing new, for an hour or TIME",
         command_hold},

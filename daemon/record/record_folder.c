@@ -83,7 +83,7 @@ static void trace_remove(const struct record_folder *folder, const char *name)
 
 /* ---- room ---- */
 
-static bool name_is_trace(const char *name)
+bool record_folder_names(const char *name)
 {
     size_t length = strlen(name), suffix = strlen(NAME_SUFFIX);
 
@@ -117,7 +117,7 @@ static int traces_sum(const struct record_folder *folder, uint64_t *ret_bytes, c
     ret_first[0] = '\0';
     for (struct dirent *entry; (entry = readdir(entries));) {
         struct stat status;
-        if (!name_is_trace(entry->d_name) ||
+        if (!record_folder_names(entry->d_name) ||
             fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
             continue;
         *ret_bytes = add_held(*ret_bytes, (uint64_t)status.st_size);

@@ -32,4 +32,8 @@ DEFINE_CLEANUP(struct record_folder *, record_folder_free);
 int record_folder_write(
     struct record_folder *folder, const struct record_frame *frame, bool *ret_stretch);
 
+/* Whether that is what a trace in such a folder is called. The order of their names is that of
+ * their age. */
+bool record_folder_names(const char *name);
+
 #endif
