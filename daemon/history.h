@@ -20,11 +20,13 @@ struct history *history_free(struct history *history);
 DEFINE_CLEANUP(struct history *, history_free);
 
 /* TEXT of LOG_LINE_MAX at most, LEVEL as syslog's, said at REALTIME (ns since 1970). Each line's
- * time is later than that of the one before, by a nanosecond if need be, so that it names the line,
- * also to those who ask a guard that was started anew. */
+ * time is later than that of the one before, by a nanosecond if need be, so that it names the line.
+ */
 void history_add(struct history *history, uint64_t realtime, int level, const char *text);
 
-/* The reply of GetLog (control_interface.c): what was said later than AFTER; NULL: no memory. */
+/* The reply of GetLog (control_interface.c): what was said later than AFTER; NULL: no memory. A
+ * history's times are compared with its own alone: the clock may have been set back before it
+ * began. So the reply says which history it is, and what another one has is all news. */
 struct json_object *history_json(const struct history *history, uint64_t after);
 
 #endif

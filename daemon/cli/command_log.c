@@ -5,18 +5,18 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <plimsoll/cleanup.h>
-#include <plimsoll/control.h>
 #include <plimsoll/units.h>
 
 #include "alert.h"
-#include "client.h"
 #include "command.h"
 #include "field.h"
+#include "log_cursor.h"
 #include "log_view.h"
 #include "text.h"
 
@@ -63,45 +63,46 @@ static size_t first_wanted(const struct wish *wish, struct json_object *lines)
     return first;
 }
 
-/* Prints what is later than *AFTER, which moves on. */
-static int log_print(struct wish *wish, uint64_t *after, struct error *ret_error)
+static void lost_tell(uint64_t lost)
 {
-    CLEANUP(json_object_put_at) struct json_object *parameters = json_object_new_object();
-    CLEANUP(json_object_put_at) struct json_object *reply = NULL;
+    if (known(lost))
+        fprintf(stderr, "plimsoll: %" PRIu64 " lines came too fast and are lost here\n", lost);
+    else
+        fputs("plimsoll: some lines came too fast and are lost here\n", stderr);
+}
 
-    (void)json_object_object_add(parameters, "after", json_object_new_uint64(*after));
-    int result = client_call(
-        wish->socket, CONTROL_METHOD_LOG, parameters, CLIENT_TIMEOUT, &reply, ret_error);
+/* Prints what is later than the cursor, which moves on. */
+static int log_print(struct wish *wish, struct log_cursor *cursor, struct error *ret_error)
+{
+    struct log_batch batch = {0};
+
+    int result = log_cursor_read(cursor, wish->socket, &batch, ret_error);
     if (result < 0)
         return result;
-    struct json_object *lines = field_get(reply, "lines");
-    if (!json_object_is_type(lines, json_type_array))
-        return error_set(ret_error, -EPROTO, "the guard's log is not a list of lines");
-    if (*after > 0 && json_object_get_boolean(field_get(reply, "gap")))
-        fputs("plimsoll: some lines came too fast and are lost here\n", stderr);
-    for (size_t i = first_wanted(wish, lines); i < json_object_array_length(lines); i++) {
-        struct json_object *line = json_object_array_get_idx(lines, i);
+    CLEANUP(json_object_put_at) struct json_object *reply = batch.reply;
+    if (batch.lost > 0)
+        lost_tell(batch.lost);
+    size_t first = first_wanted(wish, batch.lines), count = json_object_array_length(batch.lines);
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *line = json_object_array_get_idx(batch.lines, i);
         if (!json_object_is_type(line, json_type_object))
             continue;
+        log_cursor_pass(cursor, line);
         CLEANUP(json_object_put_at) struct json_object *fields = alert_fields(line);
         if (!fields)
             return error_set(ret_error, -ENOMEM, "no memory for the log");
-        if (!is_wanted(wish, fields))
+        if (i < first || !is_wanted(wish, fields))
             continue;
         if (wish->json)
             json_print(line, fields);
         else
             log_view_print(&wish->view, line, fields, stdout);
     }
-    size_t count = json_object_array_length(lines);
-    uint64_t last =
-        count > 0 ? field_u64(json_object_array_get_idx(lines, count - 1), "realtime") : UNKNOWN;
-    *after = known(last) ? max_u64(*after, last) : *after;
     return 0;
 }
 
 /* Until standard output is closed or somebody ends us. A guard that is away may come back. */
-static int log_follow(struct wish *wish, uint64_t after)
+static int log_follow(struct wish *wish, struct log_cursor *cursor)
 {
     const struct timespec interval = {.tv_sec = (time_t)(FOLLOW_INTERVAL / NSEC_PER_SEC)};
     bool away = false;
@@ -110,7 +111,7 @@ static int log_follow(struct wish *wish, uint64_t after)
     while (fflush(stdout) == 0) {
         struct error error = {0};
         (void)nanosleep(&interval, NULL);
-        int result = log_print(wish, &after, &error);
+        int result = log_print(wish, cursor, &error);
         if (result == -EREMOTEIO || (result < 0 && !away))
             fprintf(stderr, "plimsoll: %s\n", error.text);
         if (result == -EREMOTEIO)
@@ -156,14 +157,14 @@ int command_log(const struct command_context *context, int argc, char **argv)
         .lines = UINT64_MAX,
         .view = {.style = terminal_style()}};
     struct error error = {0};
-    uint64_t after = 0;
+    struct log_cursor cursor = {0};
 
     if (options_parse(argc, argv, &wish) != COMMAND_OK)
         return COMMAND_USAGE;
-    int result = log_print(&wish, &after, &error);
+    int result = log_print(&wish, &cursor, &error);
     if (result < 0) {
         fprintf(stderr, "plimsoll: %s\n", error.text);
         return result == -EREMOTEIO || result == -ENOMEM ? COMMAND_FAILED : COMMAND_UNREACHABLE;
     }
-    return wish.follow ? log_follow(&wish, after) : COMMAND_OK;
+    return wish.follow ? log_follow(&wish, &cursor) : COMMAND_OK;
 }

@@ -85,6 +85,27 @@ START_TEST(each_line_has_a_later_time)
 }
 END_TEST
 
+/* A line has its number, which goes on where lines are lost, and a history is like no other. */
+START_TEST(lines_are_numbered_and_histories_told_apart)
+{
+    CLEANUP(history_free_at) struct history *other = NULL;
+
+    ck_assert_int_eq(history_new(&other), 0);
+    for (unsigned i = 0; i < HISTORY_LINES + 3; i++)
+        history_add(history, 1000 + i, LOG_INFO, "event=x");
+    struct json_object *log = history_json(history, 0), *others = history_json(other, 0);
+    struct json_object *lines = json_object_object_get(log, "lines");
+    for (size_t i = 0; i < HISTORY_LINES; i++) {
+        struct json_object *line = json_object_array_get_idx(lines, i);
+        ck_assert_uint_eq(json_object_get_uint64(json_object_object_get(line, "number")), i + 4);
+    }
+    ck_assert_uint_ne(json_object_get_uint64(json_object_object_get(log, "instance")),
+        json_object_get_uint64(json_object_object_get(others, "instance")));
+    json_object_put(log);
+    json_object_put(others);
+}
+END_TEST
+
 START_TEST(what_is_said_is_kept_and_diagnostics_are_not)
 {
     char longest[2 * LOG_LINE_MAX], text[LOG_LINE_MAX];
@@ -111,6 +132,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, the_last_lines_are_kept);
     tcase_add_test(tests, each_line_has_a_later_time);
+    tcase_add_test(tests, lines_are_numbered_and_histories_told_apart);
     tcase_add_test(tests, what_is_said_is_kept_and_diagnostics_are_not);
     Suite *suite = suite_create("history");
     suite_add_tcase(suite, tests);
