@@ -270,16 +270,26 @@ static void guard_notify(struct guard *guard, uint64_t now)
         band_name(guard_band(guard)), guard->snapshot->vm_count);
 }
 
+int guard_reload_told(struct guard *guard, struct error *ret_error)
+{
+    char text[ERROR_TEXT_MAX];
+    int result = guard_reload(guard, ret_error);
+
+    if (result < 0)
+        log_alert(LOG_ERR, "event=reload result=failed text=%s",
+            log_quote(ret_error->text, text, sizeof(text)));
+    else
+        log_alert(LOG_NOTICE, "event=reload result=ok mode=%s", status_mode(guard->rules, NULL));
+    return result;
+}
+
 static void guard_serve_reload(struct guard *guard)
 {
     struct error error = {0};
 
     guard->reload = false;
     (void)notify_reloading(guard->notify, loop_now());
-    if (guard_reload(guard, &error) < 0)
-        log_alert(LOG_ERR, "event=reload result=failed text=\"%s\"", error.text);
-    else
-        log_alert(LOG_NOTICE, "event=reload result=ok mode=%s", status_mode(guard->rules, NULL));
+    (void)guard_reload_told(guard, &error);
     (void)notify_ready(guard->notify);
 }
 

@@ -36,7 +36,7 @@ static int method_reload(struct json_object *parameters, struct json_object **re
 {
     (void)parameters;
     (void)ret_parameters;
-    return guard_reload(userdata, ret_error);
+    return guard_reload_told(userdata, ret_error);
 }
 
 static int method_log(struct json_object *parameters, struct json_object **ret_parameters,

@@ -119,6 +119,8 @@ void guard_advance_calls(struct guard *guard, uint64_t now);
 void guard_take_rules(struct guard *guard);
 /* Reads the configuration again; a bad one leaves everything as it is. */
 int guard_reload(struct guard *guard, struct error *ret_error);
+/* The same, and an alert of how it went, whoever asked for it. */
+int guard_reload_told(struct guard *guard, struct error *ret_error);
 /* The first half of a tick: a new snapshot and a plan for it, not acted on. */
 void guard_reckon(struct guard *guard, uint64_t now);
 
