@@ -173,8 +173,26 @@ START_TEST(while_it_hangs_ticks_go_on)
 }
 END_TEST
 
-/* Waits until the helper has written something down: one that is killed before leaves a file that
- * is no trace yet. */
+/* More than the head of a trace and its first frame without a plan. */
+#define WRITTEN_MAX 65536
+
+static bool has_plan(const char *name)
+{
+    char path[512], text[WRITTEN_MAX];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *in = fopen(path, "re");
+    if (!in)
+        return false;
+    size_t length = fread(text, 1, sizeof(text) - 1, in);
+    (void)fclose(in);
+    text[length] = '\0';
+    const char *plan = strstr(text, "\n{\"plan\":");
+    return plan && strchr(plan + 1, '\n');
+}
+
+/* Waits until the helper has written a frame down: one that is killed before leaves a file in which
+ * there is nothing to replay. */
 static void await_writing(void)
 {
     for (unsigned i = 0; i < PATIENCE_TURNS; i++) {
@@ -182,10 +200,7 @@ static void await_writing(void)
         bool written = false;
         int found = scandir(folder, &entries, NULL, NULL);
         for (int entry = 0; entry < found; entry++) {
-            char path[512];
-            struct stat file;
-            (void)snprintf(path, sizeof(path), "%s/%s", folder, entries[entry]->d_name);
-            written |= stat(path, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0;
+            written |= entries[entry]->d_name[0] != '.' && has_plan(entries[entry]->d_name);
             free(entries[entry]);
         }
         free(entries);
