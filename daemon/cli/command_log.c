@@ -74,12 +74,11 @@ static void lost_tell(uint64_t lost)
 /* Prints what is later than the cursor, which moves on. */
 static int log_print(struct wish *wish, struct log_cursor *cursor, struct error *ret_error)
 {
-    struct log_batch batch = {0};
+    CLEANUP(log_batch_clear) struct log_batch batch = {0};
 
     int result = log_cursor_read(cursor, wish->socket, &batch, ret_error);
     if (result < 0)
         return result;
-    CLEANUP(json_object_put_at) struct json_object *reply = batch.reply;
     if (batch.lost > 0)
         lost_tell(batch.lost);
     size_t first = first_wanted(wish, batch.lines), count = json_object_array_length(batch.lines);

@@ -18,6 +18,12 @@
 
 DEFINE_CLEANUP(struct json_object *, json_object_put);
 
+void log_batch_clear(struct log_batch *batch)
+{
+    (void)json_object_put(batch->reply);
+    *batch = (struct log_batch){0};
+}
+
 static int log_ask(
     const char *socket, uint64_t after, struct json_object **ret_reply, struct error *ret_error)
 {

@@ -16,15 +16,19 @@ struct log_cursor {
 };
 
 struct log_batch {
-    struct json_object *reply; /* the caller's */
+    struct json_object *reply;
     struct json_object *lines; /* an array, of the reply's */
     uint64_t lost;  /* so many lines before them nobody can read any more; UNKNOWN: some */
     bool restarted; /* by another guard than the last */
 };
 
+/* One that was never filled is zeroed. */
+void log_batch_clear(struct log_batch *batch);
+
 /* Asks the guard at SOCKET for what is later than the cursor, which takes note of the guard and
  * does not move. What another guard than the last has said is all of it later. -EREMOTEIO: the
- * guard refuses; -EPROTO: what it answers is no log; else as client_call(). */
+ * guard refuses; -EPROTO: what it answers is no log; else as client_call(). *RET_BATCH is the
+ * caller's to clear. */
 int log_cursor_read(struct log_cursor *cursor, const char *socket, struct log_batch *ret_batch,
     struct error *ret_error);
 
