@@ -8,9 +8,9 @@
 #include <errno.h>
 
 #include "act.h"
+#include "give_back.h"
 #include "guard_private.h"
 #include "log.h"
-#include "undo.h"
 
 /* A thaw and the answer of a `stop`. */
 #define BRIDGE_TIMEOUT (5 * NSEC_PER_SEC)
@@ -111,51 +111,6 @@ static uint64_t room_now(const struct guard *guard)
     return known(room) ? room / ROOM_DIVISOR : 0;
 }
 
-static void balloon_back(struct vm *vm, uint64_t *room, uint64_t now)
-{
-    const struct vm_measures *measures = &vm->figures.measures;
-    const struct vm_balloon *balloon = &vm->figures.balloon;
-    uint64_t gain = sub_or_zero(measures->balloon_before, known_or(balloon->actual, 0));
-    struct undo_decision decision = undo_may_deflate(
-        balloon->actual, measures->balloon_before, measures->balloon_target, QMP_MIGRATION_NONE);
-
-    if (measures->balloon_target == measures->balloon_before || gain > *room ||
-        decision.verdict != UNDO_DO || vm->figures.migration != VM_MIGRATION_NONE)
-        return;
-    if (act_balloon(vm, measures->balloon_before, MODE_ENFORCE, now) == 0)
-        *room -= gain;
-}
-
-/* Pinned memory is taken the moment it is plugged in. */
-static void resize_back(struct vm *vm, uint64_t *room, uint64_t now)
-{
-    const struct vm_measures *measures = &vm->figures.measures;
-    uint64_t gain = sub_or_zero(measures->resize.before, measures->resize.set);
-
-    if (gain > *room || vm->leave_resized || vm->figures.migration != VM_MIGRATION_NONE)
-        return;
-    int result = act_resize(vm, measures->resize.before, MODE_ENFORCE, now);
-    if (result == 0)
-        *room -= gain;
-    else if (result == -ESTALE)
-        (void)act_resize_yield(vm);
-    vm->leave_resized = result != -EAGAIN;
-}
-
-static void pause_back(struct vm *vm, uint64_t *room, uint64_t now)
-{
-    uint64_t held = vm_held(&vm->figures);
-    uint64_t gain = known(held) && known(vm->figures.maximum)
-                        ? sub_or_zero(vm->figures.maximum, held)
-                        : UNKNOWN;
-
-    if (vm_has(vm, VM_MEASURE_RESUMING) || vm->leave_resumed || gain > *room)
-        return;
-    vm->leave_resumed = true; /* refused once is refused: it stays in the ledger */
-    if (act_resume(vm, MODE_ENFORCE, now) == 0)
-        *room -= gain;
-}
-
 /* Returns true while something is left that this may still change. */
 static bool restore_step(struct guard *guard, uint64_t now)
 {
@@ -167,18 +122,7 @@ static bool restore_step(struct guard *guard, uint64_t now)
 
         if (!vm || vm->gone || vm_has(vm, VM_MEASURE_KILLED | VM_MEASURE_ENDING))
             continue;
-        if (vm_has(vm, VM_MEASURE_OOM_SCORE))
-            (void)act_oom_score_restore(vm, &guard->roots);
-        if (vm_has(vm, VM_MEASURE_MEMLOCK))
-            (void)act_memlock_restore(vm);
-        if (vm_has(vm, VM_MEASURE_CONTAIN))
-            (void)act_contain_restore_all(vm, now);
-        if (vm_has(vm, VM_MEASURE_PAUSE))
-            pause_back(vm, &room, now);
-        else if (vm_has(vm, VM_MEASURE_BALLOON))
-            balloon_back(vm, &room, now);
-        if (vm_has(vm, VM_MEASURE_RESIZE) && !vm_has(vm, VM_MEASURE_PAUSE))
-            resize_back(vm, &room, now);
+        give_back_step(vm, &guard->roots, &room, now);
         act_pause_advance(vm, now);
         act_balloon_advance(vm, now);
         act_resize_advance(vm, now);

@@ -54,8 +54,8 @@ struct vm {
     bool resume_pending;        /* a query or `cont` of a resume is in flight */
     bool leave_thawed;          /* at exit: was thawed */
     bool leave_stop;            /* … and is to be stopped */
-    bool leave_resumed;         /* at exit: its resume was tried */
-    bool leave_resized;         /* … so was giving its virtio-mem back */
+    bool back_resumed;          /* giving back: its resume was tried */
+    bool back_resized;          /* … so was its virtio-mem */
     bool held;                  /* the guard would act on it, but for a hold */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
