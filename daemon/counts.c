@@ -30,6 +30,7 @@ static const char *const event_names[] = {
     "hold",
     "held",
     "release",
+    "undo",
     "kernel-kill",
     "kernel-log-lost",
     "log-dropped",

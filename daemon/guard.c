@@ -302,6 +302,7 @@ static uint64_t guard_deadline(const struct guard *guard)
         deadline = min_u64(deadline, virt_link_deadline(guard->virt));
     deadline = min_u64(deadline, guard_writers_deadline(guard));
     deadline = min_u64(deadline, guard_hold_deadline(guard));
+    deadline = min_u64(deadline, guard_undo_deadline(guard));
     return min_u64(deadline, control_server_deadline(guard->control));
 }
 
@@ -321,6 +322,7 @@ int guard_run(struct guard *guard)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
         guard_hold_advance(guard, now);
+        guard_undo_advance(guard, now);
         guard_advance_writers(guard, now);
         recorder_advance(guard->recorder, guard_band(guard), now);
         guard_advance_virt(guard, now);

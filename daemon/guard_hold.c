@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Owns the hold: for a time the guard watches and alerts, and takes nothing new. It is dry run with
- * an end, so what dry run does with measures in force holds here as well: a freeze becomes a pause,
- * a save goes to its end, and what there is room for is given back. Limits of cgroups and of locked
- * memory stay, for they would only be set again.
+ * Owns the host's hold: for a time the guard watches and alerts, and takes nothing new. It is dry
+ * run with an end, so what dry run does with measures in force holds here as well: a freeze becomes
+ * a pause, a save goes to its end, and what there is room for is given back. Limits of cgroups and
+ * of locked memory stay, for they would only be set again.
  *
  * The file is written before the hold begins and removed when it ends, so that who is told of a
  * hold has one that a restart keeps.
@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "guard_private.h"
 #include "hold.h"
@@ -20,34 +19,18 @@
 #include "log.h"
 #include "status.h"
 
-/* Room for "2026-11-23T10:30:00Z", and for years to come. */
-#define MOMENT_MAX 32
 /* The monotonic clock stands still while the host sleeps, and the hold's does not. */
 #define CLOCKS_APART NSEC_PER_SEC
+
+static struct hold_file hold_file_of(const struct guard *guard)
+{
+    return (struct hold_file){
+        .folder = guard->options.runtime_directory, .name = HOLD_NAME, .boot_id = guard->boot_id};
+}
 
 static uint64_t hold_left(const struct guard *guard)
 {
     return guard->hold.until == 0 ? 0 : sub_or_zero(guard->hold.until, hold_clock());
-}
-
-static uint64_t realtime_after(uint64_t left)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec + left;
-}
-
-/* In UTC. */
-static const char *moment_format(uint64_t realtime, char buffer[MOMENT_MAX])
-{
-    time_t seconds = (time_t)(realtime / NSEC_PER_SEC);
-    struct tm parts;
-
-    if (!gmtime_r(&seconds, &parts) ||
-        strftime(buffer, MOMENT_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-        buffer[0] = '\0';
-    return buffer;
 }
 
 void guard_resolve_hold(struct guard *guard)
@@ -73,10 +56,10 @@ static void hold_changed(struct guard *guard)
 static void begin_announce(const struct guard *guard, const char *reason)
 {
     uint64_t left = hold_left(guard);
-    char moment[MOMENT_MAX];
+    char moment[HOLD_MOMENT_MAX];
 
     log_alert(LOG_WARNING, "event=hold reason=%s until=%s remaining=%" PRIu64 "ms", reason,
-        moment_format(realtime_after(left), moment), left / NSEC_PER_MSEC);
+        hold_moment(left, moment), left / NSEC_PER_MSEC);
 }
 
 static void hold_end(struct guard *guard, const char *reason)
@@ -88,16 +71,16 @@ static void hold_end(struct guard *guard, const char *reason)
 
 void guard_take_hold(struct guard *guard)
 {
-    const char *folder = guard->options.runtime_directory;
+    const struct hold_file file = hold_file_of(guard);
     struct error error = {0};
-    int result = hold_read(folder, guard->boot_id, hold_clock(), &guard->hold.until, &error);
+    int result = hold_read(&file, hold_clock(), &guard->hold.until, &error);
 
     if (result < 0)
         log_message(LOG_WARNING, "%s; there is no hold", error.text);
     else if (result > 0)
         begin_announce(guard, "kept");
     else
-        (void)hold_remove(folder, NULL); /* it was over */
+        (void)hold_remove(&file, NULL); /* it was over */
 }
 
 void guard_hold_advance(struct guard *guard, uint64_t now)
@@ -105,12 +88,13 @@ void guard_hold_advance(struct guard *guard, uint64_t now)
     struct host_rules *host = &guard->rules->host;
     uint64_t left = hold_left(guard);
     struct error error = {0};
-    char moment[MOMENT_MAX];
+    char moment[HOLD_MOMENT_MAX];
 
     if (guard->hold.until == 0)
         return;
     if (left == 0) {
-        if (hold_remove(guard->options.runtime_directory, &error) < 0)
+        const struct hold_file file = hold_file_of(guard);
+        if (hold_remove(&file, &error) < 0)
             log_message(LOG_WARNING, "%s", error.text); /* its time is over for any guard */
         hold_end(guard, "expired");
         return;
@@ -123,8 +107,7 @@ void guard_hold_advance(struct guard *guard, uint64_t now)
             "event=held band=%s until=%s remaining=%" PRIu64
             "ms text=\"memory is out, and a hold keeps the guard from acting; to end it: plimsoll "
             "release\"",
-            band_name(BAND_CRITICAL), moment_format(realtime_after(left), moment),
-            left / NSEC_PER_MSEC);
+            band_name(BAND_CRITICAL), hold_moment(left, moment), left / NSEC_PER_MSEC);
 }
 
 uint64_t guard_hold_deadline(const struct guard *guard)
@@ -134,11 +117,11 @@ uint64_t guard_hold_deadline(const struct guard *guard)
 
 const char *guard_mode_words(const struct guard *guard, char buffer[GUARD_MODE_WORDS])
 {
-    char moment[MOMENT_MAX];
+    char moment[HOLD_MOMENT_MAX];
 
     (void)snprintf(buffer, GUARD_MODE_WORDS, "%s%s%s", status_mode(guard->rules, NULL),
         guard->rules->host.held ? " until " : "",
-        guard->rules->host.held ? moment_format(realtime_after(hold_left(guard)), moment) : "");
+        guard->rules->host.held ? hold_moment(hold_left(guard), moment) : "");
     return buffer;
 }
 
@@ -159,7 +142,8 @@ int guard_hold(struct json_object *parameters, struct json_object **ret_paramete
     uint64_t until = hold_clock() + (uint64_t)json_object_get_int64(asked);
     bool longer = until > guard->hold.until;
     if (longer) {
-        int result = hold_write(guard->options.runtime_directory, guard->boot_id, until, ret_error);
+        const struct hold_file file = hold_file_of(guard);
+        int result = hold_write(&file, until, ret_error);
         if (result < 0)
             return result;
         guard->hold.until = until;
@@ -168,7 +152,7 @@ int guard_hold(struct json_object *parameters, struct json_object **ret_paramete
     }
     uint64_t left = hold_left(guard);
     json_writer_begin(&writer);
-    json_writer_u64(&writer, "until", realtime_after(left));
+    json_writer_u64(&writer, "until", hold_realtime(left));
     json_writer_u64(&writer, "remaining", left);
     json_writer_bool(&writer, "stands", !longer);
     json_writer_text(&writer, "mode", status_mode(guard->rules, NULL));
@@ -176,22 +160,53 @@ int guard_hold(struct json_object *parameters, struct json_object **ret_paramete
     return *ret_parameters ? 0 : error_set(ret_error, -ENOMEM, "no memory for the answer");
 }
 
+const char *const guard_release_parameters[] = {"name", NULL};
+
+/* The host's, and with it those of guests: whoever asks wants the guard to act. */
+static int release_all(
+    struct guard *guard, bool *ret_held, uint64_t *ret_guests, struct error *ret_error)
+{
+    const struct hold_file file = hold_file_of(guard);
+
+    *ret_held = guard->hold.until != 0;
+    *ret_guests = 0;
+    /* What is asked is done; that a restart would take the file for a hold has to be known. */
+    int result = hold_remove(&file, ret_error);
+    if (*ret_held)
+        hold_end(guard, "asked");
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        *ret_guests += vm && !vm->gone && guard_undo_release(guard, vm, "asked");
+    }
+    return result;
+}
+
 int guard_release(struct json_object *parameters, struct json_object **ret_parameters,
     struct error *ret_error, void *userdata)
 {
     struct guard *guard = userdata;
-    bool held = guard->hold.until != 0;
+    struct json_object *name = json_object_object_get(parameters, "name");
     struct json_writer writer;
+    struct vm *vm = NULL;
+    bool held = false;
+    uint64_t guests = 0;
+    int result;
 
-    (void)parameters;
-    /* What is asked is done; that a restart would take the file for a hold has to be known. */
-    int result = hold_remove(guard->options.runtime_directory, ret_error);
-    if (held)
-        hold_end(guard, "asked");
+    if (name && !json_object_is_type(name, json_type_string))
+        return error_set(ret_error, -EBADR, "name");
+    if (name) {
+        result = guard_find_vm(guard, json_object_get_string(name), &vm, ret_error);
+        if (result == 0)
+            guests = held = guard_undo_release(guard, vm, "asked");
+    } else {
+        result = release_all(guard, &held, &guests, ret_error);
+    }
     if (result < 0)
         return result;
     json_writer_begin(&writer);
     json_writer_bool(&writer, "held", held);
+    json_writer_u64(&writer, "guests", guests);
     json_writer_text(&writer, "mode", status_mode(guard->rules, NULL));
     *ret_parameters = json_writer_end(&writer);
     return *ret_parameters ? 0 : error_set(ret_error, -ENOMEM, "no memory for the answer");

@@ -102,6 +102,7 @@ static void on_appeared(struct vm *vm, void *userdata)
 {
     struct guard *guard = userdata;
 
+    guard_undo_appeared(guard, vm);
     guard_resolve_rules(guard, vm);
     announce_vm("vm-appeared", vm);
     guard->next_tick = 0;
@@ -126,6 +127,7 @@ static void on_ended(struct vm *vm, void *userdata)
 
     guard_kernel_ended(guard, vm);
     guard_admission_ended(guard, vm);
+    guard_undo_ended(guard, vm);
     guard->next_tick = 0; /* what it held is free now: the next step may be waiting for it */
 }
 
@@ -201,9 +203,10 @@ static int buffers_allocate(struct guard *guard)
     guard->state_buffer = calloc(1, policy_state_size(capacity));
     guard->scratch_buffer = calloc(1, policy_scratch_size(capacity));
     guard->unmatched = calloc(capacity, sizeof *guard->unmatched);
+    guard->hold_left = calloc(capacity, sizeof *guard->hold_left);
     guard->victim_order = calloc(capacity, sizeof *guard->victim_order);
     if (!guard->snapshot || !guard->rules || !guard->plan || !guard->state_buffer ||
-        !guard->scratch_buffer || !guard->unmatched || !guard->victim_order)
+        !guard->scratch_buffer || !guard->unmatched || !guard->hold_left || !guard->victim_order)
         return -ENOMEM;
     guard->snapshot->vm_capacity = capacity;
     guard->rules->vm_capacity = capacity;
@@ -427,6 +430,7 @@ struct guard *guard_free(struct guard *guard)
     loop_free(guard->loop);
     config_free(guard->config);
     free(guard->unmatched);
+    free(guard->hold_left);
     free(guard->victim_order);
     free(guard->plan);
     free(guard->scratch_buffer);

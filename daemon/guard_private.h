@@ -5,7 +5,8 @@
  * guard_plan.c what would be done,
  * guard_virt.c joins what libvirt says, guard_calls.c has it looked at, guard_kernel.c what the
  * kernel does, guard_vm.c tells of one guest, guard_writers.c has others write what may block,
- * guard_record.c the record, guard_hold.c the hold. Nobody else includes this.
+ * guard_record.c the record, guard_hold.c the host's hold, guard_undo.c a guest's. Nobody else
+ * includes this.
  */
 #ifndef PLIMSOLL_DAEMON_GUARD_PRIVATE_H
 #define PLIMSOLL_DAEMON_GUARD_PRIVATE_H
@@ -49,6 +50,12 @@ struct guard_hold {
     struct log_limit critical_said;
 };
 
+/* guard_undo.c's: the guests with a hold of their own. */
+struct guard_undo {
+    uint32_t held;     /* how many */
+    uint64_t deadline; /* when to look at them next */
+};
+
 /* A guest whose start was refused, and when that was logged. */
 struct refused {
     uint8_t uuid[UUID_SIZE];
@@ -87,12 +94,14 @@ struct guard {
     struct policy_scratch *scratch;
     struct plan *plan;
     bool *unmatched;        /* by slot: what struct status_aside shows */
+    uint64_t *hold_left;    /* by slot, likewise; worked out for each answer */
     uint32_t *victim_order; /* by position; room for an answer, worked out for each */
 
     uint64_t next_tick, next_host_full;
     uint64_t next_notify, notify_interval; /* watchdog and status */
     struct log_limit class_said;
     struct guard_hold hold;
+    struct guard_undo undo;
     char boot_id[64]; /* the kernel's text */
     bool leaving;     /* SIGTERM or SIGINT came */
     bool reload;      /* SIGHUP came */
@@ -148,6 +157,9 @@ extern const char *const guard_plan_parameters[];
 
 /* ---- guard_vm.c ---- */
 
+/* The guest that a person means by ASKED; errors as guest_find(), and -ESRCH: it has just ended. */
+int guard_find_vm(
+    const struct guard *guard, const char *asked, struct vm **ret_vm, struct error *ret_error);
 /* What concerns people alone, as of the last snapshot; valid until the next call. */
 struct status_aside guard_status_aside(struct guard *guard);
 /* The control method of that name. */
@@ -205,6 +217,25 @@ int guard_hold(struct json_object *parameters, struct json_object **ret_paramete
 extern const char *const guard_hold_parameters[];
 int guard_release(struct json_object *parameters, struct json_object **ret_parameters,
     struct error *ret_error, void *userdata);
+extern const char *const guard_release_parameters[];
+
+/* ---- guard_undo.c ---- */
+
+/* Takes over what a file says of VM, which has just appeared, before its rules are resolved. */
+void guard_undo_appeared(struct guard *guard, struct vm *vm);
+void guard_undo_ended(struct guard *guard, struct vm *vm);
+/* Goes on with what is being taken back, and ends holds of guests that are over. To be called once
+ * in a turn of the loop, and by then at the latest. */
+void guard_undo_advance(struct guard *guard, uint64_t now);
+uint64_t guard_undo_deadline(const struct guard *guard);
+/* How long VM's own hold lasts, ns; 0: it has none. */
+uint64_t guard_undo_hold_left(const struct vm *vm);
+/* Ends VM's own hold; false: it has none. */
+bool guard_undo_release(struct guard *guard, struct vm *vm, const char *reason);
+/* The control method of that name. */
+int guard_undo(struct json_object *parameters, struct json_object **ret_parameters,
+    struct error *ret_error, void *userdata);
+extern const char *const guard_undo_parameters[];
 
 /* ---- guard_leave.c ---- */
 

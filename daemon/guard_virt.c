@@ -69,7 +69,11 @@ void guard_resolve_rules(struct guard *guard, struct vm *vm)
     struct vm_rules *rules = &guard->rules->vms[vm->slot];
     guard->unmatched[vm->slot] =
         !config_domain_rules(guard->config, figures->name, metadata, rules);
-    vm->held = guard->rules->host.held && rules->mode == MODE_ENFORCE;
+    const struct host_rules *host = &guard->rules->host;
+    bool acts = rules->mode == MODE_ENFORCE && (host->held || host->mode == MODE_ENFORCE);
+    vm->held = acts && (host->held || vm->hold_until != 0);
+    if (vm->hold_until != 0)
+        rules->mode = MODE_DRY_RUN;
 }
 
 static void on_changed(const uint8_t uuid[UUID_SIZE], void *userdata)

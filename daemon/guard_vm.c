@@ -22,8 +22,14 @@ const char *const guard_vm_parameters[] = {"name", NULL};
 struct status_aside guard_status_aside(struct guard *guard)
 {
     policy_victim_order(guard->snapshot, guard->rules, guard->scratch, guard->victim_order);
-    return (struct status_aside){
-        .unmatched = guard->unmatched, .victim_order = guard->victim_order};
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        const struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        guard->hold_left[slot] = vm && vm->held ? guard_undo_hold_left(vm) : 0;
+    }
+    return (struct status_aside){.unmatched = guard->unmatched,
+        .hold_left = guard->hold_left,
+        .victim_order = guard->victim_order};
 }
 
 /* ---- policy ---- */
@@ -157,14 +163,26 @@ static struct json_object *refused_json(
 
 /* ---- the method ---- */
 
-/* The guest of the snapshot, if it is still there. */
-static const struct vm *guest_of(const struct guard *guard, const struct vm_snapshot *figures)
+static int position_find(const struct guard *guard, const char *asked, uint32_t *ret_position,
+    struct vm **ret_vm, struct error *ret_error)
 {
-    const struct vm *vm = inventory_vm(guard->inventory, figures->slot);
-
+    int result = guest_find(guard->snapshot, asked, ret_position, ret_error);
+    if (result < 0)
+        return result;
+    const struct vm_snapshot *figures = &guard->snapshot->vms[*ret_position];
+    struct vm *vm = inventory_vm(guard->inventory, figures->slot);
     if (!vm || vm->gone || !vm_identity_equal(&vm->figures.identity, &figures->identity))
-        return NULL;
-    return vm;
+        return error_set(ret_error, -ESRCH, "the guest %s has just ended", figures->name);
+    *ret_vm = vm;
+    return 0;
+}
+
+int guard_find_vm(
+    const struct guard *guard, const char *asked, struct vm **ret_vm, struct error *ret_error)
+{
+    uint32_t position;
+
+    return position_find(guard, asked, &position, ret_vm, ret_error);
 }
 
 static struct json_object *vm_answer(struct guard *guard, uint32_t position, const struct vm *vm)
@@ -199,17 +217,14 @@ int guard_vm(struct json_object *parameters, struct json_object **ret_parameters
 {
     struct guard *guard = userdata;
     struct json_object *name = json_object_object_get(parameters, "name");
-    uint32_t position;
+    uint32_t position = 0;
+    struct vm *vm = NULL;
 
     if (!json_object_is_type(name, json_type_string))
         return error_set(ret_error, -EBADR, "name");
-    int result = guest_find(guard->snapshot, json_object_get_string(name), &position, ret_error);
-    if (result < 0)
-        return result;
-    const struct vm *vm = guest_of(guard, &guard->snapshot->vms[position]);
+    int result = position_find(guard, json_object_get_string(name), &position, &vm, ret_error);
     if (!vm)
-        return error_set(
-            ret_error, -ESRCH, "the guest %s has just ended", guard->snapshot->vms[position].name);
+        return result;
     *ret_parameters = vm_answer(guard, position, vm);
     return *ret_parameters ? 0 : error_set(ret_error, -ENOMEM, "no memory for the answer");
 }

@@ -41,9 +41,35 @@ uint64_t hold_clock(void)
     return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
-static void path_make(char path[PATH_MAX], const char *folder, const char *suffix)
+uint64_t hold_realtime(uint64_t left)
 {
-    (void)snprintf(path, PATH_MAX, "%s/" HOLD_NAME "%s", folder, suffix);
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec + left;
+}
+
+const char *hold_moment(uint64_t left, char buffer[HOLD_MOMENT_MAX])
+{
+    time_t seconds = (time_t)(hold_realtime(left) / NSEC_PER_SEC);
+    struct tm parts;
+
+    if (!gmtime_r(&seconds, &parts) ||
+        strftime(buffer, HOLD_MOMENT_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
+        buffer[0] = '\0';
+    return buffer;
+}
+
+const char *hold_guest_name(const struct vm_identity *identity, char buffer[HOLD_NAME_MAX])
+{
+    (void)snprintf(
+        buffer, HOLD_NAME_MAX, HOLD_NAME "-%d-%" PRIu64, (int)identity->pid, identity->start_time);
+    return buffer;
+}
+
+static void path_make(char path[PATH_MAX], const struct hold_file *file, const char *suffix)
+{
+    (void)snprintf(path, PATH_MAX, "%s/%s%s", file->folder, file->name, suffix);
 }
 
 static size_t text_make(char text[HOLD_FILE_MAX], const char *boot_id, uint64_t until)
@@ -74,13 +100,13 @@ static int file_fill(const char *path, const char *text, size_t length)
     return (size_t)written == length ? 0 : -ENOSPC;
 }
 
-int hold_write(const char *folder, const char *boot_id, uint64_t until, struct error *ret_error)
+int hold_write(const struct hold_file *file, uint64_t until, struct error *ret_error)
 {
     char path[PATH_MAX], beside[PATH_MAX], text[HOLD_FILE_MAX];
 
-    path_make(path, folder, "");
-    path_make(beside, folder, ".new");
-    int result = file_fill(beside, text, text_make(text, boot_id, until));
+    path_make(path, file, "");
+    path_make(beside, file, ".new");
+    int result = file_fill(beside, text, text_make(text, file->boot_id, until));
     if (result == 0 && rename(beside, path) < 0)
         result = -errno;
     if (result < 0) {
@@ -90,11 +116,11 @@ int hold_write(const char *folder, const char *boot_id, uint64_t until, struct e
     return 0;
 }
 
-int hold_remove(const char *folder, struct error *ret_error)
+int hold_remove(const struct hold_file *file, struct error *ret_error)
 {
     char path[PATH_MAX];
 
-    path_make(path, folder, "");
+    path_make(path, file, "");
     if (unlink(path) < 0 && errno != ENOENT)
         return error_set(ret_error, -errno, "cannot remove %s: %s", path, strerror(errno));
     return 0;
@@ -148,19 +174,19 @@ static bool text_parse(
     return strcmp(again, text) == 0;
 }
 
-int hold_read(const char *folder, const char *boot_id, uint64_t now, uint64_t *ret_until,
-    struct error *ret_error)
+int hold_read(
+    const struct hold_file *file, uint64_t now, uint64_t *ret_until, struct error *ret_error)
 {
     char path[PATH_MAX], text[HOLD_FILE_MAX], boot[LEDGER_BOOT_ID_MAX + 1];
     uint64_t until;
 
-    path_make(path, folder, "");
+    path_make(path, file, "");
     int result = file_read(path, text, ret_error);
     if (result <= 0)
         return result;
     if (!text_parse(text, boot, &until))
         return error_set(ret_error, -EBADMSG, "%s is damaged, or no hold of this version's", path);
-    if (strcmp(boot, boot_id) != 0)
+    if (strcmp(boot, file->boot_id) != 0)
         return error_set(ret_error, -ESTALE, "%s is from before the host was started", path);
     if (until <= now)
         return 0;

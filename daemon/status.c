@@ -434,7 +434,6 @@ struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t pos
     vm_memory_write(&writer, vm, own, snapshot);
     json_writer_child(&writer, "measures",
         words_json(vm->measures.in_force, measure_names, ELEMENTSOF(measure_names)));
-    json_writer_text(&writer, "mode", status_mode(rules, own));
     json_writer_u64(&writer, "priority", own->priority);
     json_writer_text(&writer, "monitor", vm_monitor_name(vm->monitor));
     migration_write(&writer, vm->migration);
@@ -442,7 +441,7 @@ struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t pos
         json_writer_i64(&writer, "oom_score_adj", vm->oom_score_adj);
     else
         json_writer_null(&writer, "oom_score_adj");
-    status_aside_write(&writer, snapshot, position, aside);
+    status_aside_write(&writer, snapshot, position, rules, aside);
     return json_writer_end(&writer);
 }
 
@@ -484,7 +483,8 @@ struct json_object *status_json(const struct snapshot *snapshot, const struct pl
     json_writer_u64(&writer, "worst_node", worst_node);
     json_writer_bool(&writer, "sprint", assessment->sprint);
     if (rules->host.held_until > 0)
-        json_writer_child(&writer, "hold", status_hold_json(snapshot, rules));
+        json_writer_child(
+            &writer, "hold", status_hold_json(snapshot, status_hold_left(snapshot, rules)));
     else
         json_writer_null(&writer, "hold");
     json_writer_child(&writer, "host", host_json(snapshot, plan, rules));

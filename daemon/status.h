@@ -16,6 +16,8 @@
 /* What people ask of guests beside what was decided on. */
 struct status_aside {
     const bool *unmatched;        /* by slot: nobody has said anything of this guest */
+    const uint64_t *hold_left;    /* by slot: how long its own hold keeps the guard from acting on
+                                   * it, ns; 0: none does */
     const uint32_t *victim_order; /* by position in the snapshot, as policy_victim_order() */
 };
 
@@ -33,11 +35,13 @@ struct json_object *status_vm_json(const struct snapshot *snapshot, uint32_t pos
  * not run, or has not had the time to. */
 enum tristate status_vm_reports(const struct vm_snapshot *vm, uint64_t now);
 
-/* "enforce", "dry-run" or "held", of the guard or, with OWN, of a VM with these rules. */
+/* "enforce", "dry-run" or "held", of the guard or, with OWN, of a VM with these rules, of whose own
+ * hold they say nothing. */
 const char *status_mode(const struct rules *rules, const struct vm_rules *own);
-/* How long the hold lasts from SNAPSHOT on, and the same as JSON; there has to be one. */
+/* How long the hold lasts from SNAPSHOT on; there has to be one. */
 uint64_t status_hold_left(const struct snapshot *snapshot, const struct rules *rules);
-struct json_object *status_hold_json(const struct snapshot *snapshot, const struct rules *rules);
+/* A hold that lasts so long from SNAPSHOT on. */
+struct json_object *status_hold_json(const struct snapshot *snapshot, uint64_t left);
 
 /* One word for how a VM stands, out of all that is known of it; never NULL. */
 const char *status_vm_state(const struct vm_snapshot *vm);

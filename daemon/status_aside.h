@@ -8,6 +8,6 @@
 
 /* Adds its fields of the guest at POSITION; ASIDE may be NULL. */
 void status_aside_write(struct json_writer *writer, const struct snapshot *snapshot,
-    uint32_t position, const struct status_aside *aside);
+    uint32_t position, const struct rules *rules, const struct status_aside *aside);
 
 #endif

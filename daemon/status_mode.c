@@ -21,9 +21,8 @@ uint64_t status_hold_left(const struct snapshot *snapshot, const struct rules *r
     return sub_or_zero(rules->host.held_until, snapshot->time);
 }
 
-struct json_object *status_hold_json(const struct snapshot *snapshot, const struct rules *rules)
+struct json_object *status_hold_json(const struct snapshot *snapshot, uint64_t left)
 {
-    uint64_t left = status_hold_left(snapshot, rules);
     struct json_writer writer;
 
     json_writer_begin(&writer);

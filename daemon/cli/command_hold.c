@@ -10,6 +10,8 @@
 #include "text.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/control.h>
 #include <stdio.h>
@@ -83,17 +85,33 @@ int command_hold(const struct command_context *context, int argc, char **argv)
 
 int command_release(const struct command_context *context, int argc, char **argv)
 {
+    CLEANUP(json_object_put_at) struct json_object *parameters = json_object_new_object();
     CLEANUP(json_object_put_at) struct json_object *reply = NULL;
+    static const struct option options[] = {{NULL, 0, NULL, 0}};
 
-    (void)argv;
-    if (argc != 1)
-        return command_usage_error("release takes no arguments");
-    int result = ask(context, CONTROL_METHOD_RELEASE, NULL, &reply);
+    if (getopt_long(argc, argv, "", options, NULL) != -1)
+        return command_usage_error("see `plimsoll help release`");
+    if (argc - optind > 1)
+        return command_usage_error("release takes one guest, or none");
+    const char *name = optind < argc ? argv[optind] : NULL;
+    if (name)
+        (void)json_object_object_add(parameters, "name", json_object_new_string(name));
+    int result = ask(context, CONTROL_METHOD_RELEASE, parameters, &reply);
     if (result != COMMAND_OK || context->json)
         return result;
-    bool held = json_object_get_boolean(field_get(reply, "held"));
+    uint64_t guests = known_or(field_u64(reply, "guests"), 0);
+    bool held = field_is_true(reply, "held");
     bool acts = field_is(reply, "mode", "enforce");
-    printf("%s %s\n", held ? "Released." : "There was no hold.",
-        acts ? "The guard acts." : "The guard is in dry run.");
+    if (name)
+        fputs(held ? "Released." : "It had no hold of its own.", stdout);
+    else
+        fputs(held || guests > 0 ? "Released." : "There was no hold.", stdout);
+    if (!name && guests > 0)
+        printf(" With it %" PRIu64 " guest%s that had been left alone.", guests,
+            guests > 1 ? "s" : "");
+    if (field_is(reply, "mode", "held"))
+        puts(" The host is held.");
+    else
+        puts(acts ? " The guard acts." : " The guard is in dry run.");
     return COMMAND_OK;
 }

@@ -27,10 +27,10 @@ static const struct command commands[] = {
     {"doctor", "[--all]", "audit this host's configuration; nothing is changed", command_doctor},
     {"hold", "[TIME]", "the guard watches and takes nothing new, for an hour or TIME",
         command_hold},
-    {"release", "", "end a hold before its time", command_release},
+    {"release", "[VM]", "end holds before their time, or that of one guest", command_release},
     {"check-config", "[FILE]", "find every mistake in a configuration", command_check_config},
-    {"undo", "--offline [--runtime-dir DIR] [VM…]", "take measures back with the guard dead",
-        command_undo},
+    {"undo", "[--force] [--for TIME] [VM…] | --offline [--runtime-dir DIR] [VM…]",
+        "take measures back and leave those guests alone; also with the guard dead", command_undo},
     {"simulate", "[--config FILE] [--traces DIR] [--actions] SCENARIO",
         "play a scenario with the guard's policy, in virtual time, and score it", command_simulate},
     {"replay", "[--config FILE] TRACE",
@@ -51,10 +51,11 @@ static void help_print(void)
     fputs("  help          this text; `plimsoll help COMMAND` shows one command\n"
           "\n"
           "In need:\n"
-          "  plimsoll status   how short memory is, and which guest would be killed first\n"
-          "  plimsoll vm NAME  why that one, what is done to it, and how to protect it\n"
-          "  plimsoll why      what the guard did last, why, and who was next\n"
-          "  plimsoll doctor   whether the host itself is sound\n"
+          "  plimsoll status     how short memory is, and which guest would be killed first\n"
+          "  plimsoll vm NAME    why that one, what is done to it, and how to protect it\n"
+          "  plimsoll why        what the guard did last, why, and who was next\n"
+          "  plimsoll undo NAME  take that back, and leave the guest alone for a while\n"
+          "  plimsoll doctor     whether the host itself is sound\n"
           "\n"
           "Options:\n"
           "  --socket PATH  the guard's socket (" CONTROL_SOCKET_DEFAULT ")\n"

@@ -110,8 +110,13 @@ static void mode_print(struct json_object *reply, const struct style *style, FIL
         return;
     }
     if (field_is(vm, "mode", "held")) {
-        row_print(
-            style, "Mode", "held: nothing new is taken from it; plimsoll release ends that", out);
+        bool alone = field_get(vm, "hold") != NULL;
+        (void)snprintf(words, sizeof(words),
+            "held%s%s: nothing new is taken from it; plimsoll "
+            "release ends that",
+            alone ? ", for another " : "",
+            alone ? field_time(field_get(vm, "hold"), "remaining", own) : "");
+        row_print(style, "Mode", words, out);
         return;
     }
     rule_value(reply, "mode", own);

@@ -27,6 +27,7 @@
 #define CONTROL_METHOD_RELOAD CONTROL_INTERFACE ".Reload"
 #define CONTROL_METHOD_HOLD CONTROL_INTERFACE ".Hold"
 #define CONTROL_METHOD_RELEASE CONTROL_INTERFACE ".Release"
+#define CONTROL_METHOD_UNDO CONTROL_INTERFACE ".Undo"
 #define CONTROL_METHOD_ADMIT CONTROL_INTERFACE ".Admit"
 /* A method that failed for a reason of its own: { "message": what happened and what to do }. */
 #define CONTROL_ERROR_FAILED CONTROL_INTERFACE ".Failed"

@@ -32,6 +32,7 @@ typedef int command_run(const struct command_context *context, int argc, char **
 
 static struct fake_host host;
 static char answer[ANSWER_MAX]; /* what it printed, on both */
+static bool looks;              /* the guard looks at its host while a command runs */
 
 static void setup(void)
 {
@@ -79,6 +80,10 @@ static int run(command_run *command, bool json, const char *argument)
         ck_assert_int_ge(loop_wait(host.guard->loop, loop_now() + 10 * NSEC_PER_MSEC), 0);
         if (host.guard->control)
             control_server_expire(host.guard->control, loop_now());
+        if (looks) {
+            fake_host_tick(&host, 10 * NSEC_PER_MSEC);
+            guard_undo_advance(host.guard, loop_now());
+        }
     }
     ck_assert(WIFEXITED(status));
     answer_read(fd);
@@ -208,7 +213,41 @@ START_TEST(a_hold_and_its_end)
     ck_assert_int_eq(run(command_hold, true, "3h"), COMMAND_OK);
     has("\"stands\":false,\"mode\":\"held\"}\n");
     ck_assert_int_eq(run(command_release, true, NULL), COMMAND_OK);
-    ck_assert_str_eq(answer, "{\"held\":true,\"mode\":\"enforce\"}\n");
+    ck_assert_str_eq(answer, "{\"held\":true,\"guests\":0,\"mode\":\"enforce\"}\n");
+}
+END_TEST
+
+START_TEST(what_is_in_force_is_taken_back)
+{
+    pid_t pid = fake_host_guest(&host, NAME, 4 * GIB);
+
+    fake_host_start_guard(&host);
+    ck_assert_int_eq(run(command_undo, false, NULL), COMMAND_OK);
+    ck_assert_str_eq(answer, "Nothing is in force.\n");
+    fake_host_set_available(&host, 8 * GIB);
+    for (unsigned i = 0; i < 20; i++)
+        fake_host_tick(&host, 100 * NSEC_PER_MSEC);
+    storm(pid);
+    fake_host_await(pid, WSTOPPED);
+    looks = true;
+    ck_assert_int_eq(run(command_undo, false, NULL), COMMAND_FAILED);
+    has(NAME_SHOWN ": guest: not undone: the host is critical and has room for ");
+    ck_assert_int_eq(fake_host_real_state(pid), 'T');
+    ck_assert_int_eq(run(command_undo, false, "nobody"), COMMAND_FAILED);
+    has("nobody: guest: not undone: ");
+    ck_assert_int_eq(run(command_undo, false, "--force"), COMMAND_OK);
+    has(NAME_SHOWN ": freeze: taken back\n");
+    has(NAME_SHOWN ": hold: left alone until 2");
+    has(" (9min ");
+    ck_assert_int_eq(fake_host_real_state(pid), 'S');
+    ck_assert_int_eq(run(command_status, false, NULL), COMMAND_OK);
+    has("held");
+    ck_assert_int_eq(run(command_log, false, NULL), COMMAND_OK);
+    has(" measures=frozen-signal,oom-score band=critical forced=yes until=2");
+    looks = false;
+    ck_assert_int_eq(run(command_release, false, NULL), COMMAND_OK);
+    ck_assert_str_eq(
+        answer, "Released. With it 1 guest that had been left alone. The guard acts.\n");
 }
 END_TEST
 
@@ -221,7 +260,12 @@ START_TEST(a_time_that_is_none)
     ck_assert_ptr_null(strchr(answer, '\x1b'));
     ck_assert_int_eq(run(command_hold, false, "25h"), COMMAND_USAGE);
     has("a day at most");
-    ck_assert_int_eq(run(command_release, false, "web"), COMMAND_USAGE);
+    ck_assert_int_eq(run(command_release, false, "--web"), COMMAND_USAGE);
+    ck_assert_int_eq(run(command_release, false, "web"), COMMAND_FAILED);
+    ck_assert_int_eq(run(command_undo, false, "--for=25h"), COMMAND_USAGE);
+    has("a day at most");
+    ck_assert_int_eq(run(command_undo, false, "--for=soon"), COMMAND_USAGE);
+    ck_assert_int_eq(run(command_undo, false, "--runtime-dir=/x"), COMMAND_USAGE);
     ck_assert_uint_eq(host.guard->hold.until, 0);
 }
 END_TEST
@@ -229,7 +273,10 @@ END_TEST
 /* Whoever may read may not change anything. */
 START_TEST(a_hold_is_for_root)
 {
-    static const char *const methods[] = {CONTROL_METHOD_HOLD, CONTROL_METHOD_RELEASE};
+    static const struct {
+        const char *method, *parameters;
+    } methods[] = {{CONTROL_METHOD_HOLD, "{\"time\":60000000000}"}, {CONTROL_METHOD_RELEASE, "{}"},
+        {CONTROL_METHOD_UNDO, "{\"name\":\"web\",\"time\":1}"}};
 
     fake_host_start_guard(&host);
     for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
@@ -242,13 +289,13 @@ START_TEST(a_hold_is_for_root)
         pid_t child = fork();
         ck_assert_int_ge(child, 0);
         if (child == 0) {
-            struct json_object *parameters = json_tokener_parse("{\"time\":60000000000}");
+            struct json_object *parameters = json_tokener_parse(methods[i].parameters);
             struct json_object *reply = NULL;
             struct error error = {0};
             if (setuid(65534) < 0)
                 _exit(2);
-            int result = client_call(
-                path, methods[i], i == 0 ? parameters : NULL, CLIENT_TIMEOUT, &reply, &error);
+            int result =
+                client_call(path, methods[i].method, parameters, CLIENT_TIMEOUT, &reply, &error);
             _exit(result == -EREMOTEIO && strstr(error.text, "needs root") ? 0 : 1);
         }
         while (waitpid(child, &status, WNOHANG) == 0) {
@@ -271,6 +318,8 @@ START_TEST(without_a_guard)
     ck_assert_int_eq(run(command_why, false, NULL), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_hold, false, NULL), COMMAND_UNREACHABLE);
     ck_assert_int_eq(run(command_release, false, NULL), COMMAND_UNREACHABLE);
+    ck_assert_int_eq(run(command_undo, false, "web"), COMMAND_UNREACHABLE);
+    has("plimsoll undo --offline\n");
 }
 END_TEST
 
@@ -295,6 +344,7 @@ int main(void)
     tcase_add_test(tests, a_decision_is_told_of);
     tcase_add_test(tests, it_is_watched);
     tcase_add_test(tests, a_hold_and_its_end);
+    tcase_add_test(tests, what_is_in_force_is_taken_back);
     tcase_add_test(tests, a_time_that_is_none);
     if (geteuid() == 0)
         tcase_add_test(tests, a_hold_is_for_root);

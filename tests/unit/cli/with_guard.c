@@ -113,6 +113,7 @@ static void program_run(void)
         uint64_t now = loop_now();
         if (now >= host.now + TICK)
             fake_host_tick(&host, now - host.now);
+        guard_undo_advance(host.guard, now);
         ck_assert_int_ge(loop_wait(host.guard->loop, now + WAIT), 0);
         control_server_expire(host.guard->control, loop_now());
     }

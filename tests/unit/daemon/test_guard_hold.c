@@ -77,6 +77,14 @@ static const char *mode(void)
     return status_mode(host.guard->rules, NULL);
 }
 
+static void file_write(const char *boot_id, uint64_t time)
+{
+    const struct hold_file file = {
+        .folder = host.tree->folder, .name = HOLD_NAME, .boot_id = boot_id};
+
+    ck_assert_int_eq(hold_write(&file, hold_clock() + time, NULL), 0);
+}
+
 static const char *file_path(void)
 {
     static char path[256];
@@ -202,7 +210,7 @@ START_TEST(a_file_that_is_none_is_ignored)
     text[length] = '\0';
     switch (_i) {
     case 0:
-        ck_assert_int_eq(hold_write(host.tree->folder, OTHER_BOOT, hold_clock() + HOUR, NULL), 0);
+        file_write(OTHER_BOOT, HOUR);
         break;
     case 1:
         ck_assert_int_eq(ftruncate(fd, length / 2), 0);
@@ -228,12 +236,10 @@ START_TEST(a_file_that_is_none_is_ignored)
         ck_assert_int_eq(mkdir(file_path(), 0700), 0);
         break;
     case 8:
-        ck_assert_int_eq(
-            hold_write(host.tree->folder, host.guard->boot_id, hold_clock() + 2 * HOLD_MOST, NULL),
-            0);
+        file_write(host.guard->boot_id, 2 * HOLD_MOST);
         break;
     case 9:
-        ck_assert_int_eq(hold_write(host.tree->folder, host.guard->boot_id, hold_clock(), NULL), 0);
+        file_write(host.guard->boot_id, 0);
         break;
     default:
         ck_abort();
@@ -241,7 +247,9 @@ START_TEST(a_file_that_is_none_is_ignored)
     (void)close(fd);
     struct error error = {0};
     uint64_t until = 0;
-    int result = hold_read(host.tree->folder, host.guard->boot_id, hold_clock(), &until, &error);
+    const struct hold_file file = {
+        .folder = host.tree->folder, .name = HOLD_NAME, .boot_id = host.guard->boot_id};
+    int result = hold_read(&file, hold_clock(), &until, &error);
     ck_assert_int_le(result, 0);
     ck_assert_int_eq(result == 0, _i == 9);
     ck_assert(result == 0 || strstr(error.text, file_path()));

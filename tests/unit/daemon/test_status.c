@@ -282,7 +282,8 @@ START_TEST(test_aside)
 {
     static const bool unmatched[CAPACITY] = {[3] = true};
     static const uint32_t order[CAPACITY] = {0, 2, 1};
-    static const struct status_aside beside = {unmatched, order};
+    static const uint64_t hold_left[CAPACITY] = {[3] = NSEC_PER_MINUTE};
+    static const struct status_aside beside = {unmatched, hold_left, order};
 
     fill();
     snapshot->vms[1].slot = 3;
