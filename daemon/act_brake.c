@@ -113,9 +113,9 @@ int act_release(struct vm *vm, enum mode mode)
         return 0;
     result = vm->quota_count > 0 && quota_restore(vm) == 0 ? 0 : release_found(vm);
     if (result < 0) {
-        if (log_permit(&vm->refused_said, loop_now()))
-            log_message(LOG_ERR, "%s could not be released from its brake: %s; trying again",
-                vm->figures.name, strerror(-result));
+        log_limited(&vm->refused_said, loop_now(), LOG_ERR,
+            "%s could not be released from its brake: %s; trying again", vm->figures.name,
+            strerror(-result));
         return result;
     }
     vm->brake_ended = loop_now();

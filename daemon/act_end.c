@@ -43,7 +43,7 @@ static void end_failed(struct vm *vm, const char *why)
 
     log_message(LOG_WARNING, saved ? "%s was not saved: %s" : "%s has not shut down: %s",
         vm->figures.name, why);
-    announce_vm(saved ? "save-failed" : "shutdown-failed", vm);
+    announce_end_failed(vm, saved, why);
     end_void(vm);
 }
 

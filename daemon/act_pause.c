@@ -226,9 +226,8 @@ int act_thaw(struct vm *vm, enum mode mode)
     if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && process_signal(vm->pidfd, SIGCONT) < 0)
         result = -errno;
     if (result < 0) {
-        if (log_permit(&vm->refused_said, loop_now()))
-            log_message(LOG_ERR, "%s could not be thawed: %s; trying again", vm->figures.name,
-                strerror(-result));
+        log_limited(&vm->refused_said, loop_now(), LOG_ERR,
+            "%s could not be thawed: %s; trying again", vm->figures.name, strerror(-result));
         return result;
     }
     measure_change(vm, VM_MEASURE_FROZEN, 0);
@@ -256,7 +255,7 @@ static void on_cont_answer(
     monitor_answered(monitor, reply->result);
     if (reply->result == 0) {
         measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
-        announce_vm("resumed", vm);
+        announce_vm(LOG_INFO, "resumed", vm);
     } else if (reply->result == -EREMOTEIO) {
         resume_give_up(vm, reply->error_text);
     }
@@ -315,7 +314,7 @@ static void on_resume_result(const struct virt_result *result, void *userdata)
     case 0:
         vm->figures.run_state = VM_RUN_RUNNING;
         measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
-        announce_vm("resumed", vm);
+        announce_vm(LOG_INFO, "resumed", vm);
         break;
     case -EALREADY:
         measure_change(vm, VM_MEASURE_STOP_SENT | VM_MEASURE_STOPPED, 0);
@@ -380,7 +379,7 @@ void act_pause_advance(struct vm *vm, uint64_t now)
     /* Someone else woke it. */
     if (vm_has(vm, VM_MEASURE_FROZEN_SIGNAL) && vm->figures.process_state == VM_PROCESS_ALIVE &&
         vm->state_read > add_held(vm->frozen_since, FREEZE_SETTLE)) {
-        announce_vm("resumed-by-other", vm);
+        announce_vm(LOG_NOTICE, "resumed-by-other", vm);
         measure_change(vm, VM_MEASURE_FROZEN_SIGNAL, 0);
     }
     /* Our `stop` was neither answered nor is it in flight: what the run state has been since tells
@@ -393,7 +392,7 @@ void act_pause_advance(struct vm *vm, uint64_t now)
             measure_change(vm, VM_MEASURE_STOP_SENT, 0);
     }
     if (vm_has(vm, VM_MEASURE_STOPPED) && state == VM_RUN_RUNNING) {
-        announce_vm("resumed-by-other", vm);
+        announce_vm(LOG_NOTICE, "resumed-by-other", vm);
         measure_change(vm, VM_MEASURE_STOPPED, 0);
     }
 }

@@ -14,6 +14,8 @@
 /* A quoted mount point and some figures; half of what a line may have. */
 #define DETAIL_MAX 448
 #define POOL_WORDS_SIZE 32
+/* What libvirt says of it, which has no bound of ours: the rest of a line. */
+#define END_TEXT_SIZE 320
 
 const char *uuid_text(const uint8_t uuid[UUID_SIZE], char buffer[UUID_TEXT_SIZE])
 {
@@ -30,16 +32,14 @@ const char *uuid_text(const uint8_t uuid[UUID_SIZE], char buffer[UUID_TEXT_SIZE]
     return buffer;
 }
 
-static int action_level(const struct action *action, int result)
+static int kind_level(enum action_kind kind)
 {
-    if (result < 0)
-        return LOG_ERR;
-    switch (action->kind) {
+    switch (kind) {
     case ACTION_KILL:
         return LOG_CRIT;
+    case ACTION_ALERT:
     case ACTION_SAVE:
     case ACTION_SHUTDOWN:
-    case ACTION_ALERT:
     case ACTION_BRAKE:
     case ACTION_PAUSE:
     case ACTION_FREEZE:
@@ -59,6 +59,21 @@ static int action_level(const struct action *action, int result)
         break;
     }
     return LOG_INFO;
+}
+
+/* From warning on somebody should look, by day or by night: so what was only decided is none, and
+ * where the guard can do no more it is worse. */
+static int action_level(const struct action *action, int result)
+{
+    int level = kind_level(action->kind);
+
+    if (result < 0)
+        return LOG_ERR;
+    if (action->reason == REASON_BREAKER || action->reason == REASON_NO_VICTIM)
+        return LOG_ERR;
+    if (action->kind != ACTION_ALERT && action->mode != MODE_ENFORCE && level < LOG_NOTICE)
+        return LOG_NOTICE;
+    return level;
 }
 
 /* What fills the host. GROWTH is the process's own where one is named. */
@@ -314,7 +329,9 @@ void announce_band(
     if (pool->time_to_exhaustion != NEVER)
         (void)snprintf(exhaustion, sizeof exhaustion, "%" PRIu64 "ms",
             pool->time_to_exhaustion / NSEC_PER_MSEC);
-    log_alert(assessment->band > before ? LOG_WARNING : LOG_NOTICE,
+    bool worse = assessment->band > before;
+    /* In tight nobody suffers, and a busy host is there every day. */
+    log_alert(worse && assessment->band >= BAND_SCARCE ? LOG_WARNING : LOG_NOTICE,
         "event=band band=%s before=%s pool=%s headroom=%" PRId64 " fill_rate=%" PRId64
         " time_to_exhaustion=%s",
         band_name(assessment->band), band_name(before),
@@ -322,13 +339,23 @@ void announce_band(
         exhaustion);
 }
 
-void announce_vm(const char *event, const struct vm *vm)
+void announce_vm(int level, const char *event, const struct vm *vm)
 {
     char name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE];
 
-    log_alert(LOG_INFO, "event=%s vm=%s uuid=%s pid=%d", event,
+    log_alert(level, "event=%s vm=%s uuid=%s pid=%d", event,
         log_quote(vm->figures.name, name, sizeof name), uuid_text(vm->figures.identity.uuid, uuid),
         (int)vm->figures.identity.pid);
+}
+
+void announce_end_failed(const struct vm *vm, bool saved, const char *why)
+{
+    char name[2 * VM_NAME_MAX + 8], uuid[UUID_TEXT_SIZE], text[END_TEXT_SIZE];
+    const char *event = saved ? "save-failed" : "shutdown-failed";
+
+    log_alert(LOG_WARNING, "event=%s vm=%s uuid=%s pid=%d text=%s", event,
+        log_quote(vm->figures.name, name, sizeof name), uuid_text(vm->figures.identity.uuid, uuid),
+        (int)vm->figures.identity.pid, log_quote(why, text, sizeof text));
 }
 
 void announce_vm_ended(const char *name, const struct vm_identity *identity, const char *cause)

@@ -25,7 +25,9 @@ void announce_action(const struct plan *plan, const struct action *action, const
     const struct snapshot *snapshot, int result);
 void announce_band(
     const struct assessment *assessment, const struct snapshot *snapshot, enum band before);
-void announce_vm(const char *event, const struct vm *vm);
+void announce_vm(int level, const char *event, const struct vm *vm);
+/* A save, or a shutdown, that was not done; WHY is for people. */
+void announce_end_failed(const struct vm *vm, bool saved, const char *why);
 /* CAUSE: who ended it, where that is known; NULL: it is not. */
 void announce_vm_ended(const char *name, const struct vm_identity *identity, const char *cause);
 
@@ -36,9 +38,13 @@ void announce_vm_ended(const char *name, const struct vm_identity *identity, con
 /* The answer as one line for whoever starts the guest: what it needs, what there is, and of a
  * refusal what would make it fit. */
 void admission_words(const struct admission_answer *answer, char ret_words[ADMISSION_WORDS_MAX]);
-/* ACTS: it is followed, and not only told. */
+/* ACTS: it is followed, and not only told. SUPPRESSED: so many refusals of this guest were not said
+ * since the last that was. */
 void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
-    const struct admission_answer *answer, bool acts, const char *words);
+    const struct admission_answer *answer, bool acts, uint32_t suppressed, const char *words);
+/* Nobody has come since with whose line they could be said. */
+void announce_admission_suppressed(
+    const char *name, const uint8_t uuid[UUID_SIZE], bool acts, uint32_t suppressed);
 
 /* It was saved, and what it was promised is kept for it. */
 void announce_admission_kept(const char *name, const struct reservation *reservation);

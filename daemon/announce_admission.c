@@ -4,12 +4,16 @@
  * guest reads. What is lacking is rounded up and what there is down, so that neither promises too
  * much.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "announce.h"
 #include "text.h"
 
 #include <plimsoll/cleanup.h>
+
+/* " suppressed=" and 10 digits. */
+#define SUPPRESSED_SIZE 32
 
 static const char *pool_what(enum pool_kind pool)
 {
@@ -102,15 +106,27 @@ void admission_words(const struct admission_answer *answer, char ret_words[ADMIS
 }
 
 void announce_admission(const char *name, const uint8_t uuid[UUID_SIZE],
-    const struct admission_answer *answer, bool acts, const char *words)
+    const struct admission_answer *answer, bool acts, uint32_t suppressed, const char *words)
 {
-    char quoted[2 * VM_NAME_MAX + 8], id[UUID_TEXT_SIZE];
+    char quoted[2 * VM_NAME_MAX + 8], id[UUID_TEXT_SIZE], held[SUPPRESSED_SIZE] = "";
+    bool refused = answer->verdict == ADMISSION_REFUSE;
     bool would = !acts && answer->verdict != ADMISSION_ALLOW;
 
-    log_alert(answer->verdict == ADMISSION_REFUSE ? LOG_WARNING : LOG_INFO,
-        "event=admission vm=%s uuid=%s result=%s%s text=\"%s\"",
+    if (suppressed > 0)
+        (void)snprintf(held, sizeof held, " suppressed=%" PRIu32, suppressed);
+    log_alert(refused && acts ? LOG_WARNING : (refused ? LOG_NOTICE : LOG_INFO),
+        "event=admission vm=%s uuid=%s result=%s%s%s text=\"%s\"",
         log_quote(name, quoted, sizeof quoted), uuid_text(uuid, id), would ? "would-" : "",
-        admission_verdict_name(answer->verdict), words);
+        admission_verdict_name(answer->verdict), held, words);
+}
+
+void announce_admission_suppressed(
+    const char *name, const uint8_t uuid[UUID_SIZE], bool acts, uint32_t suppressed)
+{
+    const struct admission_answer answer = {.verdict = ADMISSION_REFUSE};
+
+    announce_admission(name, uuid, &answer, acts, suppressed,
+        "so often more since that was last said, and not again");
 }
 
 void announce_admission_kept(const char *name, const struct reservation *reservation)

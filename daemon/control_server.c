@@ -267,10 +267,9 @@ static void client_add(struct control_server *server, int fd)
     privileged = peer.uid == 0 || peer.uid == geteuid();
     client = client_place(server, privileged);
     if (!client) {
-        if (log_permit(&server->limit, now))
-            log_message(LOG_WARNING,
-                "control: too many clients, turned away uid %u, pid %d; is something polling %s?",
-                (unsigned)peer.uid, (int)peer.pid, server->path);
+        log_limited(&server->limit, now, LOG_WARNING,
+            "control: too many clients, turned away uid %u, pid %d; is something polling %s?",
+            (unsigned)peer.uid, (int)peer.pid, server->path);
         (void)close(fd);
         return;
     }
@@ -295,8 +294,8 @@ static void listener_handle(struct loop_source *source, uint32_t events)
     }
     if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
         return; /* the peer went away again, or nothing is there */
-    if (log_permit(&server->limit, loop_now()))
-        log_message(LOG_WARNING, "control: cannot accept clients: %s", strerror(errno));
+    log_limited(&server->limit, loop_now(), LOG_WARNING, "control: cannot accept clients: %s",
+        strerror(errno));
     if (loop_change(server->loop, source, 0) == 0)
         server->listener_resume = loop_now() + CONTROL_ACCEPT_PAUSE;
 }

@@ -91,9 +91,10 @@ static void sample_vm(struct guard *guard, struct vm *vm, uint64_t now)
     result = vm_sampler_read(
         &vm->sampler, full ? SAMPLE_FULL : SAMPLE_EDGE, &guard->snapshot->host, now, &vm->figures);
     /* -ESRCH: its pidfd tells the same in a moment. */
-    if (result < 0 && result != -ESRCH && log_permit(&vm->unreadable_said, now))
-        log_message(LOG_WARNING, "%s (pid %d): its figures cannot be read: %s; unknown for now",
-            vm->figures.name, (int)vm->figures.identity.pid, strerror(-result));
+    if (result < 0 && result != -ESRCH)
+        log_limited(&vm->unreadable_said, now, LOG_WARNING,
+            "%s (pid %d): its figures cannot be read: %s; unknown for now", vm->figures.name,
+            (int)vm->figures.identity.pid, strerror(-result));
 }
 
 uint64_t guard_realtime(void)
@@ -321,6 +322,7 @@ int guard_run(struct guard *guard)
         if (guard_band(guard) < BAND_CRITICAL)
             tmpfs_sampler_advance(guard->tmpfs_sampler, guard_band(guard), now);
         guard_kernel_advance(guard, now);
+        guard_admission_advance(guard, now);
         guard_hold_advance(guard, now);
         guard_undo_advance(guard, now);
         guard_advance_writers(guard, now);

@@ -206,33 +206,62 @@ void guard_admission_ended(struct guard *guard, const struct vm *vm)
     }
 }
 
-/* Someone who tries again and again is told each time; the log, once a minute. Of some it is
- * remembered; beyond them it is told again. */
-static bool refusal_is_news(struct guard *guard, const uint8_t uuid[UUID_SIZE])
+static void refused_say(struct refused *refused, uint64_t now)
+{
+    if (log_owes(&refused->said, now) && log_permit(&refused->said, now))
+        announce_admission_suppressed(
+            refused->name, refused->uuid, refused->acts, refused->said.suppressed);
+}
+
+/* That guest's place; beyond them the one whose refusal is longest ago gives way. */
+static struct refused *refused_place(struct guard *guard, const struct question *question)
 {
     struct refused *oldest = &guard->refused[0];
 
     for (size_t i = 0; i < ELEMENTSOF(guard->refused); i++) {
         struct refused *refused = &guard->refused[i];
 
-        if (memcmp(refused->uuid, uuid, UUID_SIZE) == 0)
-            return log_permit(&refused->said, loop_now());
+        if (memcmp(refused->uuid, question->request.uuid, UUID_SIZE) == 0)
+            return refused;
         if (refused->said.last < oldest->said.last)
             oldest = refused;
     }
+    refused_say(oldest, NEVER); /* what it owes is due at last */
     *oldest = (struct refused){0};
-    memcpy(oldest->uuid, uuid, UUID_SIZE);
-    return log_permit(&oldest->said, loop_now());
+    memcpy(oldest->uuid, question->request.uuid, UUID_SIZE);
+    return oldest;
+}
+
+/* Someone who tries again and again is told each time; the log, once a minute, with how often it
+ * was. Of some it is remembered; beyond them it is told again. */
+static bool refusal_is_news(
+    struct guard *guard, const struct question *question, bool acts, uint32_t *ret_suppressed)
+{
+    struct refused *refused = refused_place(guard, question);
+
+    (void)snprintf(refused->name, sizeof refused->name, "%s", question->name);
+    refused->acts = acts;
+    if (!log_permit(&refused->said, loop_now()))
+        return false;
+    *ret_suppressed = refused->said.suppressed;
+    return true;
+}
+
+void guard_admission_advance(struct guard *guard, uint64_t now)
+{
+    for (size_t i = 0; i < ELEMENTSOF(guard->refused); i++)
+        refused_say(&guard->refused[i], now);
 }
 
 static bool is_news(struct guard *guard, const struct question *question,
-    const struct admission_answer *answer, enum admission_verdict before)
+    const struct admission_answer *answer, bool acts, enum admission_verdict before,
+    uint32_t *ret_suppressed)
 {
     switch (answer->verdict) {
     case ADMISSION_WAIT:
         return before != ADMISSION_WAIT;
     case ADMISSION_REFUSE:
-        return refusal_is_news(guard, question->request.uuid);
+        return refusal_is_news(guard, question, acts, ret_suppressed);
     case ADMISSION_ALLOW:
     case ADMISSION_VERDICT_COUNT:
         break;
@@ -299,8 +328,10 @@ int guard_admit(struct json_object *parameters, struct json_object **ret_paramet
         if (acts)
             answer_keep(guard, &question, &answer, before);
         admission_words(&answer, words);
-        if (is_news(guard, &question, &answer, before))
-            announce_admission(question.name, question.request.uuid, &answer, acts, words);
+        uint32_t suppressed = 0;
+        if (is_news(guard, &question, &answer, acts, before, &suppressed))
+            announce_admission(
+                question.name, question.request.uuid, &answer, acts, suppressed, words);
     }
     *ret_parameters = answer_json(&answer, acts, words);
     return *ret_parameters ? 0 : error_set(ret_error, -ENOMEM, "no memory for the answer");

@@ -104,7 +104,7 @@ static void on_appeared(struct vm *vm, void *userdata)
 
     guard_undo_appeared(guard, vm);
     guard_resolve_rules(guard, vm);
-    announce_vm("vm-appeared", vm);
+    announce_vm(LOG_INFO, "vm-appeared", vm);
     guard->next_tick = 0;
 }
 

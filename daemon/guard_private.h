@@ -59,6 +59,8 @@ struct guard_undo {
 /* A guest whose start was refused, and when that was logged. */
 struct refused {
     uint8_t uuid[UUID_SIZE];
+    char name[VM_NAME_MAX];
+    bool acts; /* the last one was followed, and not only told */
     struct log_limit said;
 };
 /* libvirtd has 20 workers, each of which can try another guest again and again. */
@@ -141,6 +143,8 @@ int guard_admit(struct json_object *parameters, struct json_object **ret_paramet
 extern const char *const guard_admit_parameters[];
 /* A guest has ended: if the guard had it saved, it may be back. */
 void guard_admission_ended(struct guard *guard, const struct vm *vm);
+/* Says what was held back of refusals. To be called once in a turn of the loop. */
+void guard_admission_advance(struct guard *guard, uint64_t now);
 /* After a change of the rules: who no longer acts keeps nothing for those that start. */
 void guard_resolve_admission(struct guard *guard);
 

@@ -62,10 +62,10 @@ void guard_resolve_rules(struct guard *guard, struct vm *vm)
     else
         figures->sources &= ~(uint32_t)VM_SOURCE_LIBVIRT;
     if (metadata && (metadata->set & VIRT_RULE_CLASS) &&
-        !config_has_class(guard->config, metadata->rules.class_name) &&
-        log_permit(&guard->class_said, loop_now()))
-        log_message(LOG_WARNING, "%s: its metadata says class %s, but there is no [class %s]",
-            figures->name, metadata->rules.class_name, metadata->rules.class_name);
+        !config_has_class(guard->config, metadata->rules.class_name))
+        log_limited(&guard->class_said, loop_now(), LOG_WARNING,
+            "%s: its metadata says class %s, but there is no [class %s]", figures->name,
+            metadata->rules.class_name, metadata->rules.class_name);
     struct vm_rules *rules = &guard->rules->vms[vm->slot];
     guard->unmatched[vm->slot] =
         !config_domain_rules(guard->config, figures->name, metadata, rules);

@@ -163,18 +163,18 @@ static void on_found(const struct scan_found *found, void *userdata)
     known_slot = find_entry(inventory, &found->identity);
     slot = known_slot >= 0 ? known_slot : find_free_slot(inventory);
     if (slot < 0) {
-        if (log_permit(&inventory->full_said, loop_now()))
-            log_message(LOG_ERR,
-                "%s (pid %d) is not guarded: all %u places are taken; set max-vms= higher and "
-                "restart plimsolld",
-                found->name, (int)found->identity.pid, inventory->capacity);
+        log_limited(&inventory->full_said, loop_now(), LOG_ERR,
+            "%s (pid %d) is not guarded: all %u places are taken; set max-vms= higher and "
+            "restart plimsolld",
+            found->name, (int)found->identity.pid, inventory->capacity);
         return;
     }
     result = vm_place(inventory, (uint32_t)slot, &found->identity, &vm);
     if (result < 0) {
-        if (result != -ESRCH && log_permit(&inventory->watch_said, loop_now()))
-            log_message(LOG_ERR, "%s (pid %d) cannot be watched: %s", found->name,
-                (int)found->identity.pid, strerror(-result));
+        if (result != -ESRCH)
+            log_limited(&inventory->watch_said, loop_now(), LOG_ERR,
+                "%s (pid %d) cannot be watched: %s", found->name, (int)found->identity.pid,
+                strerror(-result));
         return;
     }
     if (known_slot >= 0)
@@ -239,16 +239,15 @@ static void on_connected(struct monitor *monitor, pid_t pid, void *userdata)
     if (monitor_vm(monitor) != vm)
         monitor_attach(monitor, NULL);
     if (!vm) {
-        if (log_permit(&inventory->stranger_said, loop_now()))
-            log_message(LOG_WARNING,
-                "%s is served by process %d, which is no guest of this host; left alone",
-                monitor_path(monitor), (int)pid);
+        log_limited(&inventory->stranger_said, loop_now(), LOG_WARNING,
+            "%s is served by process %d, which is no guest of this host; left alone",
+            monitor_path(monitor), (int)pid);
         return;
     }
     if (vm->monitor && vm->monitor != monitor) {
-        if (log_permit(&inventory->second_said, loop_now()))
-            log_message(LOG_NOTICE, "%s: %s is a second QMP socket of the same guest; %s is used",
-                vm->figures.name, monitor_path(monitor), monitor_path(vm->monitor));
+        log_limited(&inventory->second_said, loop_now(), LOG_NOTICE,
+            "%s: %s is a second QMP socket of the same guest; %s is used", vm->figures.name,
+            monitor_path(monitor), monitor_path(vm->monitor));
         return;
     }
     vm->figures.sources |= VM_SOURCE_QMP;
@@ -326,8 +325,9 @@ static void scan_advance(struct inventory *inventory, uint64_t now)
     if (result == 0)
         return;
     inventory->scanning = false;
-    if (result < 0 && log_permit(&inventory->scan_said, now))
-        log_message(LOG_ERR, "looking for guests in %s failed: %s; trying again at the next round",
+    if (result < 0)
+        log_limited(&inventory->scan_said, now, LOG_ERR,
+            "looking for guests in %s failed: %s; trying again at the next round",
             inventory->roots->proc, strerror(-result));
 }
 

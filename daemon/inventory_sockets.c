@@ -119,11 +119,10 @@ static void monitor_begin(struct inventory *inventory, const char *path)
     int result;
 
     if (inventory->monitor_count == inventory->capacity) {
-        if (log_permit(&inventory->directory_said, loop_now()))
-            log_message(LOG_ERR,
-                "%s is not used: %u QMP sockets are connected already, as many as "
-                "max-vms= allows",
-                path, inventory->monitor_count);
+        log_limited(&inventory->directory_said, loop_now(), LOG_ERR,
+            "%s is not used: %u QMP sockets are connected already, as many as "
+            "max-vms= allows",
+            path, inventory->monitor_count);
         return;
     }
     result = monitor_new(path, &inventory->monitor_owner, &monitor);
@@ -236,8 +235,8 @@ static void sockets_begin(struct inventory *inventory, struct kernel_directory *
         if (path_make(inventory, entry.name, path)) {
             if (socket_index_find(inventory, path) == 0)
                 monitor_begin(inventory, path);
-        } else if (log_permit(&inventory->directory_said, loop_now())) {
-            log_message(LOG_WARNING,
+        } else {
+            log_limited(&inventory->directory_said, loop_now(), LOG_WARNING,
                 "a socket in %s is not used: its path is longer than the %zu "
                 "bytes of a socket address",
                 inventory->qmp_directory, sizeof path - 1);
@@ -258,9 +257,10 @@ void inventory_find_sockets(struct inventory *inventory)
     if (folder >= 0) {
         kernel_directory_begin(&directory, folder);
         fresh = sockets_match(inventory, &directory);
-    } else if (folder != -ENOENT && log_permit(&inventory->directory_said, loop_now())) {
-        log_message(LOG_WARNING, "%s cannot be read: %s; guests are reached by signals only",
-            inventory->qmp_directory, strerror(-folder));
+    } else if (folder != -ENOENT) {
+        log_limited(&inventory->directory_said, loop_now(), LOG_WARNING,
+            "%s cannot be read: %s; guests are reached by signals only", inventory->qmp_directory,
+            strerror(-folder));
     }
     drop_stale(inventory);
     if (folder < 0)

@@ -18,6 +18,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <plimsoll/cleanup.h>
 #include <plimsoll/units.h>
 #include <poll.h>
@@ -39,6 +40,7 @@
 #define LOG_QUEUE_BYTES (128 * 1024)
 
 #define LOG_PERMIT_INTERVAL NSEC_PER_MINUTE
+#define SUPPRESSED_ROOM 32 /* " (suppressed=4294967295)" */
 
 enum target {
     TARGET_SYSLOG = 1 << 0,
@@ -276,6 +278,28 @@ bool log_permit(struct log_limit *limit, uint64_t now)
     limit->suppressed = limit->held;
     limit->held = 0;
     return true;
+}
+
+bool log_owes(const struct log_limit *limit, uint64_t now)
+{
+    return limit->held > 0 && sub_or_zero(now, limit->last) >= LOG_PERMIT_INTERVAL;
+}
+
+void log_limited(struct log_limit *limit, uint64_t now, int level, const char *format, ...)
+{
+    char text[LOG_LINE_MAX];
+    va_list arguments;
+
+    if (!log_permit(limit, now))
+        return;
+    va_start(arguments, format);
+    int wanted = vsnprintf(text, sizeof(text) - SUPPRESSED_ROOM, format, arguments);
+    va_end(arguments);
+    text_finish(text, sizeof(text) - SUPPRESSED_ROOM, wanted);
+    if (limit->suppressed > 0)
+        log_message(level, "%s (suppressed=%" PRIu32 ")", text, limit->suppressed);
+    else
+        log_message(level, "%s", text);
 }
 
 /* ---- values ---- */

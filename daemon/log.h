@@ -65,6 +65,11 @@ struct log_limit {
     uint32_t suppressed;
 };
 bool log_permit(struct log_limit *limit, uint64_t now);
+/* Some were held back, and it would be true. */
+bool log_owes(const struct log_limit *limit, uint64_t now);
+/* log_message() where it is true; at its end how many were not said, as (suppressed=N). */
+void log_limited(struct log_limit *limit, uint64_t now, int level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* Writes TEXT as a value of key=value: as it is when it has only [A-Za-z0-9._:/+-], else quoted,
  * with \" and \\ and \xHH for what is not well formed or not printable. What does not fit into SIZE

@@ -110,8 +110,8 @@ void virt_link_end_acting(struct virt_link *link, const char *why, uint64_t now)
 {
     struct virt_process *acting = link->acting;
 
-    if (why && log_permit(&link->ended_said, now))
-        log_message(LOG_WARNING,
+    if (why)
+        log_limited(&link->ended_said, now, LOG_WARNING,
             "plimsoll-virt (pid %d) %s; ended, and %s. What libvirt said last holds",
             (int)acting->pid, why, virt_link_successor(link));
     virt_link_hang_up(link);
@@ -123,9 +123,9 @@ void virt_link_end_spare(struct virt_link *link, const char *why, uint64_t now)
 {
     struct virt_process *spare = link->spare;
 
-    if (why && log_permit(&link->spare_said, now))
-        log_message(
-            LOG_WARNING, "the spare plimsoll-virt (pid %d) %s; ended", (int)spare->pid, why);
+    if (why)
+        log_limited(&link->spare_said, now, LOG_WARNING,
+            "the spare plimsoll-virt (pid %d) %s; ended", (int)spare->pid, why);
     virt_process_end(spare);
     virt_link_leave_spare(link, spare->started, now);
 }
@@ -219,8 +219,8 @@ static void acting_begin(struct virt_link *link, uint64_t now)
         if (process->pid > 0)
             virt_process_end(process);
         pace_slow(&link->beginnings, now);
-        if (log_permit(&link->ended_said, now))
-            log_message(LOG_WARNING, "plimsoll-virt cannot begin: %s", strerror(-result));
+        log_limited(&link->ended_said, now, LOG_WARNING, "plimsoll-virt cannot begin: %s",
+            strerror(-result));
         return;
     }
     link->acting = process;
@@ -248,8 +248,8 @@ static void spare_prepare(struct virt_link *link, uint64_t now)
         return;
     }
     pace_slow(&link->spares, now);
-    if (log_permit(&link->spare_said, now))
-        log_message(LOG_WARNING, "no spare plimsoll-virt can be started: %s", strerror(-result));
+    log_limited(&link->spare_said, now, LOG_WARNING, "no spare plimsoll-virt can be started: %s",
+        strerror(-result));
 }
 
 /* ---- in time ---- */

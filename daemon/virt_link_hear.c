@@ -23,9 +23,9 @@ static void connection_take(struct virt_link *link, const struct virt_connection
     virt_link_state(link, connection->state);
     if (connection->state == VIRT_CONNECTION_CONNECTED)
         log_message(LOG_NOTICE, "libvirt is connected");
-    else if (connection->state == VIRT_CONNECTION_LOST && log_permit(&link->ended_said, loop_now()))
-        log_message(
-            LOG_WARNING, "libvirt cannot be asked: %s. What it said last holds", connection->text);
+    else if (connection->state == VIRT_CONNECTION_LOST)
+        log_limited(&link->ended_said, loop_now(), LOG_WARNING,
+            "libvirt cannot be asked: %s. What it said last holds", connection->text);
 }
 
 /* What of a record is worth a word. */
@@ -33,13 +33,13 @@ static void domain_say(struct virt_link *link, const struct virt_domain *domain,
 {
     uint64_t now = link->acting->heard;
 
-    if (result < 0 && log_permit(&link->full_said, now))
-        log_message(LOG_ERR,
+    if (result < 0)
+        log_limited(&link->full_said, now, LOG_ERR,
             "%s: what libvirt says of it is not used: all %u places are taken; set max-vms= higher "
             "and restart plimsolld",
             domain->name, link->options.capacity);
-    if (domain->id >= 0 && domain->pid == 0 && log_permit(&link->nobody_said, now))
-        log_message(LOG_WARNING,
+    if (domain->id >= 0 && domain->pid == 0)
+        log_limited(&link->nobody_said, now, LOG_WARNING,
             "%s: libvirt does not say which process it is, so that its own rules are not used",
             domain->name);
 }
@@ -172,13 +172,11 @@ void virt_link_heard(struct loop_source *source, uint32_t events)
 
 static void acting_say(struct virt_link *link, pid_t pid, int status, uint64_t now)
 {
-    if (!log_permit(&link->ended_said, now))
-        return;
     if (WIFEXITED(status) && WEXITSTATUS(status) == VIRT_PROCESS_NO_PROGRAM)
-        log_message(
-            LOG_WARNING, "%s cannot be started, so libvirt is not asked", link->options.program);
+        log_limited(&link->ended_said, now, LOG_WARNING,
+            "%s cannot be started, so libvirt is not asked", link->options.program);
     else
-        log_message(LOG_WARNING,
+        log_limited(&link->ended_said, now, LOG_WARNING,
             "plimsoll-virt (pid %d) has ended by %s %d; %s. What libvirt said last holds", (int)pid,
             WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
@@ -187,10 +185,10 @@ static void acting_say(struct virt_link *link, pid_t pid, int status, uint64_t n
 
 static void spare_say(struct virt_link *link, pid_t pid, int status, uint64_t now)
 {
-    if (log_permit(&link->spare_said, now))
-        log_message(LOG_WARNING, "the spare plimsoll-virt (pid %d) has ended by %s %d", (int)pid,
-            WIFSIGNALED(status) ? "signal" : "status",
-            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    log_limited(&link->spare_said, now, LOG_WARNING,
+        "the spare plimsoll-virt (pid %d) has ended by %s %d", (int)pid,
+        WIFSIGNALED(status) ? "signal" : "status",
+        WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 void virt_link_exited(struct loop_source *source, uint32_t events)

@@ -186,10 +186,9 @@ static void on_answer(struct loop_source *source, uint32_t events)
         work_end(writer, answer.result);
         return;
     }
-    if (log_permit(&writer->hung_said, loop_now()))
-        log_message(LOG_WARNING, "the process that writes %s (pid %d) %s; replaced",
-            writer->options.what, (int)place->pid,
-            length <= 0 ? "has ended" : "answers what it was not asked");
+    log_limited(&writer->hung_said, loop_now(), LOG_WARNING,
+        "the process that writes %s (pid %d) %s; replaced", writer->options.what, (int)place->pid,
+        length <= 0 ? "has ended" : "answers what it was not asked");
     place_leave(place);
 }
 
@@ -267,10 +266,9 @@ int writer_ask(struct writer *writer, int fd, const char *text, uint64_t ticket,
 void writer_advance(struct writer *writer, enum band band, uint64_t now)
 {
     if (writer->working && sub_or_zero(now, writer->since) >= WRITER_PATIENCE) {
-        if (log_permit(&writer->hung_said, now))
-            log_message(LOG_WARNING,
-                "the process that writes %s (pid %d) hangs; replaced. Is the swap device well?",
-                writer->options.what, (int)writer->working->pid);
+        log_limited(&writer->hung_said, now, LOG_WARNING,
+            "the process that writes %s (pid %d) hangs; replaced. Is the swap device well?",
+            writer->options.what, (int)writer->working->pid);
         place_leave(writer->working);
     }
     for (unsigned i = 0; i < HELPERS; i++) {

@@ -174,9 +174,10 @@ static void answer_take(struct recorder *recorder, const struct answer *answer)
 {
     recorder->answered++;
     recorder->stretch |= answer->stretch != 0;
-    if (answer->result < 0 && log_permit(&recorder->failure_said, loop_now()))
-        log_message(LOG_WARNING, "the record in %s cannot be written: %s; tried again in a minute",
-            recorder->directory, strerror(-answer->result));
+    if (answer->result < 0)
+        log_limited(&recorder->failure_said, loop_now(), LOG_WARNING,
+            "the record in %s cannot be written: %s; tried again in a minute", recorder->directory,
+            strerror(-answer->result));
 }
 
 static void answers_take(struct recorder *recorder)
@@ -187,9 +188,8 @@ static void answers_take(struct recorder *recorder)
         if (length < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (length != sizeof(answer) || recorder->answered == recorder->asked) {
-            if (log_permit(&recorder->failure_said, loop_now()))
-                log_message(LOG_WARNING, "the process that writes the record (pid %d) has ended",
-                    (int)recorder->pid);
+            log_limited(&recorder->failure_said, loop_now(), LOG_WARNING,
+                "the process that writes the record (pid %d) has ended", (int)recorder->pid);
             helper_leave(recorder);
             return;
         }
@@ -220,8 +220,8 @@ static void frame_lose(struct recorder *recorder)
     recorder->stretch = true;
     recorder->frame = NULL;
     bool behind = recorder->fd >= 0 && recorder->answered != recorder->asked;
-    if (behind && log_permit(&recorder->gap_said, loop_now()))
-        log_message(LOG_NOTICE,
+    if (behind)
+        log_limited(&recorder->gap_said, loop_now(), LOG_NOTICE,
             "the record in %s has a gap: what writes it is behind. Is the disk well?",
             recorder->directory);
 }
@@ -295,9 +295,9 @@ void recorder_advance(struct recorder *recorder, enum band band, uint64_t now)
         return;
     recorder->next_fork = now + FORK_RETRY;
     int result = helper_start(recorder);
-    if (result < 0 && log_permit(&recorder->failure_said, now))
-        log_message(LOG_WARNING, "the process that writes the record cannot be forked: %s",
-            strerror(-result));
+    if (result < 0)
+        log_limited(&recorder->failure_said, now, LOG_WARNING,
+            "the process that writes the record cannot be forked: %s", strerror(-result));
 }
 
 pid_t recorder_helper(const struct recorder *recorder)

@@ -66,7 +66,7 @@ START_TEST(a_node_has_its_number)
         .pool = POOL_NODE,
         .deficit = 7};
     announce_action(&plan, &action, NULL, &snapshot, 0);
-    said_expect("<4>event=alert band=critical action=alert reason=no-victim pool=node node=0 "
+    said_expect("<3>event=alert band=critical action=alert reason=no-victim pool=node node=0 "
                 "deficit=7 text=\"rules and facts leave no guest that could give memory\"");
 }
 END_TEST

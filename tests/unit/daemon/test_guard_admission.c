@@ -5,6 +5,8 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fake_host.h"
@@ -91,6 +93,74 @@ START_TEST(what_does_not_fit_is_refused)
     begin(ENFORCE);
     expect(question(64 * GIB, NULL, NULL), "refuse", true, "it would fit with");
     ck_assert_uint_eq(host.guard->snapshot->reservation_count, 0);
+    fake_host_end(&host);
+}
+END_TEST
+
+/* Of the lines that the guard has said since AFTER the last one; NULL: none. The caller's. */
+static char *last_said(uint64_t *after)
+{
+    struct json_object *log = history_json(host.guard->history, *after);
+    struct json_object *lines = json_object_object_get(log, "lines");
+    size_t count = json_object_array_length(lines);
+    struct json_object *line = count > 0 ? json_object_array_get_idx(lines, count - 1) : NULL;
+    char *text = line ? strdup(text_at(line, "text")) : NULL;
+
+    if (line)
+        *after = json_object_get_uint64(json_object_object_get(line, "realtime"));
+    json_object_put(log);
+    return text;
+}
+
+/* Once a minute, and how often it was besides is said in any case. */
+START_TEST(what_is_not_said_is_counted)
+{
+    const uint64_t minute = 61 * NSEC_PER_SEC;
+    uint64_t after = 0;
+
+    begin(ENFORCE);
+    expect(question(64 * GIB, NULL, NULL), "refuse", true, "");
+    char *text = last_said(&after);
+    ck_assert_ptr_nonnull(strstr(text, "result=refuse text="));
+    free(text);
+    for (unsigned i = 0; i < 3; i++)
+        expect(question(64 * GIB, NULL, NULL), "refuse", true, "");
+    guard_admission_advance(host.guard, loop_now());
+    ck_assert_ptr_null(last_said(&after));
+    guard_admission_advance(host.guard, loop_now() + minute);
+    text = last_said(&after);
+    ck_assert_ptr_nonnull(
+        strstr(text, "event=admission vm=web uuid=" UUID_TEXT " result=refuse suppressed=3 text="));
+    free(text);
+    guard_admission_advance(host.guard, loop_now() + 2 * minute);
+    ck_assert_ptr_null(last_said(&after));
+    fake_host_end(&host);
+}
+END_TEST
+
+/* Whose place another one takes is told of before. */
+START_TEST(who_gives_way_owes_nothing)
+{
+    uint64_t after = 0;
+    char uuid[64];
+
+    begin(ENFORCE);
+    expect(question(64 * GIB, NULL, NULL), "refuse", true, "");
+    expect(question(64 * GIB, NULL, NULL), "refuse", true, "");
+    for (unsigned i = 0; i < REFUSED_MAX; i++) {
+        struct json_object *other = question(64 * GIB, NULL, NULL);
+        (void)snprintf(uuid, sizeof(uuid), "%08x-1111-6677-8899-aabbccddeeff", i);
+        (void)json_object_object_add(other, "uuid", json_object_new_string(uuid));
+        if (i == REFUSED_MAX - 1)
+            free(last_said(&after));
+        expect(other, "refuse", true, "");
+    }
+    struct json_object *log = history_json(host.guard->history, after);
+    struct json_object *lines = json_object_object_get(log, "lines");
+    ck_assert_uint_eq(json_object_array_length(lines), 2);
+    ck_assert_ptr_nonnull(
+        strstr(text_at(json_object_array_get_idx(lines, 0), "text"), "suppressed=1 "));
+    json_object_put(log);
     fake_host_end(&host);
 }
 END_TEST
@@ -205,6 +275,8 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, what_fits_is_admitted_and_kept);
     tcase_add_test(tests, what_does_not_fit_is_refused);
+    tcase_add_test(tests, what_is_not_said_is_counted);
+    tcase_add_test(tests, who_gives_way_owes_nothing);
     tcase_add_test(tests, the_second_start_sees_the_first);
     tcase_add_loop_test(tests, who_only_looks_on_keeps_nothing, 0, 2);
     tcase_add_test(tests, switched_off_it_admits_all);

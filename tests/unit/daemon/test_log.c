@@ -235,6 +235,37 @@ START_TEST(child_is_ordinary)
 }
 END_TEST
 
+/* Once a minute, and then with how often it was not said. */
+START_TEST(what_is_held_back_is_counted)
+{
+    char longest[2 * LOG_LINE_MAX], expected[LOG_LINE_MAX];
+    struct log_limit limit = {0};
+    uint64_t now = NSEC_PER_SEC;
+
+    log_limited(&limit, now, LOG_WARNING, "%s is full", "it");
+    said_expect("<4>it is full");
+    ck_assert(!log_owes(&limit, now + NSEC_PER_MINUTE));
+    for (int i = 0; i < 5; i++)
+        log_limited(&limit, now + NSEC_PER_SEC, LOG_WARNING, "it is full");
+    expect_silence();
+    ck_assert(!log_owes(&limit, now + NSEC_PER_SEC));
+    ck_assert(log_owes(&limit, now + NSEC_PER_MINUTE));
+    now += NSEC_PER_MINUTE;
+    log_limited(&limit, now, LOG_WARNING, "it is full");
+    said_expect("<4>it is full (suppressed=5)");
+    log_limited(&limit, now + NSEC_PER_MINUTE, LOG_WARNING, "it is full");
+    said_expect("<4>it is full");
+
+    /* A line that is cut keeps its count. */
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    limit = (struct log_limit){.last = 1, .held = UINT32_MAX};
+    log_limited(&limit, 60 * NSEC_PER_MINUTE, LOG_WARNING, "%s", longest);
+    (void)snprintf(expected, sizeof(expected), "%s", said_line());
+    ck_assert_ptr_nonnull(strstr(expected, "\xe2\x80\xa6 (suppressed=4294967295)"));
+}
+END_TEST
+
 START_TEST(stop_is_bounded)
 {
     int child = log_start();
@@ -324,6 +355,7 @@ int main(void)
     tcase_add_test(tests, dead_child_is_replaced);
     tcase_add_test(tests, last_words_of_a_killed_guard);
     tcase_add_test(tests, child_is_ordinary);
+    tcase_add_test(tests, what_is_held_back_is_counted);
     tcase_add_test(tests, stop_is_bounded);
     tcase_add_test(tests, permits);
     tcase_add_test(tests, quotes);
