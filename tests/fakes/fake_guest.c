@@ -5,6 +5,7 @@
  */
 #include "fake_guest.h"
 
+#include "act.h"
 #include "fake_qemu.h"
 
 #include <check.h>
@@ -256,4 +257,21 @@ void fake_guest_await_monitor(struct fake_host *host, const struct fake_guest *g
     /* The balloon is the last but one of the questions that always have an answer. */
     fake_guest_await(
         host, vm->figures.monitor == VM_MONITOR_READY && known(vm->figures.balloon.actual));
+}
+
+void fake_guest_pause(struct fake_host *host, const struct fake_guest *guest)
+{
+    struct vm *vm = fake_guest_vm(host, guest->pid);
+
+    ck_assert_int_eq(act_pause(vm, MODE_ENFORCE, loop_now()), 0);
+    fake_guest_await(host, vm_has(vm, VM_MEASURE_STOPPED));
+}
+
+void fake_guest_inflate(struct fake_host *host, const struct fake_guest *guest, uint64_t target)
+{
+    struct vm *vm = fake_guest_vm(host, guest->pid);
+
+    ck_assert_int_eq(act_balloon(vm, target, MODE_ENFORCE, loop_now()), 0);
+    fake_guest_await(host, vm->figures.balloon.actual == target);
+    guest->record->balloons = 0;
 }

@@ -57,4 +57,8 @@ void fake_guest_turn(struct fake_host *host);
         fake_guest_turn(host);                                               \
     }
 
+/* Has the guard pause it, or give it TARGET, and waits until that is so. */
+void fake_guest_pause(struct fake_host *host, const struct fake_guest *guest);
+void fake_guest_inflate(struct fake_host *host, const struct fake_guest *guest, uint64_t target);
+
 #endif

@@ -48,19 +48,6 @@ static void end(void)
     fake_host_end(&host);
 }
 
-static void pause_whole(const struct fake_guest *guest)
-{
-    ck_assert_int_eq(act_pause(vm_of(guest), MODE_ENFORCE, loop_now()), 0);
-    fake_guest_await(&host, vm_has(vm_of(guest), VM_MEASURE_STOPPED));
-}
-
-static void inflate_whole(const struct fake_guest *guest, uint64_t target)
-{
-    ck_assert_int_eq(act_balloon(vm_of(guest), target, MODE_ENFORCE, loop_now()), 0);
-    fake_guest_await(&host, vm_of(guest)->figures.balloon.actual == target);
-    guest->record->balloons = 0;
-}
-
 /* As JSON that is taken over; *RET_REPLY may be NULL. */
 static int call(const char *text, struct json_object **ret_reply)
 {
@@ -165,9 +152,9 @@ START_TEST(all_is_taken_back_and_it_is_left_alone)
     struct json_object *reply;
 
     begin(7 * GIB, 12 * GIB);
-    inflate_whole(&one, 6 * GIB);
-    pause_whole(&one);
-    pause_whole(&two);
+    fake_guest_inflate(&host, &one, 6 * GIB);
+    fake_guest_pause(&host, &one);
+    fake_guest_pause(&host, &two);
     ck_assert_int_eq(act_oom_score(vm_of(&one), &host.guard->roots, -100, MODE_ENFORCE), 0);
     expect_mode("enforce");
     ck_assert_int_eq(ask(&one, HOUR, false, &reply), 0);
@@ -222,7 +209,7 @@ static const struct {
 START_TEST(without_room_it_is_refused)
 {
     begin(short_hosts[_i].rss, short_hosts[_i].first);
-    pause_whole(&one);
+    fake_guest_pause(&host, &one);
     fake_host_set_available(&host, short_hosts[_i].available);
     guard_reckon(host.guard, loop_now());
     ck_assert_int_eq(undo(&one, false), -EBUSY);
@@ -246,8 +233,8 @@ END_TEST
 START_TEST(what_the_first_may_take_is_not_the_seconds)
 {
     begin(4 * GIB, 8 * GIB);
-    pause_whole(&one);
-    pause_whole(&two);
+    fake_guest_pause(&host, &one);
+    fake_guest_pause(&host, &two);
     guard_reckon(host.guard, loop_now());
     ck_assert_int_eq(undo(&one, false), 0);
     ck_assert_int_eq(undo(&two, false), -EBUSY);
@@ -326,7 +313,7 @@ END_TEST
 START_TEST(a_restart_keeps_it)
 {
     begin(4 * GIB, 12 * GIB);
-    pause_whole(&one);
+    fake_guest_pause(&host, &one);
     ck_assert_int_eq(undo(&one, false), 0);
     await_nothing_in_force(&one);
     uint64_t until = vm_of(&one)->hold_until;
@@ -347,7 +334,7 @@ END_TEST
 START_TEST(it_is_over_in_time)
 {
     begin(4 * GIB, 12 * GIB);
-    pause_whole(&one);
+    fake_guest_pause(&host, &one);
     ck_assert_int_eq(ask(&one, 200 * (int64_t)NSEC_PER_MSEC, false, NULL), 0);
     ck_assert(has_file(vm_of(&one)));
     fake_guest_await(&host, guard_undo_hold_left(vm_of(&one)) == 0);
@@ -366,7 +353,7 @@ START_TEST(a_guest_that_ends_leaves_none)
     char name[HOLD_NAME_MAX], path[256];
 
     begin(4 * GIB, 12 * GIB);
-    pause_whole(&one);
+    fake_guest_pause(&host, &one);
     ck_assert_int_eq(undo(&one, false), 0);
     (void)snprintf(path, sizeof(path), "%s/%s", host.tree->folder,
         hold_guest_name(&vm_of(&one)->figures.identity, name));
@@ -383,7 +370,7 @@ END_TEST
 START_TEST(in_a_storm_it_is_left_alone)
 {
     begin(3 * GIB, 9 * GIB);
-    pause_whole(&one);
+    fake_guest_pause(&host, &one);
     guard_reckon(host.guard, loop_now());
     ck_assert_int_eq(undo(&one, false), 0);
     await_nothing_in_force(&one);

@@ -58,19 +58,6 @@ static void end(void)
     fake_host_end(&host);
 }
 
-static void pause_whole(const struct fake_guest *guest)
-{
-    ck_assert_int_eq(act_pause(vm_of(guest), MODE_ENFORCE, loop_now()), 0);
-    fake_guest_await(&host, vm_has(vm_of(guest), VM_MEASURE_STOPPED));
-}
-
-static void inflate_whole(const struct fake_guest *guest, uint64_t target)
-{
-    ck_assert_int_eq(act_balloon(vm_of(guest), target, MODE_ENFORCE, loop_now()), 0);
-    fake_guest_await(&host, vm_of(guest)->figures.balloon.actual == target);
-    guest->record->balloons = 0;
-}
-
 static int score_get(pid_t pid)
 {
     char path[128];
@@ -123,10 +110,10 @@ END_TEST
 
 static void take_measures(void)
 {
-    inflate_whole(&one, 6 * GIB);
-    pause_whole(&one);
+    fake_guest_inflate(&host, &one, 6 * GIB);
+    fake_guest_pause(&host, &one);
     ck_assert_int_eq(act_oom_score(vm_of(&one), &host.guard->roots, -100, MODE_ENFORCE), 0);
-    pause_whole(&two);
+    fake_guest_pause(&host, &two);
     expect_measures(vm_of(&one), VM_MEASURE_BALLOON | VM_MEASURE_STOPPED | VM_MEASURE_OOM_SCORE);
 }
 
@@ -178,8 +165,8 @@ END_TEST
 START_TEST(no_more_than_half_at_once)
 {
     begin("restore", 12 * GIB);
-    inflate_whole(&one, 3 * GIB);
-    inflate_whole(&two, 3 * GIB);
+    fake_guest_inflate(&host, &one, 3 * GIB);
+    fake_guest_inflate(&host, &two, 3 * GIB);
     guard_reckon(host.guard, loop_now());
     uint64_t room = (uint64_t)host.guard->plan->assessment.pools[0].headroom;
     ck_assert_uint_gt(room / 2, 5 * GIB);
@@ -200,9 +187,9 @@ START_TEST(refused_resume_is_not_tried_again)
 {
     begin("restore", 12 * GIB);
     one.record->refuses_cont = true;
-    pause_whole(&one);
-    inflate_whole(&two, 7 * GIB);
-    pause_whole(&two);
+    fake_guest_pause(&host, &one);
+    fake_guest_inflate(&host, &two, 7 * GIB);
+    fake_guest_pause(&host, &two);
     two.record->available_then = 2 * GIB;
     guard_leave(host.guard);
     ck_assert_uint_eq(two.record->conts, 1);
