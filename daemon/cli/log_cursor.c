@@ -13,7 +13,6 @@
 #include <plimsoll/control.h>
 #include <plimsoll/units.h>
 
-#include "client.h"
 #include "field.h"
 
 DEFINE_CLEANUP(struct json_object *, json_object_put);
@@ -24,14 +23,14 @@ void log_batch_clear(struct log_batch *batch)
     *batch = (struct log_batch){0};
 }
 
-static int log_ask(
-    const char *socket, uint64_t after, struct json_object **ret_reply, struct error *ret_error)
+static int log_ask(const char *socket, const struct client_aside *aside, uint64_t after,
+    struct json_object **ret_reply, struct error *ret_error)
 {
     CLEANUP(json_object_put_at) struct json_object *parameters = json_object_new_object();
 
     (void)json_object_object_add(parameters, "after", json_object_new_uint64(after));
-    return client_call(
-        socket, CONTROL_METHOD_LOG, parameters, CLIENT_TIMEOUT, ret_reply, ret_error);
+    return client_call_aside(
+        socket, CONTROL_METHOD_LOG, parameters, CLIENT_TIMEOUT, aside, ret_reply, ret_error);
 }
 
 /* How many are missing between the cursor and the first of LINES. */
@@ -46,20 +45,20 @@ static uint64_t lines_lost(const struct log_cursor *cursor, struct json_object *
     return sub_or_zero(first, cursor->number + 1);
 }
 
-int log_cursor_read(struct log_cursor *cursor, const char *socket, struct log_batch *ret_batch,
-    struct error *ret_error)
+int log_cursor_read(struct log_cursor *cursor, const char *socket, const struct client_aside *aside,
+    struct log_batch *ret_batch, struct error *ret_error)
 {
     CLEANUP(json_object_put_at) struct json_object *reply = NULL;
     struct log_batch batch = {0};
 
-    int result = log_ask(socket, cursor->after, &reply, ret_error);
+    int result = log_ask(socket, aside, cursor->after, &reply, ret_error);
     if (result < 0)
         return result;
     bool fresh = cursor->instance == 0;
     if (!fresh && field_u64(reply, "instance") != cursor->instance) {
         (void)json_object_put(reply);
         reply = NULL;
-        result = log_ask(socket, 0, &reply, ret_error);
+        result = log_ask(socket, aside, 0, &reply, ret_error);
         if (result < 0)
             return result; /* and the next one is another, too */
         batch.restarted = true;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client.h"
+
 /* Zeroed: at the beginning of what the guard has. */
 struct log_cursor {
     uint64_t instance; /* of the guard; UNKNOWN: it does not say */
@@ -27,10 +29,10 @@ void log_batch_clear(struct log_batch *batch);
 
 /* Asks the guard at SOCKET for what is later than the cursor, which takes note of the guard and
  * does not move. What another guard than the last has said is all of it later. -EREMOTEIO: the
- * guard refuses; -EPROTO: what it answers is no log; else as client_call(). *RET_BATCH is the
- * caller's to clear. */
-int log_cursor_read(struct log_cursor *cursor, const char *socket, struct log_batch *ret_batch,
-    struct error *ret_error);
+ * guard refuses; -EPROTO: what it answers is no log; else as client_call_aside(), with ASIDE or
+ * NULL. *RET_BATCH is the caller's to clear. */
+int log_cursor_read(struct log_cursor *cursor, const char *socket, const struct client_aside *aside,
+    struct log_batch *ret_batch, struct error *ret_error);
 
 /* Moves behind LINE, an element of the last batch's. */
 void log_cursor_pass(struct log_cursor *cursor, struct json_object *line);
