@@ -148,8 +148,8 @@ static struct json_object *queue_take(struct runner *runner, size_t place)
     struct json_object *line = runner->queue[place];
 
     runner->count--;
-    memmove(&runner->queue[place], &runner->queue[place + 1],
-        (runner->count - place) * sizeof(runner->queue[0]));
+    for (size_t i = place; i < runner->count; i++)
+        runner->queue[i] = runner->queue[i + 1];
     return line;
 }
 
@@ -251,22 +251,21 @@ static void run_end(struct runner *runner)
 static void child_judge(
     struct runner *runner, int refused, const siginfo_t *ended, bool ending, uint64_t now)
 {
+    bool fine = ended->si_code == CLD_EXITED && ended->si_status == 0 && !runner->late;
     char how[WORDS_MAX], time[TEXT_NUMBER_MAX];
 
+    if (refused == 0 && (fine || ending))
+        return; /* ending: it was ended on our own way out */
     if (refused != 0)
         (void)snprintf(how, sizeof(how), "cannot be started: %s", strerror(refused));
-    else if (ending)
-        return; /* by us, on our own way out */
     else if (runner->late)
         (void)snprintf(how, sizeof(how), "has not ended within %s, and was ended",
             text_format_time(runner->timeout, time, sizeof(time)));
     else if (ended->si_code != CLD_EXITED)
         (void)snprintf(how, sizeof(how), "was ended by signal %d (%s)", ended->si_status,
             strsignal(ended->si_status));
-    else if (ended->si_status != 0)
-        (void)snprintf(how, sizeof(how), "has failed with exit status %d", ended->si_status);
     else
-        return;
+        (void)snprintf(how, sizeof(how), "has failed with exit status %d", ended->si_status);
     failure_tell(runner, how, now);
 }
 

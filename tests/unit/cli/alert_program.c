@@ -60,11 +60,12 @@ static void note(const char *text)
 
 static void descriptors_show(void)
 {
-    char names[PATH_SIZE] = "";
+    char names[PATH_SIZE] = "", own[16];
     DIR *folder = opendir("/proc/self/fd");
 
+    (void)snprintf(own, sizeof(own), "%d", folder ? dirfd(folder) : -1);
     for (struct dirent *entry; folder && (entry = readdir(folder));)
-        if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(folder))
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, own) != 0)
             (void)strncat(names, entry->d_name, sizeof(names) - strlen(names) - 1);
     FILE *file = opened("descriptors", "we");
     fprintf(file, "%s\n", names);

@@ -150,12 +150,12 @@ static void settle(uint64_t now)
 /* The program and its child are gone, by that signal. */
 static void pids_read(pid_t *ret_program, pid_t *ret_child)
 {
-    int pids[2];
+    char *rest;
 
     await("pids", "\n");
-    ck_assert_int_eq(sscanf(content(-1, "pids"), "%d %d", &pids[0], &pids[1]), 2);
-    *ret_program = pids[0];
-    *ret_child = pids[1];
+    *ret_program = (pid_t)strtol(content(-1, "pids"), &rest, 10);
+    *ret_child = (pid_t)strtol(rest, &rest, 10);
+    ck_assert(*ret_program > 0 && *ret_child > 0 && *rest == '\n');
 }
 
 static void killed_check(pid_t child)
@@ -267,7 +267,8 @@ START_TEST(the_queue_is_bounded)
     for (unsigned i = 0; i < RUNNER_QUEUE_MAX; i++)
         if (i == 0 || i > 3)
             (void)snprintf(wanted + strlen(wanted), sizeof(wanted) - strlen(wanted), "w%u\n", i);
-    (void)strcat(wanted, "more-urgent\nalike\nroom-for-one\nanother\n");
+    (void)snprintf(wanted + strlen(wanted), sizeof(wanted) - strlen(wanted),
+        "more-urgent\nalike\nroom-for-one\nanother\n");
     ck_assert_str_eq(content(-1, "notes"), wanted);
 }
 END_TEST

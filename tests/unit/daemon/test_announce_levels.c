@@ -79,15 +79,16 @@ START_TEST(of_an_action)
     };
     static_assert(ELEMENTSOF(levels) == ACTION_KIND_COUNT, "an action has no level here");
 
-    for (int kind = 0; kind < ACTION_KIND_COUNT; kind++) {
+    for (int i = 0; i < ACTION_KIND_COUNT; i++) {
+        enum action_kind kind = (enum action_kind)i;
         char words[64];
 
-        ck_assert_int_ne(levels[kind].done, 0);
+        ck_assert_int_ne(levels[i].done, 0);
         (void)snprintf(words, sizeof(words), "action=%s ", action_kind_name(kind));
         act(kind, REASON_NONE, MODE_ENFORCE, 0);
-        expect(levels[kind].done, words);
+        expect(levels[i].done, words);
         act(kind, REASON_NONE, MODE_DRY_RUN, 0);
-        expect(levels[kind].decided, words);
+        expect(levels[i].decided, words);
         act(kind, REASON_NONE, MODE_ENFORCE, -EIO);
         expect(LOG_ERR, "failed=EIO");
     }
@@ -97,7 +98,8 @@ END_TEST
 /* The guard is at its end in two cases; in all others it looks on. */
 START_TEST(of_an_alert_by_its_reason)
 {
-    for (int reason = 0; reason < REASON_COUNT; reason++) {
+    for (int i = 0; i < REASON_COUNT; i++) {
+        enum reason reason = (enum reason)i;
         bool end = reason == REASON_BREAKER || reason == REASON_NO_VICTIM;
 
         act(ACTION_ALERT, reason, MODE_DRY_RUN, 0);
@@ -112,8 +114,8 @@ START_TEST(of_a_band_by_where_it_goes)
         for (int now = 0; now < BAND_COUNT; now++) {
             bool worse = now > before && now >= BAND_SCARCE;
 
-            plan.assessment.band = now;
-            announce_band(&plan.assessment, &snapshot, before);
+            plan.assessment.band = (enum band)now;
+            announce_band(&plan.assessment, &snapshot, (enum band)before);
             expect(worse ? LOG_WARNING : LOG_NOTICE, "event=band");
         }
     }
