@@ -6,7 +6,8 @@
  * while it does, and goes at the part of a brake while it is braked. What it held by its own time
  * is what it would have held by the record's, had nobody held it back. Points of a track and of the
  * supply are bounded: where they become too many every second is left out, of the supply the lesser
- * of two kept.
+ * of two kept. What falls of a guest while its end is under way is the guard's doing: its own time
+ * stands as well.
  */
 #include "without_private.h"
 
@@ -17,6 +18,8 @@
 #define POINTS_MAX 4096
 #define POINTS_APART (20 * NSEC_PER_MSEC)
 #define RATE_APART (WITHOUT_RATE_TIME / (RATE_POINTS - 1))
+/* It is being ended. */
+#define MEASURES_END (VM_MEASURE_KILLED | VM_MEASURE_ENDING)
 
 /* ---- life ---- */
 
@@ -64,14 +67,14 @@ struct without_tracker *without_tracker_free(struct without_tracker *tracker)
 /* Its own time for PASSED of the record's. */
 static uint64_t own_time(uint32_t in_force, uint64_t passed)
 {
-    if (in_force & MEASURES_STILL)
+    if (in_force & (MEASURES_STILL | MEASURES_END))
         return 0;
     return in_force & VM_MEASURE_BRAKED ? scale_u64(passed, BRAKE_QUOTA, BRAKE_PERIOD) : passed;
 }
 
 static bool runs_free(uint32_t in_force)
 {
-    return !(in_force & (MEASURES_STILL | VM_MEASURE_BRAKED));
+    return !(in_force & (MEASURES_STILL | MEASURES_END | VM_MEASURE_BRAKED));
 }
 
 static void rate_take(struct growth *growth)
@@ -91,9 +94,11 @@ static void rate_take(struct growth *growth)
         span >= RATE_APART ? scale_u64(sub_or_zero(growth->held, oldest), NSEC_PER_SEC, span) : 0;
 }
 
+/* As GROWTH has it, at the look that it is of. */
 static struct track *track_begin(
-    struct without_tracker *tracker, uint32_t guest, const struct growth *growth, uint64_t now)
+    struct without_tracker *tracker, uint32_t guest, const struct growth *growth)
 {
+    uint64_t now = growth->time;
     struct track *track = calloc(1, sizeof(*track));
 
     if (track)
@@ -125,9 +130,8 @@ static void point_add(struct track *track)
     track->points[track->count++] = track->last;
 }
 
-/* PASSED of its own time since the look before. */
-static void track_look(
-    struct track *track, const struct vm_snapshot *vm, const struct growth *growth, uint64_t passed)
+/* By balloon and virtio-mem. */
+static uint64_t measures_hold_back(const struct vm_snapshot *vm)
 {
     const struct vm_measures *measures = &vm->measures;
     uint64_t taken = 0;
@@ -135,8 +139,21 @@ static void track_look(
     if ((measures->in_force & VM_MEASURE_BALLOON) && known(measures->balloon_before) &&
         known(vm->balloon.actual))
         taken = sub_or_zero(measures->balloon_before, vm->balloon.actual);
-    if (!known(track->before) && (measures->in_force & VM_MEASURE_BALLOON))
-        track->before = growth->held;
+    if ((measures->in_force & VM_MEASURE_RESIZE) && known(measures->resize.before) &&
+        known(vm->resizable.size))
+        taken = add_held(taken, sub_or_zero(measures->resize.before, vm->resizable.size));
+    return taken;
+}
+
+/* PASSED of its own time since the look before, at which it held WAS. */
+static void track_look(struct track *track, const struct vm_snapshot *vm,
+    const struct growth *growth, uint64_t passed, uint64_t was)
+{
+    const struct vm_measures *measures = &vm->measures;
+    uint64_t taken = measures_hold_back(vm);
+
+    if (!known(track->before) && (measures->in_force & (VM_MEASURE_BALLOON | VM_MEASURE_RESIZE)))
+        track->before = max_u64(was, growth->held); /* by then some of it may be taken */
     if (known(track->before))
         taken = min_u64(taken, sub_or_zero(track->before, growth->held));
     track->last = (struct point){.time = growth->time,
@@ -146,6 +163,27 @@ static void track_look(
     track->free = runs_free(measures->in_force);
     track->hugetlb = known_or(vm->hugetlb, 0);
     track->page_tables = known_or(vm->page_tables, 0);
+    point_add(track);
+}
+
+/* Its end is under way, and it has no more than it had before: it holds HELD by now. */
+static void guest_fade(struct without_tracker *tracker, uint32_t guest,
+    const struct vm_snapshot *vm, uint64_t held, uint64_t now)
+{
+    struct growth *growth = &tracker->growth[guest];
+    struct track *track = tracker->tracks[guest];
+
+    if (!track)
+        track = track_begin(tracker, guest, growth);
+    growth->time = now;
+    growth->in_force = vm->measures.in_force;
+    if (!track)
+        return;
+    if (track->count == 0)
+        point_add(track);
+    track->last.time = now;
+    track->last.held = held;
+    track->free = false;
     point_add(track);
 }
 
@@ -159,20 +197,26 @@ static void guest_look(
 
     if (!known(held) || !known(vm->sampled))
         return; /* until it is known again it stands */
+    held = add_held(held, known_or(vm->swap, 0));
+    if ((vm->measures.in_force & MEASURES_END) && growth->any && held <= growth->held) {
+        guest_fade(tracker, guest, vm, held, now);
+        return;
+    }
+    uint64_t was = growth->any ? growth->held : held;
     bool was_free = !growth->any || runs_free(growth->in_force);
     growth->any = true;
     growth->time = now;
     growth->own = add_held(growth->own, passed);
-    growth->held = add_held(held, known_or(vm->swap, 0));
+    growth->held = held;
     growth->in_force = vm->measures.in_force;
     if (was_free)
         rate_take(growth);
     if (!track && (vm->measures.in_force & MEASURES_HELD)) {
-        track = track_begin(tracker, guest, growth, now);
+        track = track_begin(tracker, guest, growth);
         passed = 0;
     }
     if (track)
-        track_look(track, vm, growth, passed);
+        track_look(track, vm, growth, passed, was);
 }
 
 static void guest_end(struct without_tracker *tracker, uint32_t guest, enum fate fate, uint64_t now)
@@ -182,7 +226,7 @@ static void guest_end(struct without_tracker *tracker, uint32_t guest, enum fate
 
     /* It was gone before any measure could be seen. */
     if (!track && ended && tracker->growth[guest].any) {
-        track = track_begin(tracker, guest, &tracker->growth[guest], now);
+        track = track_begin(tracker, guest, &tracker->growth[guest]);
         if (track)
             point_add(track);
     }
@@ -227,7 +271,8 @@ void without_look(struct without_tracker *tracker, const struct look *look,
 
     if (known(tracker->gap))
         return;
-    if (look->follows == LOOK_AFTER_GAP && known(tracker->since)) {
+    bool after_gap = look->follows == LOOK_AFTER_GAP;
+    if (after_gap && known(tracker->since)) {
         tracker->gap = snapshot->time;
         return;
     }
@@ -239,6 +284,8 @@ void without_look(struct without_tracker *tracker, const struct look *look,
             guest_look(tracker, guests->at[i], &snapshot->vms[i], snapshot->time);
     if (!tracker->any)
         tracker->before = known(tracker->since);
+    else if (after_gap && known(tracker->since)) /* nobody saw what it had before */
+        tracker->gap = snapshot->time;
     tracker->any = true;
     if (known(tracker->since))
         supply_add(tracker, &snapshot->host, snapshot->time);

@@ -8,7 +8,7 @@
  * given up. that was stopped, braked or ended, it goes on as the record shows that it did once it
  * ran again, only without the wait; where it never did, at the rate at which it grew before
  *             (WITHOUT_RATE_TIME), for WITHOUT_GROWTH_TIME at most and up to its own maximum.
- *   balloons  what they took stays with the guests, as far as they had held it.
+ *   balloons  and virtio-mem: what they took stays with the guests, as far as they had held it.
  *   the rest  is as recorded.
  *
  * The host is out of memory at the first look at which the supply less what the guests would hold
@@ -38,7 +38,7 @@ enum without_why {
     WITHOUT_WHY_NONE,
     WITHOUT_WHY_UNMEASURED, /* the host's memory was not measured */
     WITHOUT_WHY_GAP,        /* the record has a gap */
-    WITHOUT_WHY_BEFORE,     /* guests were held back already when the record begins */
+    WITHOUT_WHY_BEFORE,     /* guests were held back already before the event */
     WITHOUT_WHY_MEMORY,     /* there was no memory for reckoning */
     WITHOUT_WHY_COUNT,
 };
@@ -59,12 +59,12 @@ struct without {
     uint64_t more;   /* bytes that guests would have held more by `time` */
     uint32_t guests; /* that were held back, ever */
     enum without_victim victim;
-    uint32_t guest; /* WITHOUT_GUEST: index */
-    char process[PROCESS_NAME_MAX];
-    uint64_t points;     /* its, in bytes */
-    bool close;          /* another has nearly as many: it may as well have been that */
-    uint32_t rival;      /* GUEST_NONE: the process */
-    bool scores_assumed; /* of some guest the score without the guard is not known: 0 */
+    uint32_t guest;                 /* WITHOUT_GUEST: index */
+    char process[PROCESS_NAME_MAX]; /* clean */
+    uint64_t points;                /* its, in bytes */
+    bool close;                     /* another has nearly as many: it may as well have been that */
+    uint32_t rival;                 /* GUEST_NONE: the process */
+    bool scores_assumed;            /* of some guest the score without the guard is not known: 0 */
 };
 
 struct without_tracker;

@@ -5,8 +5,9 @@
  * nobody is named. The process outside the guests is the largest that the guard knew of; its
  * oom_score_adj is not recorded, and taken for 0.
  */
-#include <string.h>
+#include <stdio.h>
 
+#include "text.h"
 #include "without_private.h"
 
 /* From so much of the victim's points on another may as well be it: sizes are as old as a second.
@@ -113,8 +114,9 @@ void without_judge(const struct without_tracker *tracker, const struct record_se
     without->victim = best[0].kind;
     without->guest = best[0].guest;
     without->points = best[0].points;
-    memcpy(without->process, process->name, sizeof(without->process));
-    without->process[sizeof(without->process) - 1] = '\0';
+    text_finish(without->process, sizeof(without->process),
+        snprintf(without->process, sizeof(without->process), "%.*s", PROCESS_NAME_MAX - 1,
+            process->name));
     without->close = best[1].kind != WITHOUT_NOBODY_KNOWN &&
                      best[1].points >= scale_u64(best[0].points, CLOSE_PERCENT, 100);
     without->rival = best[1].guest;

@@ -19,7 +19,7 @@ struct track {
     uint32_t count;
     uint64_t apart;  /* between two of them at least */
     uint64_t start;  /* of the record's time */
-    uint64_t before; /* what it held when the balloon was first seen; UNKNOWN: it was not */
+    uint64_t before; /* what it held before the balloon was first seen; UNKNOWN: it was not */
     struct point last;
     bool free;  /* it ran without hindrance at its last look */
     bool ended; /* by the guard; its memory is free from then on */

@@ -193,7 +193,7 @@ static const char *const why_words[] = {
     [WITHOUT_WHY_NONE] = "",
     [WITHOUT_WHY_UNMEASURED] = "the host's memory was not measured",
     [WITHOUT_WHY_GAP] = "the record has a gap",
-    [WITHOUT_WHY_BEFORE] = "guests were held back already when the record begins",
+    [WITHOUT_WHY_BEFORE] = "guests were held back already before it began",
     [WITHOUT_WHY_MEMORY] = "there was no memory for reckoning",
 };
 _Static_assert(ELEMENTSOF(why_words) == WITHOUT_WHY_COUNT, "a reason has no words");
