@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Owns what is known of the terminal. Text is broken at spaces alone: a word that is wider than the
- * line is a name or a figure, which somebody may want to copy whole.
+ * line is a name or a figure, which somebody may want to copy whole, and is broken only for a page
+ * that must keep its width.
  */
 #include "terminal.h"
 
@@ -10,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
+
+#include "text.h"
 
 /* The width people's terminals have had since punched cards. */
 #define WIDTH_DEFAULT 80
@@ -56,6 +59,26 @@ unsigned terminal_columns(const char *text)
     return columns_of(text, strlen(text));
 }
 
+/* Prints a word of LENGTH bytes over as many lines as it takes; returns where it ends. */
+static unsigned word_break(const struct style *style, const char *word, size_t length,
+    unsigned column, unsigned indent, FILE *out)
+{
+    while (length > 0) {
+        size_t character = text_character(word, length);
+        size_t bytes = character > 0 ? character : 1;
+        unsigned columns = columns_of(word, bytes);
+        if (column > indent && column + columns > style->width) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+        }
+        (void)fwrite(word, 1, bytes, out);
+        column += columns;
+        word += bytes;
+        length -= bytes;
+    }
+    return column;
+}
+
 void terminal_wrap(
     const struct style *style, const char *text, unsigned column, unsigned indent, FILE *out)
 {
@@ -71,8 +94,12 @@ void terminal_wrap(
             fputc(' ', out);
             column++;
         }
-        (void)fwrite(text, 1, length, out);
-        column += columns;
+        if (style->breaks && style->width > 0 && column + columns > style->width) {
+            column = word_break(style, text, length, column, indent, out);
+        } else {
+            (void)fwrite(text, 1, length, out);
+            column += columns;
+        }
         text += length + (text[length] == ' ');
         first = false;
     }

@@ -9,6 +9,8 @@
 struct style {
     unsigned width; /* columns of the terminal; 0: none, nothing is cut or wrapped */
     bool colours;
+    bool
+        breaks; /* terminal_wrap() breaks words that are longer than a line; else they stay whole */
 };
 
 /* Of standard output; NO_COLOR is heeded. */

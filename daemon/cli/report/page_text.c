@@ -19,7 +19,7 @@
 /* "10:02:14  " */
 #define CLOCK_WIDTH 10
 
-static const struct style style = {.width = PAGE_WIDTH};
+static const struct style style = {.width = PAGE_WIDTH, .breaks = true};
 
 static void sentences_print(const char *title, const struct sentences *sentences, FILE *out)
 {
