@@ -5,8 +5,8 @@
  * A time passes for a guest between two looks by what was in force at the first of them. What a
  * balloon took is what `actual` fell by while a target of ours stood, and what it gave back is what
  * `actual` rose by: QEMU's word, not the guest's. Who is gone was killed, saved or shut down if
- * that was decided and was in force, or had been decided a moment before; else it ended, and the
- * record does not say by whom.
+ * that was in force, or had been decided a moment before; else it ended, and the record does not
+ * say by whom.
  */
 #include "loss.h"
 
@@ -142,18 +142,17 @@ static void guest_look(struct guest_loss *guest, const struct vm_snapshot *vm, u
 /* The last look of it is one at which it was still there. */
 static void guest_end(struct guest_loss *guest, uint64_t now)
 {
-    bool in_force = guest->in_force & (VM_MEASURE_KILLED | VM_MEASURE_ENDING);
     bool fresh = sub_or_zero(now, guest->intent_time) <= INTENT_FRESH;
+    enum action_kind intent = fresh ? guest->intent : ACTION_ALERT;
 
-    guest->fate = FATE_ENDED;
-    if (!in_force && !fresh)
-        return;
-    if (guest->intent == ACTION_KILL)
+    if ((guest->in_force & VM_MEASURE_KILLED) || intent == ACTION_KILL)
         guest->fate = FATE_KILLED;
-    else if (guest->intent == ACTION_SAVE)
+    else if ((guest->in_force & VM_MEASURE_SAVING) || intent == ACTION_SAVE)
         guest->fate = FATE_SAVED;
-    else if (guest->intent == ACTION_SHUTDOWN)
+    else if ((guest->in_force & VM_MEASURE_SHUTTING_DOWN) || intent == ACTION_SHUTDOWN)
         guest->fate = FATE_SHUT_DOWN;
+    else
+        guest->fate = FATE_ENDED;
 }
 
 static void action_take(
@@ -162,10 +161,12 @@ static void action_take(
     bool enforced = action->mode == MODE_ENFORCE;
     uint32_t bit = UINT32_C(1) << action->kind;
 
+    if (!action_is_deed(action))
+        return;
     tracker->counts[action->mode][action->kind]++;
     if (action->kind == ACTION_RECLAIM && enforced && known(action->target))
         tracker->reclaimed = add_held(tracker->reclaimed, action->target);
-    if (!guest || !action_is_deed(action))
+    if (!guest)
         return;
     if (enforced)
         guest->enforced |= bit;
@@ -224,7 +225,6 @@ static void guest_add(const struct guest_loss *guest, struct loss *loss)
     loss->held = add_held(loss->held, present ? guest->held : 0);
     loss->still_paused += present && (guest->in_force & VM_MEASURE_PAUSE);
     loss->still_held += present && guest->held > 0;
-    loss->still_ending += present && (guest->in_force & (VM_MEASURE_KILLED | VM_MEASURE_ENDING));
 }
 
 void loss_total(

@@ -22,7 +22,7 @@ enum fate {
     FATE_KILLED,
     FATE_SAVED,
     FATE_SHUT_DOWN,
-    FATE_ENDED, /* by itself or by somebody else: the guard did not decide it */
+    FATE_ENDED, /* by itself, by somebody else or in a gap: no decision of the guard is there */
     FATE_COUNT,
 };
 
@@ -40,15 +40,15 @@ struct guest_loss {
 };
 
 struct loss {
-    uint32_t counts[MODE_COUNT][ACTION_KIND_COUNT];
-    uint32_t acted_on, acted_dry; /* guests */
-    uint32_t fates[FATE_COUNT];   /* guests */
-    uint32_t kernel_kills;        /* processes, whoever they were */
-    uint64_t paused, braked;      /* ns, summed over guests */
+    uint32_t counts[MODE_COUNT][ACTION_KIND_COUNT]; /* of deeds */
+    uint32_t acted_on, acted_dry;                   /* guests */
+    uint32_t fates[FATE_COUNT];                     /* guests */
+    uint32_t kernel_kills;                          /* processes, whoever they were */
+    uint64_t paused, braked;                        /* ns, summed over guests */
     uint32_t paused_guests, braked_guests;
-    uint64_t taken, returned, held; /* bytes by balloon and virtio-mem */
-    uint64_t reclaimed;             /* bytes that the kernel was asked to write to swap */
-    uint32_t still_paused, still_held, still_ending; /* guests, at the last look */
+    uint64_t taken, returned, held;    /* bytes by balloon and virtio-mem */
+    uint64_t reclaimed;                /* bytes that the kernel was asked to write to swap */
+    uint32_t still_paused, still_held; /* guests, at the last look */
 };
 
 struct loss_tracker;
