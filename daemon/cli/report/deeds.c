@@ -7,6 +7,7 @@
  */
 #include "deeds.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -146,16 +147,19 @@ static struct deed *deed_going_on(
     return same ? deed : NULL;
 }
 
+static bool leaves_sign(enum action_kind kind)
+{
+    return kind != ACTION_ALERT && kind != ACTION_RECLAIM && kind != ACTION_MEMLOCK &&
+           kind != ACTION_CONTAIN;
+}
+
 static enum deed_seen seen_at_first(const struct action *action)
 {
-    bool shows = action->kind != ACTION_ALERT && action->kind != ACTION_RECLAIM &&
-                 action->kind != ACTION_MEMLOCK && action->kind != ACTION_CONTAIN;
-
     if (action->kind != ACTION_ALERT && action->mode == MODE_DRY_RUN)
         return DEED_NOT_DONE;
     if ((action->kind == ACTION_BALLOON || action->kind == ACTION_RESIZE) && !known(action->target))
         return DEED_NO_SIGN;
-    return shows ? DEED_NOT_SEEN : DEED_NO_SIGN;
+    return leaves_sign(action->kind) ? DEED_NOT_SEEN : DEED_NO_SIGN;
 }
 
 static void deed_add(
@@ -177,7 +181,7 @@ static void deed_add(
             .mode = action->mode,
             .band = look->seen->plan->assessment.band,
             .limit = action->limit};
-        if (guest != GUEST_NONE && action->kind != ACTION_ALERT)
+        if (guest != GUEST_NONE && (kind_goes_on(action->kind) || leaves_sign(action->kind)))
             deeds->latest[guest] = deeds->count;
         deeds->count++;
     }
@@ -206,4 +210,17 @@ void deeds_look(struct deeds *deeds, const struct look *look, const struct roste
             action->slot == ACTION_SLOT_HOST ? GUEST_NONE : roster_find(guests, &action->identity);
         deed_add(deeds, action, guest, look);
     }
+}
+
+static const char *const seen_names[] = {
+    [DEED_NOT_SEEN] = "not-seen",
+    [DEED_SEEN] = "seen",
+    [DEED_NOT_DONE] = "not-done",
+    [DEED_NO_SIGN] = "no-sign",
+};
+static_assert(ELEMENTSOF(seen_names) == DEED_SEEN_COUNT, "what is seen has no name");
+
+const char *deed_seen_name(enum deed_seen seen)
+{
+    return seen_names[seen];
 }

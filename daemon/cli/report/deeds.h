@@ -56,5 +56,7 @@ void deeds_look(struct deeds *deeds, const struct look *look, const struct roste
 
 /* KIND ends a guest, stops it or slows it down, or is an alert. */
 bool deed_harms(enum action_kind kind);
+/* "not-seen", "seen", "not-done", "no-sign". */
+const char *deed_seen_name(enum deed_seen seen);
 
 #endif

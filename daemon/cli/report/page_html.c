@@ -59,9 +59,8 @@ static void guests_print(const struct report *report, FILE *out)
         fputs("</div>\n", out);
     }
     fputs("</div>\n", out);
-    if (report->guests->count > count)
-        fprintf(out, "<p>%" PRIu32 " more were there, or have not moved.</p>\n",
-            report->guests->count - count);
+    if (report_guest_count(report) > count)
+        fprintf(out, "<p>%" PRIu32 " more were there.</p>\n", report_guest_count(report) - count);
 }
 
 static void deed_print(const struct report *report, const struct deed *deed, FILE *out)

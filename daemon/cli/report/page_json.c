@@ -84,8 +84,8 @@ static struct json_object *guest_json(const struct report *report, uint32_t inde
     json_writer_u64(&writer, "pid", (uint64_t)guest->identity.pid);
     json_writer_text(&writer, "class", guest->class_name);
     json_writer_text(&writer, "fate", fate_name(loss->fate));
-    json_writer_i64(&writer, "held_least", line->any ? line->least_held : 0);
-    json_writer_i64(&writer, "held_most", line->any ? line->most_held : 0);
+    json_writer_u64(&writer, "held_least", line->any ? (uint64_t)line->least_held : UNKNOWN);
+    json_writer_u64(&writer, "held_most", line->any ? (uint64_t)line->most_held : UNKNOWN);
     json_writer_u64(&writer, "maximum", guest->maximum);
     json_writer_u64(&writer, "paused", loss->paused);
     json_writer_u64(&writer, "braked", loss->braked);
@@ -109,6 +109,8 @@ static struct json_object *deed_json(const struct report *report, const struct d
     json_writer_u64(&writer, "times", deed->times);
     json_writer_u64(&writer, "target", deed->target);
     json_writer_u64(&writer, "bytes", deed->bytes);
+    json_writer_text(&writer, "seen", deed_seen_name(deed->seen));
+    json_writer_u64(&writer, "seen_after", deed->seen == DEED_SEEN ? deed->seen_after : UNKNOWN);
     return json_writer_end(&writer);
 }
 
@@ -117,7 +119,7 @@ static struct json_object *guests_json(const struct report *report)
     struct json_object *list = json_object_new_array();
 
     for (uint32_t i = 0; list && i < report->guests->count; i++) {
-        if (!json_array_append(list, guest_json(report, i))) {
+        if (report_has_guest(report, i) && !json_array_append(list, guest_json(report, i))) {
             json_object_put(list);
             return NULL;
         }

@@ -91,9 +91,8 @@ static int guests_print(const struct report *report, FILE *out)
     fputs("GUESTS: what they held, and what was done to them\n", out);
     view_table_fit(table, PAGE_WIDTH, NAME_WIDTH_MIN, expendable, ELEMENTSOF(expendable));
     result = view_table_print(table, &style, out);
-    if (report->guests->count > count)
-        fprintf(out, "%" PRIu32 " more were there, or have not moved.\n",
-            report->guests->count - count);
+    if (report_guest_count(report) > count)
+        fprintf(out, "%" PRIu32 " more were there.\n", report_guest_count(report) - count);
     fputc('\n', out);
     return result;
 }
@@ -151,11 +150,12 @@ int page_text_list(const struct events *events, FILE *out)
         const struct event *event = &events->all[i];
         const uint32_t *fates = event->loss.fates;
         char moment[TEXT_NUMBER_MAX], lasted[TEXT_NUMBER_MAX];
-        fprintf(out, "%4" PRIu32 "  %s  %-10s  %-8s  %8" PRIu32 "  %4" PRIu32 "%s\n",
+        fprintf(out, "%4" PRIu32 "  %s  %-10s  %-8s  %8" PRIu32 "  %4" PRIu32 "%s%s\n",
             events->count - i, text_format_moment(event->begin_realtime, moment, sizeof(moment)),
             text_format_time(sub_or_zero(event->end, event->begin), lasted, sizeof(lasted)),
             band_name(event->worst), event->loss.acted_on,
             fates[FATE_KILLED] + fates[FATE_SAVED] + fates[FATE_SHUT_DOWN],
+            event->ending == EVENT_GOES_ON ? "  goes on" : "",
             event_is_dry(event) ? "  dry run" : "");
     }
     if (events->left_out > 0)

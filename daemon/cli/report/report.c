@@ -88,6 +88,14 @@ static void filling_look(struct reading *reading, const struct look *look)
 
 /* ---- the passes ---- */
 
+static void hold_look(struct report *report, const struct record_seen *seen)
+{
+    if (seen->rules->host.held_until <= seen->snapshot->time)
+        return;
+    report->hold_from = min_u64(report->hold_from, seen->snapshot->time);
+    report->hold_to = seen->snapshot->time;
+}
+
 static bool event_look(const struct look *look, void *userdata)
 {
     struct reading *reading = userdata;
@@ -108,8 +116,10 @@ static bool event_look(const struct look *look, void *userdata)
     filling_look(reading, look);
     if (look->number >= reading->event->begin_look) {
         loss_tracker_look(report->losses, look, report->guests);
-        if (look->seen->snapshot->time <= reading->event->window_end)
+        if (look->seen->snapshot->time <= reading->event->window_end) {
             deeds_look(report->deeds, look, report->guests);
+            hold_look(report, look->seen);
+        }
     }
     without_look(report->tracker, look, report->guests, report->losses);
     return true;
@@ -148,6 +158,7 @@ int report_new(struct traces *traces, const struct events *events, uint32_t even
     report->events = events;
     report->event = &events->all[event];
     report->number = events->count - event;
+    report->hold_from = report->hold_to = UNKNOWN;
     struct reading reading = {.report = report, .event = report->event, .first = UNKNOWN};
     if (parts_new(report) < 0)
         return error_set(ret_error, -ENOMEM, "no memory for the report");
@@ -229,13 +240,27 @@ static bool ranks_before(const struct report *report, uint32_t a, uint32_t b)
     return moved_a != moved_b ? moved_a > moved_b : a < b;
 }
 
+bool report_has_guest(const struct report *report, uint32_t guest)
+{
+    return loss_of_guest(report->losses, guest)->seen;
+}
+
+uint32_t report_guest_count(const struct report *report)
+{
+    uint32_t count = 0;
+
+    for (uint32_t guest = 0; guest < report->guests->count; guest++)
+        count += report_has_guest(report, guest);
+    return count;
+}
+
 uint32_t report_guests_rank(const struct report *report, uint32_t *order, uint32_t limit)
 {
     uint32_t count = 0;
 
     for (uint32_t guest = 0; guest < report->guests->count; guest++) {
         uint32_t place = count;
-        if (!report->timeline->guests[guest].any)
+        if (!report_has_guest(report, guest) || !report->timeline->guests[guest].any)
             continue;
         while (place > 0 && ranks_before(report, guest, order[place - 1]))
             place--;

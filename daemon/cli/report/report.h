@@ -33,6 +33,7 @@ struct report {
     struct without without;
     struct filling filling;
     uint64_t looks;
+    uint64_t hold_from, hold_to; /* first and last look at which a hold stood; UNKNOWN: none did */
 };
 
 /* Reads the record once more, where EVENT is. All but RET_REPORT stays the caller's and must
@@ -45,6 +46,10 @@ DEFINE_CLEANUP(struct report *, report_free);
 /* Which guests have a line of their own: those that were acted on, by harm, then those that moved
  * most. Fills ORDER with LIMIT at most; returns how many. */
 uint32_t report_guests_rank(const struct report *report, uint32_t *order, uint32_t limit);
+/* It was there when the event was, not only before. */
+bool report_has_guest(const struct report *report, uint32_t guest);
+/* All of these. */
+uint32_t report_guest_count(const struct report *report);
 
 /* "host", "KVM guests' budget", "NUMA node 1". */
 const char *report_pool_words(const struct event *event, char *buffer, size_t size);

@@ -39,6 +39,17 @@ const char *words_guest(const struct report *report, uint32_t guest)
     return guest == GUEST_NONE ? "host" : report->guests->all[guest].name;
 }
 
+/* "12M more", "12M less". */
+static const char *moved_format(int64_t bytes, char *buffer, size_t size)
+{
+    uint64_t amount = bytes < 0 ? 0 - (uint64_t)bytes : (uint64_t)bytes;
+    char text[TEXT_NUMBER_MAX];
+
+    (void)snprintf(buffer, size, "%s %s", text_format_bytes(amount, text, sizeof(text)),
+        bytes < 0 ? "less" : "more");
+    return buffer;
+}
+
 static void __attribute__((format(printf, 2, 3)))
 say(struct sentences *sentences, const char *format, ...)
 {
@@ -93,18 +104,27 @@ static void say_filling(const struct report *report, struct sentences *sentences
 {
     const struct filling *filling = &report->filling;
     char guests[TEXT_NUMBER_MAX], others[TEXT_NUMBER_MAX], what[256] = "";
+    char from[TEXT_NUMBER_MAX], to[TEXT_NUMBER_MAX];
+    const char *named = filling->process[0] ? filling->process : filling->mount;
 
     if (!filling->known)
         return;
     if (filling->culprit != CULPRIT_NONE)
-        (void)snprintf(what, sizeof(what), "; the guard named %s %s%s",
-            culprit_kind_name(filling->culprit), filling->process, filling->mount);
-    say(sentences, "Until then guests came to hold %s more, all else %s more%s.",
-        words_bytes(filling->guests, guests, sizeof(guests)),
-        words_bytes(filling->others, others, sizeof(others)), what);
+        (void)snprintf(what, sizeof(what), "; the guard named %s%s%s",
+            culprit_kind_name(filling->culprit), named[0] ? " " : "", named);
+    say(sentences, "From %s to %s guests came to hold %s, all else %s%s.",
+        words_clock(report, filling->from, from, sizeof(from)),
+        words_clock(report, filling->to, to, sizeof(to)),
+        moved_format(filling->guests, guests, sizeof(guests)),
+        moved_format(filling->others, others, sizeof(others)), what);
 }
 
 /* ---- what was done ---- */
+
+static const char *guests_word(uint32_t count)
+{
+    return count == 1 ? "guest" : "guests";
+}
 
 static void counts_format(const uint32_t counts[ACTION_KIND_COUNT], char *buffer, size_t size)
 {
@@ -112,7 +132,7 @@ static void counts_format(const uint32_t counts[ACTION_KIND_COUNT], char *buffer
 
     buffer[0] = '\0';
     for (unsigned kind = 0; kind < ACTION_KIND_COUNT && used < size; kind++) {
-        if (counts[kind] == 0 || kind == ACTION_ALERT || kind == ACTION_OOM_SCORE)
+        if (counts[kind] == 0 || kind == ACTION_ALERT)
             continue;
         used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu32 " × %s",
             used > 0 ? ", " : "", counts[kind], action_kind_name((enum action_kind)kind));
@@ -122,17 +142,22 @@ static void counts_format(const uint32_t counts[ACTION_KIND_COUNT], char *buffer
 static void say_done(const struct report *report, struct sentences *sentences)
 {
     const struct loss *loss = &report->event->loss;
-    char counts[512];
+    char counts[512], from[TEXT_NUMBER_MAX], to[TEXT_NUMBER_MAX];
 
     counts_format(loss->counts[MODE_ENFORCE], counts, sizeof(counts));
     if (counts[0] != '\0')
-        say(sentences, "The guard decided for %" PRIu32 " guests: %s.", loss->acted_on, counts);
+        say(sentences, "The guard decided for %" PRIu32 " %s: %s.", loss->acted_on,
+            guests_word(loss->acted_on), counts);
     else
         say(sentences, "The guard did nothing to any guest.");
     counts_format(loss->counts[MODE_DRY_RUN], counts, sizeof(counts));
     if (counts[0] != '\0')
-        say(sentences, "In dry run, so that it was NOT done, for %" PRIu32 " guests: %s.",
-            loss->acted_dry, counts);
+        say(sentences, "In dry run, so that it was NOT done, for %" PRIu32 " %s: %s.",
+            loss->acted_dry, guests_word(loss->acted_dry), counts);
+    if (known(report->hold_from))
+        say(sentences, "Between %s and %s there was a hold.",
+            words_clock(report, report->hold_from, from, sizeof(from)),
+            words_clock(report, report->hold_to, to, sizeof(to)));
 }
 
 static void say_lost(const struct report *report, struct sentences *sentences)
@@ -147,10 +172,11 @@ static void say_lost(const struct report *report, struct sentences *sentences)
             "Of guests the guard killed %" PRIu32 ", saved %" PRIu32 " and shut down %" PRIu32 ".",
             fates[FATE_KILLED], fates[FATE_SAVED], fates[FATE_SHUT_DOWN]);
     if (fates[FATE_ENDED] > 0)
-        say(sentences, "Not by the guard ended %" PRIu32 ".", fates[FATE_ENDED]);
+        say(sentences, "The record has no decision of the guard for the end of %" PRIu32 " %s.",
+            fates[FATE_ENDED], guests_word(fates[FATE_ENDED]));
     if (loss->kernel_kills > 0)
-        say(sentences, "The kernel killed %" PRIu32 " processes for want of memory.",
-            loss->kernel_kills);
+        say(sentences, "The kernel killed %" PRIu32 " %s for want of memory.", loss->kernel_kills,
+            loss->kernel_kills == 1 ? "process" : "processes");
 }
 
 static void say_cost(const struct report *report, struct sentences *sentences)
@@ -169,11 +195,12 @@ static void say_cost(const struct report *report, struct sentences *sentences)
         say(sentences, "Balloons took %s from guests and gave %s back.",
             text_format_bytes(loss->taken, taken, sizeof(taken)),
             text_format_bytes(loss->returned, returned, sizeof(returned)));
-    if (loss->still_paused > 0 || loss->still_held > 0)
-        say(sentences,
-            "At the end %" PRIu32 " guests still stood paused, and of %" PRIu32
-            " something was still held by balloon.",
-            loss->still_paused, loss->still_held);
+    if (loss->still_paused > 0)
+        say(sentences, "At the end %" PRIu32 " %s still stood paused.", loss->still_paused,
+            guests_word(loss->still_paused));
+    if (loss->still_held > 0)
+        say(sentences, "At the end something was still held by balloon of %" PRIu32 " %s.",
+            loss->still_held, guests_word(loss->still_held));
 }
 
 void words_summary(const struct report *report, struct sentences *ret_sentences)
@@ -226,7 +253,8 @@ void words_without(const struct report *report, struct sentences *ret_sentences)
     ret_sentences->count = 0;
     switch (without->outcome) {
     case WITHOUT_SAME:
-        say(ret_sentences, "Nothing was held back from any guest, so it would have been the same.");
+        say(ret_sentences, "No look shows anything held back from a guest: by the record it would "
+                           "have been the same.");
         return;
     case WITHOUT_UNKNOWN:
     case WITHOUT_OUTCOME_COUNT:
@@ -263,9 +291,9 @@ void words_notes(const struct report *report, struct sentences *ret_sentences)
 
     ret_sentences->count = 0;
     if (timeline->gap_count > 0)
-        say(ret_sentences,
-            "The record has %" PRIu32 " gaps, of %s together; lines are broken there.",
-            timeline->gap_count, text_format_time(timeline->gap_time, time, sizeof(time)));
+        say(ret_sentences, "The record has %" PRIu32 " %s%s; lines are broken there.",
+            timeline->gap_count, timeline->gap_count == 1 ? "gap, of " : "gaps, together of ",
+            text_format_time(timeline->gap_time, time, sizeof(time)));
     for (uint32_t i = 0; i < report->traces->count; i++) {
         const struct trace_file *file = &report->traces->files[i];
         if (file->fault[0] == '\0')
@@ -297,10 +325,10 @@ void words_deed(const struct deed *deed, char *buffer, size_t size)
 
     if (deed->times > 1)
         (void)snprintf(times, sizeof(times), " (%" PRIu32 " times)", deed->times);
-    (void)snprintf(buffer, size, "%s%s%s%s%s",
+    (void)snprintf(buffer, size, "%s%s%s%s%s%s",
         deed->kind == ACTION_ALERT ? reason_name(deed->reason) : action_kind_name(deed->kind),
         sized && known(deed->target) ? (deed->kind == ACTION_RECLAIM ? " of " : " to ") : "",
         sized && known(deed->target) ? text_format_bytes(deed->target, target, sizeof(target)) : "",
-        times,
-        deed->mode == MODE_DRY_RUN && deed->kind != ACTION_ALERT ? " (dry run: not done)" : "");
+        times, deed->seen == DEED_NOT_DONE ? " (dry run: not done)" : "",
+        deed->seen == DEED_NOT_SEEN ? " (not seen to be done)" : "");
 }
