@@ -133,6 +133,12 @@ static void axes_print(const struct report *report, const struct plot *plot, FIL
 
 /* ---- the host ---- */
 
+/* What is not known is drawn as nothing, and never as 0. */
+static bool cell_is_measured(const struct host_cell *cell)
+{
+    return cell->any && known(cell->total) && known(cell->available) && known(cell->guests);
+}
+
 /* The top edge of an area in CELL: what all but the guests hold, or all that is held. */
 static uint64_t edge_of(const struct host_cell *cell, bool all)
 {
@@ -150,14 +156,14 @@ static void area_print(const struct report *report, const struct plot *plot, uns
 
     fprintf(out, "<path class=\"%s\" d=\"", guests ? "g" : "o");
     for (unsigned i = first; i <= last; i++) {
-        if (!cells[i].any)
+        if (!cell_is_measured(&cells[i]))
             continue;
         fprintf(out, "%c%.1f %.1f", letter, plot_x(plot, cells[i].worst_at),
             plot_y(plot, edge_of(&cells[i], guests)));
         letter = 'L';
     }
     for (unsigned i = last + 1; i-- > first;)
-        if (cells[i].any)
+        if (cell_is_measured(&cells[i]))
             fprintf(out, "L%.1f %.1f", plot_x(plot, cells[i].worst_at),
                 guests ? plot_y(plot, edge_of(&cells[i], false)) : plot->top + plot->height);
     fputs("Z\"/>\n", out);
@@ -176,7 +182,7 @@ static void areas_print(const struct report *report, const struct plot *plot, FI
             area_print(report, plot, first, last, true, out);
             any = false;
         }
-        if (i == TIMELINE_CELLS || !cells[i].any)
+        if (i == TIMELINE_CELLS || !cell_is_measured(&cells[i]))
             continue;
         first = any ? first : i;
         last = i;
@@ -232,7 +238,7 @@ void chart_host_print(const struct report *report, FILE *out)
     if (known(timeline->floor))
         fprintf(out, "<path class=\"f\" d=\"M%.1f %.1fh%.1f\"/>\n", plot.left,
             plot_y(&plot, sub_or_zero(timeline->total, timeline->floor)), plot.width);
-    if (report->without.outcome == WITHOUT_OUT) {
+    if (report->without.outcome == WITHOUT_OUT && out_at <= timeline->end) {
         double x = plot_x(&plot, out_at);
         fprintf(out, "<path class=\"f\" stroke-dasharray=\"4 3\" d=\"M%.1f %.1fV%.1f\"/>\n", x,
             plot.top, plot.top + plot.height);

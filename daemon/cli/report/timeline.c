@@ -20,7 +20,6 @@ int timeline_new(const struct event *event, struct timeline **ret_timeline)
     timeline->begin = event->window_begin;
     timeline->end = max_u64(event->window_end, add_held(event->window_begin, 1));
     timeline->to_realtime = diff_i64(event->begin_realtime, event->begin);
-    timeline->pool = event->pool_index;
     timeline->floor = UNKNOWN;
     *ret_timeline = STEAL(timeline);
     return 0;
@@ -65,24 +64,7 @@ static void line_add(struct line_cell *cell, int64_t value, uint64_t time)
     cell->any = true;
 }
 
-static void pools_add(struct timeline *timeline, const struct plan *plan, uint32_t cell)
-{
-    const struct assessment *assessment = &plan->assessment;
-    const struct pool_view *host = &assessment->pools[POOL_HOST];
-
-    if (assessment->pool_count > POOL_HOST && known(host->total)) {
-        line_add(&timeline->host_headroom[cell], host->headroom, timeline->last);
-        timeline->floor = host->floor;
-    }
-    if (timeline->pool == POOL_HOST || timeline->pool >= assessment->pool_count)
-        return;
-    const struct pool_view *pool = &assessment->pools[timeline->pool];
-    if (known(pool->total))
-        line_add(&timeline->pool_headroom[cell], pool->headroom, timeline->last);
-}
-
-/* True: this is the worst look of its cell so far. */
-static bool host_add(struct timeline *timeline, const struct record_seen *seen, uint32_t index)
+static void host_add(struct timeline *timeline, const struct record_seen *seen, uint32_t index)
 {
     const struct host_snapshot *host = &seen->snapshot->host;
     struct host_cell *cell = &timeline->host[index];
@@ -92,13 +74,12 @@ static bool host_add(struct timeline *timeline, const struct record_seen *seen, 
     if (known(host->total))
         timeline->total = max_u64(timeline->total, host->total);
     if (cell->any && (!known(host->available) || host->available >= cell->available))
-        return false;
+        return;
     cell->any = true;
     cell->worst_at = seen->snapshot->time;
     cell->total = host->total;
     cell->available = host->available;
     cell->guests = seen->plan->assessment.guests_held;
-    return true;
 }
 
 static uint32_t marks_of(uint32_t in_force)
@@ -109,7 +90,7 @@ static uint32_t marks_of(uint32_t in_force)
 }
 
 static void guest_add(struct timeline *timeline, struct guest_line *line,
-    const struct vm_snapshot *vm, uint32_t index, bool worst)
+    const struct vm_snapshot *vm, uint32_t index)
 {
     uint64_t held = vm_held(vm), now = timeline->last;
 
@@ -125,10 +106,6 @@ static void guest_add(struct timeline *timeline, struct guest_line *line,
         return;
     int64_t value = diff_i64(held, 0);
     line_add(&cell->held, value, now);
-    if (worst) {
-        cell->worst_at = now;
-        cell->at_worst = held;
-    }
     if (!line->any) {
         line->first_held = line->least_held = line->most_held = value;
         line->first_at = now;
@@ -161,9 +138,11 @@ void timeline_look(struct timeline *timeline, const struct look *look, const str
         gap_add(timeline, snapshot->time, cell);
     timeline->looks++;
     timeline->last = snapshot->time;
-    pools_add(timeline, look->seen->plan, cell);
-    bool worst = host_add(timeline, look->seen, cell);
+    const struct pool_view *host = &look->seen->plan->assessment.pools[POOL_HOST];
+    if (look->seen->plan->assessment.pool_count > POOL_HOST && known(host->total))
+        timeline->floor = host->floor;
+    host_add(timeline, look->seen, cell);
     for (uint32_t i = 0; i < snapshot->vm_count; i++)
         if (guests->at[i] != GUEST_NONE)
-            guest_add(timeline, &timeline->guests[guests->at[i]], &snapshot->vms[i], cell, worst);
+            guest_add(timeline, &timeline->guests[guests->at[i]], &snapshot->vms[i], cell);
 }

@@ -36,7 +36,6 @@ enum guest_mark {
 struct guest_cell {
     struct line_cell held; /* resident and huge pages */
     uint32_t marks;        /* enum guest_mark, or-ed */
-    uint64_t worst_at, at_worst;
 };
 
 struct guest_line {
@@ -53,14 +52,11 @@ struct timeline_gap {
 struct timeline {
     uint64_t begin, end; /* on the guard's clock */
     int64_t to_realtime; /* what makes it ns since 1970 */
-    uint32_t pool;       /* index of the event's own pool */
     struct host_cell host[TIMELINE_CELLS];
-    struct line_cell host_headroom[TIMELINE_CELLS];
-    struct line_cell pool_headroom[TIMELINE_CELLS]; /* of the event's own, where it is another */
-    uint64_t floor;                                 /* of the host, in the last look; UNKNOWN */
-    uint64_t total;                                 /* the most */
-    struct guest_line *guests;                      /* GUESTS_MAX */
-    bool memory_lost;                               /* there was none for some guest's line */
+    uint64_t floor;            /* of the host, in the last look; UNKNOWN */
+    uint64_t total;            /* the most */
+    struct guest_line *guests; /* GUESTS_MAX */
+    bool memory_lost;          /* there was none for some guest's line */
     struct timeline_gap gaps[TIMELINE_GAPS];
     uint32_t gap_count; /* may be more than there is room for */
     uint64_t gap_time;  /* of all of them */
