@@ -267,6 +267,12 @@ void words_without(const struct report *report, struct sentences *ret_sentences)
             text_format_bytes(without->least, bytes, sizeof(bytes)));
         break;
     case WITHOUT_OUT:
+        if (without->more == 0) {
+            say(ret_sentences, "The host was out of memory at %s, with the guard as without.",
+                words_clock(report, without->time, clock, sizeof(clock)));
+            say_victim(report, ret_sentences);
+            break;
+        }
         say(ret_sentences,
             "The host would have been out of memory at %s, when the guests would have held %s more "
             "than they did.",
@@ -277,8 +283,9 @@ void words_without(const struct report *report, struct sentences *ret_sentences)
     }
     say(ret_sentences,
         "Reckoned from the record: who was stopped goes on as it did once it ran again, or else as "
-        "it grew before, for a minute at most and up to its own memory; what balloons took stays "
-        "with the guests; all else is as recorded.");
+        "it grew before, for a minute at most and up to its own memory; what balloons and "
+        "virtio-mem "
+        "took stays with the guests; all else is as recorded.");
 }
 
 /* ---- notes ---- */

@@ -428,7 +428,7 @@ START_TEST(names_may_be_hostile)
     scene_looks(2, BAND_CRITICAL, 0);
     scene_calm_after();
     scene_report(1);
-    scene_says("The host would have been out of memory at 12:00:21");
+    scene_says("The host was out of memory at 12:00:21, with the guard as without.");
     scene_says("killed the process <b>?]0;?'\"&?");
     assert_narrow(scene.text);
     assert_clean(scene.text);
