@@ -18,12 +18,12 @@
 #define HOST_WIDTH 960
 #define HOST_HEIGHT 300
 #define GUEST_WIDTH 460
-#define GUEST_HEIGHT 96
+#define GUEST_HEIGHT 112
 #define MARGIN_LEFT 60
 #define MARGIN_RIGHT 12
 #define MARGIN_TOP 26
 #define MARGIN_BOTTOM 40
-#define GUEST_MARGIN 20
+#define GUEST_MARGIN 36 /* two lines: any name has one to itself */
 #define BAND_HEIGHT 8
 
 /* A frame into which times and bytes are drawn. */
@@ -190,6 +190,16 @@ static void areas_print(const struct report *report, const struct plot *plot, FI
     }
 }
 
+/* Cells without a look of their own are as the one before, AT; but not in a gap. */
+static unsigned cells_until_next(const struct host_cell *cells, unsigned at)
+{
+    unsigned next = at + 1;
+
+    while (next < TIMELINE_CELLS && !cells[next].any)
+        next++;
+    return next < TIMELINE_CELLS && cells[next].gap_before ? 1 : next - at;
+}
+
 static void bands_print(const struct report *report, const struct plot *plot, FILE *out)
 {
     const struct host_cell *cells = report->timeline->host;
@@ -198,13 +208,9 @@ static void bands_print(const struct report *report, const struct plot *plot, FI
     for (unsigned i = 0; i < TIMELINE_CELLS; i++) {
         if (!cells[i].any)
             continue;
-        unsigned next = i + 1; /* cells without a look of their own are as the one before */
-        while (next < TIMELINE_CELLS && !cells[next].any)
-            next++;
-        bool gap = next < TIMELINE_CELLS && cells[next].gap_before;
         fprintf(out, "<rect class=\"b%u\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%u\"/>\n",
             (unsigned)cells[i].band, plot->left + step * i, plot->top + plot->height + 2,
-            step * (gap ? 1 : next - i) + 0.3, BAND_HEIGHT - 2);
+            step * cells_until_next(cells, i) + 0.3, BAND_HEIGHT - 2);
     }
 }
 
@@ -242,7 +248,7 @@ void chart_host_print(const struct report *report, FILE *out)
         double x = plot_x(&plot, out_at);
         fprintf(out, "<path class=\"f\" stroke-dasharray=\"4 3\" d=\"M%.1f %.1fV%.1f\"/>\n", x,
             plot.top, plot.top + plot.height);
-        text_print(out, "t", x > HOST_WIDTH / 2.0 ? x - 196 : x + 6, plot.top + plot.height - 8,
+        text_print(out, "h", x > HOST_WIDTH / 2.0 ? x - 226 : x + 6, plot.top + plot.height - 8,
             "without the guard: out of memory");
     }
     bands_print(report, &plot, out);
@@ -251,20 +257,25 @@ void chart_host_print(const struct report *report, FILE *out)
 
 /* ---- a guest ---- */
 
-static void marks_print(const struct guest_line *line, const struct plot *plot, FILE *out)
+static void marks_print(
+    const struct report *report, const struct guest_line *line, const struct plot *plot, FILE *out)
 {
+    const struct host_cell *host = report->timeline->host;
     double step = plot->width / TIMELINE_CELLS;
 
     for (unsigned i = 0; i < TIMELINE_CELLS; i++) {
         uint32_t marks = line->cells[i].marks;
+        if (marks == 0)
+            continue;
+        double width = step * cells_until_next(host, i) + 0.3;
         if (marks & (GUEST_STILL | GUEST_BRAKED))
             fprintf(out,
                 "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
-                marks & GUEST_STILL ? "s" : "r", plot->left + step * i, plot->top, step + 0.3,
+                marks & GUEST_STILL ? "s" : "r", plot->left + step * i, plot->top, width,
                 plot->height);
         if (marks & GUEST_HELD)
             fprintf(out, "<rect class=\"e\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"3\"/>\n",
-                plot->left + step * i, plot->top + plot->height - 3, step + 0.3);
+                plot->left + step * i, plot->top + plot->height - 3, width);
     }
 }
 
@@ -329,12 +340,12 @@ void chart_guest_print(const struct report *report, uint32_t guest, FILE *out)
     };
 
     begin_print(GUEST_WIDTH, GUEST_HEIGHT, who->name, out);
-    text_print(out, "h", 2, 14, "%.40s", who->name);
-    text_print(out, "t", 250, 14, "%.20s, held %s of %s", who->class_name,
+    text_print(out, "h", 2, 14, "%.60s", who->name);
+    text_print(out, "t", 2, 30, "%.31s, held at most %s of %s", who->class_name,
         text_format_bytes(held, most, sizeof(most)),
         text_format_bytes(who->maximum, maximum, sizeof(maximum)));
     if (line->any && line->cells) {
-        marks_print(line, &plot, out);
+        marks_print(report, line, &plot, out);
         held_print(report, line, &plot, out);
         deeds_print(report, guest, &plot, out);
     }

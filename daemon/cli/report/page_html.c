@@ -18,10 +18,11 @@ static const char head[] =
     "<style>body{font:15px/1.45 sans-serif;max-width:980px;margin:2em auto;padding:0 1em;"
     "color:#1f2328;background:#fff}h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.8em}"
     "svg{width:100%;height:auto}.guests{display:grid;"
-    "grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:14px 20px}"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%}"
+    "grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:14px 20px}"
+    ".wide{overflow-x:auto}.wide svg{min-width:800px}table{border-collapse:collapse;width:100%}"
     "td,th{text-align:left;padding:3px 10px 3px 0;vertical-align:top;"
-    "border-bottom:1px solid #d1d9e0;overflow-wrap:anywhere}td:first-child{white-space:nowrap}"
+    "border-bottom:1px solid #d1d9e0}td:first-child{white-space:nowrap}"
+    "td:nth-child(2){overflow-wrap:anywhere;min-width:7em}"
     ".dry{background:#fff8c5;padding:.5em "
     ".8em;font-weight:bold}.small{color:#59636e;font-size:13px}"
     "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}"
@@ -109,7 +110,9 @@ int page_html_print(const struct report *report, FILE *out)
     words_summary(report, &sentences);
     for (unsigned i = 0; i < sentences.count; i++)
         element_print("p", sentences.all[i], out);
+    fputs("<div class=\"wide\">", out);
     chart_host_print(report, out);
+    fputs("</div>\n", out);
     words_without(report, &sentences);
     sentences_print("Without the guard", &sentences, out);
     guests_print(report, out);
