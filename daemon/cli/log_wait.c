@@ -51,6 +51,8 @@ int log_wait_begin(struct log_wait *wait, struct runner *runner)
     *wait = (struct log_wait){.runner = runner};
     signals_choose(&chosen);
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Whoever began us may have it ignored, and then nobody learns how a program has ended. */
+    (void)signal(SIGCHLD, SIG_DFL);
     if (sigprocmask(SIG_BLOCK, &chosen, NULL) < 0)
         return -errno;
     wait->signals = signalfd(-1, &chosen, SFD_CLOEXEC | SFD_NONBLOCK);

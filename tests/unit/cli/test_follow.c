@@ -71,6 +71,7 @@ static void follow_with(bool exec)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)dup2(pipes[1], STDOUT_FILENO);
         (void)dup2(pipes[1], STDERR_FILENO);
+        (void)signal(SIGCHLD, SIG_IGN);
         (void)setenv("PLIMSOLL_ALERT_ROLE", "note", 1);
         (void)setenv("PLIMSOLL_ALERT_FOLDER", host.tree->folder, 1);
         _exit(command_log(&context, exec ? 4 : 2, arguments));
