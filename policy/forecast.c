@@ -54,6 +54,26 @@ static void *part_take(char **at, size_t size)
     return part;
 }
 
+/* ---- what is done ---- */
+
+static const struct vm_snapshot *vm_of(const struct snapshot *snapshot, uint32_t slot)
+{
+    for (uint32_t i = 0; i < snapshot->vm_count; i++)
+        if (snapshot->vms[i].slot == slot)
+            return &snapshot->vms[i];
+    return NULL;
+}
+
+/* ACTION as the guard takes it (daemon/guard.c): what gives back is done in dry run, too. */
+static void action_take(struct forecast_world *world, struct action *action)
+{
+    const struct vm_snapshot *vm = vm_of(world->snapshot, action->slot);
+    if (vm && action_gives_back(action, &vm->measures))
+        action->mode = MODE_ENFORCE;
+    if (vm && action->mode == MODE_ENFORCE)
+        forecast_world_act(world, action);
+}
+
 struct forecast *forecast_begin(void *buffer, const struct snapshot *snapshot,
     const struct policy_state *state, const struct plan *plan, const struct forecast_need *need)
 {
@@ -75,6 +95,11 @@ struct forecast *forecast_begin(void *buffer, const struct snapshot *snapshot,
     forecast->wake = max_u64(plan->next_wake, 1);
     forecast->result.met_at = UNKNOWN;
     forecast_world_begin(&forecast->world, forecast->state, plan->assessment.band);
+    /* The guard has done it since, and STATE takes it for done. */
+    for (uint32_t i = 0; i < plan->action_count; i++) {
+        struct action action = plan->actions[i];
+        action_take(&forecast->world, &action);
+    }
     uint32_t nodes = need->node < NODES_MAX ? UINT32_C(1) << need->node : UINT32_MAX;
     forecast_world_need(&forecast->world, need->bytes, nodes);
     return forecast;
@@ -110,32 +135,19 @@ static void step_note(struct forecast *forecast, const struct action *action)
     step->times++;
 }
 
-static const struct vm_snapshot *vm_of(const struct snapshot *snapshot, uint32_t slot)
-{
-    for (uint32_t i = 0; i < snapshot->vm_count; i++)
-        if (snapshot->vms[i].slot == slot)
-            return &snapshot->vms[i];
-    return NULL;
-}
-
-/* Of the plan, as the guard does (daemon/guard.c): what gives back is done in dry run, too. The
- * kernel's order of victims changes all the time, and frees nothing. */
+/* The kernel's order of victims changes all the time, and frees nothing: it is not noted. */
 static void plan_carry_out(struct forecast *forecast)
 {
     const struct plan *plan = forecast->plan;
     for (uint32_t i = 0; i < plan->action_count; i++) {
         struct action action = plan->actions[i];
-        const struct vm_snapshot *vm = vm_of(forecast->world.snapshot, action.slot);
-        if (vm && action_gives_back(&action, &vm->measures))
-            action.mode = MODE_ENFORCE;
-        if (action.kind != ACTION_OOM_SCORE) {
-            step_note(forecast, &action);
-            forecast->quiet_since = plan->time;
-            if (action.kind != ACTION_ALERT && action.mode == MODE_DRY_RUN)
-                forecast->result.dry = true;
-        }
-        if (vm && action.mode == MODE_ENFORCE)
-            forecast_world_act(&forecast->world, &action);
+        action_take(&forecast->world, &action);
+        if (action.kind == ACTION_OOM_SCORE)
+            continue;
+        step_note(forecast, &action);
+        forecast->quiet_since = plan->time;
+        if (action.kind != ACTION_ALERT && action.mode == MODE_DRY_RUN)
+            forecast->result.dry = true;
     }
 }
 

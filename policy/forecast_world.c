@@ -33,11 +33,13 @@ static void store_take(uint64_t *available, uint64_t *waited, uint64_t bytes)
     *waited = add_held(*waited, bytes - has);
 }
 
-static void store_give(uint64_t *available, uint64_t *waited, uint64_t bytes)
+/* To those that wait; returns what nobody waited for. */
+static uint64_t store_give(uint64_t *available, uint64_t *waited, uint64_t bytes)
 {
-    uint64_t paid = min_u64(*waited, bytes);
-    *waited -= paid;
-    *available = add_held(*available, bytes - paid);
+    uint64_t left = bytes - min_u64(*waited, bytes);
+    *waited -= bytes - left;
+    *available = add_held(*available, left);
+    return left;
 }
 
 static uint64_t nodes_available(const struct host_snapshot *host, uint32_t nodes)
@@ -94,17 +96,19 @@ static void host_give(
     struct forecast_world *world, struct vm_snapshot *vm, uint64_t rss, uint64_t bytes)
 {
     struct host_snapshot *host = &world->snapshot->host;
+    uint64_t left = bytes;
     if (known(host->available))
-        store_give(&host->available, &world->waited, bytes);
-    host->free = known(host->free) ? min_u64(add_held(host->free, bytes), host->total) : UNKNOWN;
+        left = store_give(&host->available, &world->waited, bytes);
+    host->free = known(host->free) ? min_u64(add_held(host->free, left), host->total) : UNKNOWN;
     for (uint32_t i = 0; i < host->node_count && i < NODES_MAX && rss > 0; i++) {
         struct node_snapshot *node = &host->nodes[i];
         bool only = vm->nodes_allowed == UINT32_C(1) << i;
         uint64_t there = known_or(vm->node_bytes[i], only ? rss : 0);
         uint64_t part = scale_u64(bytes, min_u64(there, rss), rss);
+        left = part;
         if (known(node->available))
-            store_give(&node->available, &world->node_waited[i], part);
-        node->free = known(node->free) ? add_held(node->free, part) : UNKNOWN;
+            left = store_give(&node->available, &world->node_waited[i], part);
+        node->free = known(node->free) ? add_held(node->free, left) : UNKNOWN;
         if (known(vm->node_bytes[i]))
             vm->node_bytes[i] = sub_or_zero(there, part);
     }

@@ -25,7 +25,9 @@
 #define FORECAST_ASSUMED                                                                           \
     "the memory is needed at once and by no guest; guests go on growing as now, and so does what " \
     "else fills the host; balloons give what is resident above their target, at 1 GiB a second; "  \
-    "what is in dry run is not done; the kernel's OOM killer takes nobody"
+    "what is in dry run or held is not done; what one node lacks is not swapped out; the "         \
+    "kernel's "                                                                                    \
+    "OOM killer takes nobody"
 
 #define FORECAST_ANY_NODE UINT32_MAX
 
@@ -67,8 +69,8 @@ struct forecast;
 size_t forecast_size(uint32_t vm_capacity);
 
 /* Makes BUFFER (forecast_size() bytes, aligned as malloc does) the beginning: what SNAPSHOT shows,
- * of which was decided with STATE what PLAN says, and NEED taken at once; the first look is when
- * PLAN asks for it. All are copied. */
+ * of which was decided with STATE what PLAN says and is done since, and NEED taken at once; the
+ * first look is when PLAN asks for it. All are copied. */
 struct forecast *forecast_begin(void *buffer, const struct snapshot *snapshot,
     const struct policy_state *state, const struct plan *plan, const struct forecast_need *need);
 

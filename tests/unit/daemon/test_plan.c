@@ -12,6 +12,7 @@
 #include <check.h>
 #include <errno.h>
 #include <plimsoll/control.h>
+#include <plimsoll/forecast.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,53 @@ START_TEST(what_is_told_is_done_by_monitor)
 }
 END_TEST
 
+static bool has_decided(enum action_kind kind)
+{
+    const struct plan *plan = host.guard->plan;
+    bool decided = false;
+
+    for (uint32_t i = 0; i < plan->action_count; i++)
+        decided = decided || plan->actions[i].kind == kind;
+    return decided;
+}
+
+/* What the last tick saw is from before what it did, and who is paused need not be frozen. Asked
+ * past the method, which refuses where memory is at its end. */
+START_TEST(what_was_just_done_is_not_told_again)
+{
+    const struct forecast_need nothing = {.node = FORECAST_ANY_NODE};
+    const uint64_t speed = 40 * MIB;
+    struct fake_guest guest;
+    uint32_t count;
+
+    fake_guest_host(&host, "keep");
+    struct guests guests = {.rss = {2 * GIB}, .available = 7 * GIB};
+    available_set(guests.available);
+    fake_guest_start(&guest, &host, "one", guests.rss[0]);
+    guests.pids[0] = guest.pid;
+    fake_host_start_guard(&host);
+    fake_guest_await_monitor(&host, &guest);
+    host.now = loop_now();
+    for (unsigned i = 0; i < 100; i++)
+        pass(&guests, speed, 100 * NSEC_PER_MSEC);
+    guests.available -= 5 * GIB;
+    for (unsigned i = 0; i < 100 && !has_decided(ACTION_PAUSE); i++)
+        pass(&guests, speed, host.guard->plan->next_wake);
+    ck_assert(has_decided(ACTION_PAUSE));
+    void *buffer = malloc(forecast_size(host.guard->vm_capacity));
+    struct forecast *forecast =
+        forecast_begin(buffer, host.guard->snapshot, host.guard->state, host.guard->plan, &nothing);
+    while (forecast_look(forecast, host.guard->rules, host.guard->scratch))
+        ;
+    const struct forecast_step *steps = forecast_steps(forecast, &count);
+    for (uint32_t i = 0; i < count; i++)
+        ck_assert_int_eq(steps[i].action.kind, ACTION_ALERT);
+    free(buffer);
+    fake_guest_end(&guest);
+    fake_host_end(&host);
+}
+END_TEST
+
 /* ---- it touches nothing ---- */
 
 static void *copy_of(const void *bytes, size_t size)
@@ -390,6 +438,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, what_is_told_is_done, 0, ELEMENTSOF(scenes));
     tcase_add_loop_test(tests, what_is_told_is_done_by_monitor, 0, 2);
+    tcase_add_test(tests, what_was_just_done_is_not_told_again);
     tcase_add_test(tests, to_be_asked_changes_nothing);
     tcase_add_test(tests, a_question_that_is_none);
     tcase_add_test(tests, at_the_edge_there_is_no_answer);
