@@ -2,8 +2,9 @@
 /*
  * Answers what the guard would do now if so much memory were needed, and touches nothing. The
  * policy looks ahead (forecast.h) on copies of the last tick's snapshot and of its history, in
- * memory that is had for this answer alone; the guard's own scratch, whose content means nothing
- * between two ticks, is used with it. Nothing of it is recorded, logged or kept.
+ * memory that is allocated for the answer, and that the guard keeps for the next one (isolate.c);
+ * the guard's own scratch, whose content means nothing between two ticks, is used with it. Nothing
+ * of it is recorded, logged or kept.
  *
  * It must not be in the way of what it tells about. It ends in time for the guard's next tick, a
  * single look apart; what could not be played by then is cut, and the answer says so. And where
@@ -144,9 +145,18 @@ static bool has_target(enum action_kind kind)
            kind == ACTION_MEMLOCK || kind == ACTION_CONTAIN;
 }
 
-static struct json_object *step_json(
-    const struct snapshot *snapshot, const struct forecast_step *step)
+/* As it would be announced. */
+static const char *step_mode(const struct guard *guard, const struct action *action)
 {
+    const struct vm *vm =
+        action->slot < guard->vm_capacity ? inventory_vm(guard->inventory, action->slot) : NULL;
+
+    return action->mode == MODE_DRY_RUN && vm && vm->held ? "held" : mode_name(action->mode);
+}
+
+static struct json_object *step_json(const struct guard *guard, const struct forecast_step *step)
+{
+    const struct snapshot *snapshot = guard->snapshot;
     const struct action *action = &step->action;
     uint64_t left = action->choice.left;
     struct json_writer writer;
@@ -161,7 +171,7 @@ static struct json_object *step_json(
     json_writer_text(&writer, "action", action_kind_name(action->kind));
     json_writer_text(&writer, "reason", reason_name(action->reason));
     json_writer_child(&writer, "text", json_object_new_string(reason_text(action->reason)));
-    json_writer_text(&writer, "mode", mode_name(action->mode));
+    json_writer_text(&writer, "mode", step_mode(guard, action));
     json_writer_text(&writer, "band", band_name(step->band));
     json_writer_text(&writer, "pool", pool_kind_name(action->pool));
     node_write(&writer, snapshot, action->pool == POOL_NODE ? action->node : FORECAST_ANY_NODE);
@@ -176,19 +186,19 @@ static struct json_object *step_json(
 
 /* All of them, or the names alone of those who are killed. */
 static struct json_object *steps_json(
-    const struct snapshot *snapshot, const struct forecast *forecast, bool killed)
+    const struct guard *guard, const struct forecast *forecast, bool killed)
 {
     struct json_object *array = json_object_new_array();
     uint32_t count;
     const struct forecast_step *steps = forecast_steps(forecast, &count);
 
     for (uint32_t i = 0; i < count; i++) {
-        const struct vm_snapshot *vm = vm_of(snapshot, steps[i].action.slot);
+        const struct vm_snapshot *vm = vm_of(guard->snapshot, steps[i].action.slot);
         struct json_object *child;
 
         if (killed && (steps[i].action.kind != ACTION_KILL || !vm))
             continue;
-        child = killed ? json_object_new_string(vm->name) : step_json(snapshot, &steps[i]);
+        child = killed ? json_object_new_string(vm->name) : step_json(guard, &steps[i]);
         if (!json_array_append(array, child)) {
             json_object_put(array);
             return NULL;
@@ -229,7 +239,7 @@ static struct json_object *plan_json(
     json_writer_begin(&writer);
     json_writer_u64(&writer, "need", need->bytes);
     node_write(&writer, snapshot, need->node);
-    json_writer_text(&writer, "mode", mode_name(guard->rules->host.mode));
+    json_writer_text(&writer, "mode", status_mode(guard->rules, NULL));
     json_writer_bool(&writer, "met", result.met);
     json_writer_u64(&writer, "met_after", result.met_at);
     json_writer_u64(&writer, "lacking", result.lacking);
@@ -242,8 +252,8 @@ static struct json_object *plan_json(
     json_writer_bool(&writer, "dry_run", result.dry);
     pool_write(&writer, "before", guard->plan, need);
     pool_write(&writer, "after", forecast_plan(forecast), need);
-    json_writer_child(&writer, "steps", steps_json(snapshot, forecast, false));
-    json_writer_child(&writer, "killed", steps_json(snapshot, forecast, true));
+    json_writer_child(&writer, "steps", steps_json(guard, forecast, false));
+    json_writer_child(&writer, "killed", steps_json(guard, forecast, true));
     json_writer_child(&writer, "assumed", json_object_new_string(FORECAST_ASSUMED));
     return json_writer_end(&writer);
 }

@@ -108,7 +108,8 @@ static struct json_object *policy_json(
 
     if (matches_add(policy, origins) &&
         rule_add(policy, "class", rules->class_name, &origins->keys[class_key]) &&
-        rule_add(policy, "guard-mode", mode_name(guard->rules->host.mode),
+        rule_add(policy, "guard-mode",
+            mode_name(guard->rules->host.held ? MODE_ENFORCE : guard->rules->host.mode),
             dry_run ? NULL : &origins->guard_mode) &&
         rules_add(policy, guard, rules, origins))
         return policy;

@@ -32,7 +32,7 @@ static int file_write(struct json_object *status, const char *path)
     if (result < 0)
         result = error_set(&error, result, "no memory for the metrics");
     else
-        result = textfile_replace(path, text, size, &error);
+        result = textfile_replace(path, text, size, TEXTFILE_FOR_ALL, &error);
     free(text);
     if (result < 0)
         fprintf(stderr, "plimsoll: %s\n", error.text);

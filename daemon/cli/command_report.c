@@ -87,7 +87,7 @@ static int page_write(
     if (result < 0)
         result = error_set(ret_error, result, "no memory for the page");
     else
-        result = textfile_replace(path, text, size, ret_error);
+        result = textfile_replace(path, text, size, 0, ret_error);
     free(text);
     return result;
 }

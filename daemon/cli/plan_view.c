@@ -87,7 +87,10 @@ static void step_print(struct json_object *step, const struct style *style, FILE
         known(field_u64(step, "target")) && !swaps ? " to " : "",
         known(field_u64(step, "target")) && !swaps ? target : "",
         known(gives) && gives > 0 ? ", gives " : "", known(gives) && gives > 0 ? bytes : "",
-        field_is(step, "mode", "dry-run") && !alert ? " (dry run)" : "", text);
+        alert || field_is(step, "mode", "enforce") ? ""
+        : field_is(step, "mode", "held")           ? " (held)"
+                                                   : " (dry run)",
+        text);
     fprintf(out, "%*s  ", INDENT - 2, field_time(step, "after", after));
     terminal_wrap(style, words, INDENT, INDENT, out);
     cost_format(step, words, sizeof(words));

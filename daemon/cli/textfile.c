@@ -4,8 +4,9 @@
  *
  * Its name has random digits, is made with O_EXCL and O_NOFOLLOW, and ends in .tmp, which
  * node_exporter does not read. The folder is opened once and held, so that it is the same for both
- * steps; a rename replaces a symbolic link at PATH and never follows it. No fsync(): after a crash
- * the figures would be of another time anyhow, and the next ones come in seconds.
+ * steps. A symbolic link at PATH is not followed, and neither it nor a device is replaced: who
+ * writes to /dev/stdout means it. No fsync(): after a crash the figures would be of another time
+ * anyhow, and the next ones come in seconds.
  */
 #include "textfile.h"
 
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,8 +47,7 @@ static int temporary_open(int folder, const char *base, char name[NAME_MAX + 1])
         int length = snprintf(name, NAME_MAX + 1, ".%s.%016" PRIx64 ".tmp", base, random);
         if (length < 0 || length > NAME_MAX)
             return -ENAMETOOLONG;
-        int fd = openat(
-            folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+        int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (fd >= 0)
             return fd;
         if (errno != EEXIST)
@@ -71,19 +72,29 @@ static int all_write(int fd, const char *text, size_t size)
 }
 
 /* Closes FD in any case. Some file systems tell of a full disk only then. */
-static int file_finish(int fd, const char *text, size_t size)
+static int file_finish(int fd, const char *text, size_t size, mode_t mode)
 {
     int result = all_write(fd, text, size);
 
-    /* Whatever the umask is: node_exporter is another user. */
-    if (result == 0 && fchmod(fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) < 0)
+    if (result == 0 && mode != 0 && fchmod(fd, mode) < 0)
         result = -errno;
     if (close(fd) < 0 && result == 0)
         result = -errno;
     return result;
 }
 
-int textfile_replace(const char *path, const char *text, size_t size, struct error *ret_error)
+/* Nothing, or a file. */
+static bool is_replaceable(int folder, const char *base)
+{
+    struct stat there;
+
+    if (fstatat(folder, base, &there, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT; /* of anything else the rename tells */
+    return S_ISREG(there.st_mode);
+}
+
+int textfile_replace(
+    const char *path, const char *text, size_t size, mode_t mode, struct error *ret_error)
 {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     char name[NAME_MAX + 1];
@@ -94,8 +105,12 @@ int textfile_replace(const char *path, const char *text, size_t size, struct err
     if (folder < 0)
         return error_set(
             ret_error, folder, "cannot open the folder of %s: %s", path, strerror(-folder));
+    if (!is_replaceable(folder, base)) {
+        (void)close(folder);
+        return error_set(ret_error, -EEXIST, "%s is there and no file; it stays as it is", path);
+    }
     int fd = temporary_open(folder, base, name);
-    int result = fd < 0 ? fd : file_finish(fd, text, size);
+    int result = fd < 0 ? fd : file_finish(fd, text, size, mode);
     if (result == 0 && renameat(folder, name, folder, base) < 0)
         result = -errno;
     if (fd >= 0 && result < 0)

@@ -242,7 +242,8 @@ static bool is_plain(const char *name)
                length;
 }
 
-/* The lines that spare it, to be copied whole, so they are not wrapped. */
+/* The lines that spare it, to be copied whole, so they are not wrapped. The last file counts: a
+ * section behind it that names a class would set all anew. */
 static void protect_print(struct json_object *reply, const struct style *style, FILE *out)
 {
     struct json_object *vm = field_get(reply, "vm");
@@ -263,9 +264,10 @@ static void protect_print(struct json_object *reply, const struct style *style, 
     fprintf(out,
         "      mkdir -p " DROP_INS "\n"
         "      printf '[vm keep-%s]\\nmatch=%s\\nsacrifice=never\\n' \\\n"
-        "        >" DROP_INS "/keep-%s.conf\n"
-        "      systemctl reload plimsolld\n",
-        name, name, name);
+        "        >" DROP_INS "/zz-keep-%s.conf\n"
+        "      systemctl reload plimsolld\n"
+        "      plimsoll vm %s\n",
+        name, name, name, name);
 }
 
 static void refused_print(struct json_object *reply, const struct style *style, FILE *out)

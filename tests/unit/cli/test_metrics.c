@@ -4,6 +4,7 @@
  * node_exporter reads is whole at each moment. tests/unit/packaging/metrics has others read them.
  */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -333,24 +334,33 @@ START_TEST(a_file_is_replaced)
 
     text_put(file, "old\n");
     (void)umask(0077);
-    ck_assert_int_eq(textfile_replace(file, "new\n", 4, &error), 0);
+    ck_assert_int_eq(textfile_replace(file, "new\n", 4, TEXTFILE_FOR_ALL, &error), 0);
     text_is(file, "new\n");
     ck_assert_int_eq(lstat(file, &status), 0);
     ck_assert_uint_eq(status.st_mode, S_IFREG | 0644);
 
-    /* A link is replaced, and what it points to stays. */
+    /* What is none is not replaced, nor what a link points to. */
     (void)snprintf(target, sizeof(target), "%s/target", folder);
     text_put(target, "precious\n");
     ck_assert_int_eq(unlink(file), 0);
     ck_assert_int_eq(symlink(target, file), 0);
-    ck_assert_int_eq(textfile_replace(file, "again\n", 6, &error), 0);
+    ck_assert_int_eq(textfile_replace(file, "again\n", 6, TEXTFILE_FOR_ALL, &error), -EEXIST);
     ck_assert_int_eq(lstat(file, &status), 0);
-    ck_assert(S_ISREG(status.st_mode));
-    text_is(file, "again\n");
+    ck_assert(S_ISLNK(status.st_mode));
     text_is(target, "precious\n");
+    ck_assert_int_eq(unlink(file), 0);
+    ck_assert_int_eq(mkfifo(file, 0600), 0);
+    ck_assert_int_eq(textfile_replace(file, "again\n", 6, TEXTFILE_FOR_ALL, &error), -EEXIST);
+    ck_assert_ptr_nonnull(strstr(error.text, "is there and no file"));
+    ck_assert_int_eq(unlink(file), 0);
+
+    /* What is not for all goes by the umask. */
+    ck_assert_int_eq(textfile_replace(file, "mine\n", 5, 0, &error), 0);
+    ck_assert_int_eq(lstat(file, &status), 0);
+    ck_assert_uint_eq(status.st_mode, S_IFREG | 0600);
 
     ck_assert_int_eq(chdir(folder), 0);
-    ck_assert_int_eq(textfile_replace("a.prom", "here\n", 5, &error), 0);
+    ck_assert_int_eq(textfile_replace("a.prom", "here\n", 5, TEXTFILE_FOR_ALL, &error), 0);
     text_is(file, "here\n");
     ck_assert_int_eq(entries(), 2);
 }
@@ -364,22 +374,22 @@ START_TEST(a_failure_leaves_the_old_one)
 
     text_put(file, "old\n");
     (void)snprintf(path, sizeof(path), "%s/none/a.prom", folder);
-    ck_assert_int_lt(textfile_replace(path, "new\n", 4, &error), 0);
+    ck_assert_int_lt(textfile_replace(path, "new\n", 4, TEXTFILE_FOR_ALL, &error), 0);
     ck_assert_ptr_nonnull(strstr(error.text, "cannot open the folder of "));
     (void)snprintf(path, sizeof(path), "%s/", folder);
-    ck_assert_int_lt(textfile_replace(path, "new\n", 4, &error), 0);
+    ck_assert_int_lt(textfile_replace(path, "new\n", 4, TEXTFILE_FOR_ALL, &error), 0);
     (void)snprintf(path, sizeof(path), "%s/folder", folder);
     ck_assert_int_eq(mkdir(path, 0700), 0);
-    ck_assert_int_lt(textfile_replace(path, "new\n", 4, &error), 0);
-    ck_assert_ptr_nonnull(strstr(error.text, "what was there before stays"));
+    ck_assert_int_lt(textfile_replace(path, "new\n", 4, TEXTFILE_FOR_ALL, &error), 0);
+    ck_assert_ptr_nonnull(strstr(error.text, "it stays as it is"));
     memset(name, 'x', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
-    ck_assert_int_lt(textfile_replace(name, "new\n", 4, &error), 0);
+    ck_assert_int_lt(textfile_replace(name, "new\n", 4, TEXTFILE_FOR_ALL, &error), 0);
 
     /* As on a full disk. */
     (void)signal(SIGXFSZ, SIG_IGN);
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    ck_assert_int_lt(textfile_replace(file, "new\n", 4, &error), 0);
+    ck_assert_int_lt(textfile_replace(file, "new\n", 4, TEXTFILE_FOR_ALL, &error), 0);
     text_is(file, "old\n");
     ck_assert_int_eq(entries(), 2);
 }
@@ -394,12 +404,12 @@ START_TEST(a_reader_sees_whole_files)
 
     for (int i = 0; i < 2; i++)
         memset(text[i], 'a' + i, sizeof(text[i]));
-    ck_assert_int_eq(textfile_replace(file, text[0], sizeof(text[0]), &error), 0);
+    ck_assert_int_eq(textfile_replace(file, text[0], sizeof(text[0]), TEXTFILE_FOR_ALL, &error), 0);
     pid_t writer = fork();
     ck_assert_int_ge(writer, 0);
     if (writer == 0) {
         for (int i = 0; i < 1000; i++)
-            if (textfile_replace(file, text[i % 2], sizeof(text[0]), &error) < 0)
+            if (textfile_replace(file, text[i % 2], sizeof(text[0]), TEXTFILE_FOR_ALL, &error) < 0)
                 _exit(EXIT_FAILURE);
         _exit(EXIT_SUCCESS);
     }

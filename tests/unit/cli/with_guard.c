@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * with_guard [--storm | --gone] PROGRAM [ARGUMENT…]: runs a program beside a whole guard on a fake
- * host, for tests that are scripts. The guests' names are as bad as can be. Until the program ends,
- * whose status is then this one's, the guard looks at its host and serves its socket.
+ * with_guard [--plain] [--storm | --gone] PROGRAM [ARGUMENT…]: runs a program beside a whole guard
+ * on a fake host, for tests that are scripts. The guests' names are as bad as can be, or with
+ * --plain such as people give. Until the program ends, whose status is then this one's, the guard
+ * looks at its host and serves its socket.
  *
  *   --storm  a guest has outgrown the host, and the guard has frozen it
  *   --gone   that guard has ended since, and left its ledger and its record
