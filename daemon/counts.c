@@ -6,6 +6,7 @@
 #include "counts.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include <plimsoll/cleanup.h>
@@ -46,12 +47,14 @@ void counts_action(struct counts *counts, enum action_kind kind, enum mode mode,
 {
     if ((unsigned)kind >= ACTION_KIND_COUNT || kind == ACTION_ALERT)
         return; /* an alert is none, and is counted as what it is */
-    if (result < 0)
-        counts->actions[kind].failed++;
-    else if (mode == MODE_ENFORCE)
-        counts->actions[kind].done++;
-    else
+    if (result == -EAGAIN)
+        return; /* not now; it is decided again */
+    if (mode != MODE_ENFORCE)
         counts->actions[kind].dry_run++;
+    else if (result < 0)
+        counts->actions[kind].failed++;
+    else
+        counts->actions[kind].done++;
 }
 
 void counts_alert(struct counts *counts, const char *line)

@@ -75,12 +75,14 @@ void guard_take_hold(struct guard *guard)
     struct error error = {0};
     int result = hold_read(&file, hold_clock(), &guard->hold.until, &error);
 
+    if (result > 0) {
+        begin_announce(guard, "kept");
+        return;
+    }
     if (result < 0)
         log_message(LOG_WARNING, "%s; there is no hold", error.text);
-    else if (result > 0)
-        begin_announce(guard, "kept");
-    else
-        (void)hold_remove(&file, NULL); /* it was over */
+    if (result == 0 || result == -EBADMSG || result == -ESTALE)
+        (void)hold_remove(&file, NULL); /* it was over, or none, and so it will be next time */
 }
 
 void guard_hold_advance(struct guard *guard, uint64_t now)

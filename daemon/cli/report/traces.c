@@ -197,6 +197,10 @@ static bool trace_show(struct walk *walk, uint32_t trace)
     FILE *in = file_open(file, &error);
     bool wanted = true;
 
+    /* By the first reading for good: a guard that prunes its record meanwhile moves no number. */
+    if (file->walked)
+        walk->number = file->first_look;
+    file->walked = true;
     file->first_look = walk->number;
     file->looks = 0;
     file->cut = false;

@@ -35,7 +35,8 @@ struct look {
 
 struct trace_file {
     char *path;
-    uint64_t size;       /* bytes when it was found */
+    uint64_t size; /* bytes when it was found */
+    bool walked;
     uint64_t first_look; /* its number; valid once all before it has been read */
     uint64_t looks;
     bool cut;                   /* it ends within a look */

@@ -58,11 +58,10 @@ static void lines_take(struct model *model, struct json_object *lines)
 
     for (size_t i = first; i < count; i++) {
         struct json_object *line = json_object_array_get_idx(lines, i);
-        uint64_t said = field_u64(line, "realtime");
-        if (!known(said))
+        if (!known(field_u64(line, "realtime")))
             continue;
         line_add(model, line);
-        model->after = max_u64(model->after, said);
+        log_cursor_pass(&model->cursor, line);
     }
 }
 
@@ -72,10 +71,10 @@ bool model_line_tells(const struct model_line *line)
     return !field_is(line->fields, "event", "vm-appeared");
 }
 
+/* Without the log the status is shown all the same, and *RET_LOG is empty. */
 static int both_ask(struct model *model, const struct client_aside *aside,
-    struct json_object **ret_status, struct json_object **ret_log)
+    struct json_object **ret_status, struct log_batch *ret_log)
 {
-    CLEANUP(json_object_put_at) struct json_object *parameters = json_object_new_object();
     CLEANUP(json_object_put_at) struct json_object *status = NULL;
     struct error ignored = {0};
 
@@ -83,9 +82,7 @@ static int both_ask(struct model *model, const struct client_aside *aside,
         model->socket, CONTROL_METHOD_STATUS, NULL, CLIENT_TIMEOUT, aside, &status, &model->reason);
     if (result < 0)
         return result;
-    (void)json_object_object_add(parameters, "after", json_object_new_uint64(model->after));
-    result = client_call_aside(
-        model->socket, CONTROL_METHOD_LOG, parameters, CLIENT_TIMEOUT, aside, ret_log, &ignored);
+    result = log_cursor_read(&model->cursor, model->socket, aside, ret_log, &ignored);
     if (result == -ECANCELED)
         return result;
     *ret_status = STEAL(status);
@@ -106,7 +103,7 @@ static uint64_t moments_passed(struct model *model)
 int model_ask(struct model *model, const struct client_aside *aside)
 {
     CLEANUP(json_object_put_at) struct json_object *status = NULL;
-    CLEANUP(json_object_put_at) struct json_object *log = NULL;
+    CLEANUP(log_batch_clear) struct log_batch log = {0};
 
     int result = both_ask(model, aside, &status, &log);
     if (result == 0)
@@ -121,13 +118,13 @@ int model_ask(struct model *model, const struct client_aside *aside)
         return result;
     }
     uint64_t passed = moments_passed(model);
-    struct json_object *lines = field_get(log, "lines");
+    bool whole = log.lines && log.lost == 0 && !log.restarted;
     if (model->answered == 0)
-        band_trail_tell(&model->trail, status, lines, model->interval, BAND_TRAIL_MAX, false);
+        band_trail_tell(&model->trail, status, log.lines, model->interval, BAND_TRAIL_MAX, false);
     else
-        band_trail_tell(&model->trail, status, lines, model->interval, passed - 1, true);
+        band_trail_tell(&model->trail, status, log.lines, model->interval, passed - 1, whole);
     band_trail_add(&model->trail, status);
-    lines_take(model, lines);
+    lines_take(model, log.lines);
     model->away = false;
     model->answered = model_clock();
     return 0;

@@ -15,6 +15,7 @@
 #include "band_trail.h"
 #include "client.h"
 #include "guests.h"
+#include "log_cursor.h"
 
 /* As many lines as the guard itself keeps. */
 #define MODEL_LINES_MAX 512
@@ -31,11 +32,11 @@ struct model {
     struct band_trail trail;
     struct model_line lines[MODEL_LINES_MAX]; /* the oldest first */
     size_t line_count;
-    uint64_t after;      /* what was said until then is known */
-    uint64_t answered;   /* CLOCK_MONOTONIC of the last answer; 0: there was none */
-    uint64_t looked;     /* of the last question; 0: there was none */
-    bool away;           /* the last question had none */
-    struct error reason; /* then why */
+    struct log_cursor cursor; /* what was said until there is known */
+    uint64_t answered;        /* CLOCK_MONOTONIC of the last answer; 0: there was none */
+    uint64_t looked;          /* of the last question; 0: there was none */
+    bool away;                /* the last question had none */
+    struct error reason;      /* then why */
 };
 
 /* Asks once. 0, -ECANCELED by ASIDE, or another negative errno with `away` and `reason` set. */

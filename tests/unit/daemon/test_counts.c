@@ -63,10 +63,11 @@ START_TEST(actions)
     counts_action(&counts, ACTION_PAUSE, MODE_DRY_RUN, 0);
     counts_action(&counts, ACTION_PAUSE, MODE_ENFORCE, -EPERM);
     counts_action(&counts, ACTION_PAUSE, MODE_DRY_RUN, -EPERM);
+    counts_action(&counts, ACTION_PAUSE, MODE_ENFORCE, -EAGAIN); /* not now */
     counts_action(&counts, ACTION_ALERT, MODE_ENFORCE, 0);
     ck_assert_uint_eq(number("actions", "action", "pause", "done"), 2);
-    ck_assert_uint_eq(number("actions", "action", "pause", "dry_run"), 1);
-    ck_assert_uint_eq(number("actions", "action", "pause", "failed"), 2);
+    ck_assert_uint_eq(number("actions", "action", "pause", "dry_run"), 2);
+    ck_assert_uint_eq(number("actions", "action", "pause", "failed"), 1);
     ck_assert_uint_eq(number("actions", "action", "kill", "done"), 0);
 }
 END_TEST

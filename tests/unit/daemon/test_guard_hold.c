@@ -112,13 +112,13 @@ START_TEST(it_begins_and_is_over)
 {
     fake_host_start_guard(&host);
     ck_assert_str_eq(mode(), "enforce");
-    hold_for(200 * NSEC_PER_MSEC);
+    hold_for(HOUR);
     ck_assert_str_eq(mode(), "held");
     ck_assert(history_has("event=hold reason=asked until=2"));
     guard_hold_advance(host.guard, loop_now());
     ck_assert_str_eq(mode(), "held");
-    ck_assert_uint_le(guard_hold_deadline(host.guard), loop_now() + 200 * NSEC_PER_MSEC);
-    (void)usleep(210 * 1000);
+    ck_assert_uint_le(guard_hold_deadline(host.guard), loop_now() + HOUR);
+    host.guard->hold.until = hold_clock(); /* the hour has passed */
     guard_hold_advance(host.guard, loop_now());
     ck_assert_str_eq(mode(), "enforce");
     ck_assert(history_has("event=release reason=expired"));
