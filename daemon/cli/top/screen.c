@@ -178,6 +178,18 @@ static void screen_suspend(struct screen *screen)
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* After a stop. Who is told to end meanwhile may be in the background, where the terminal is not
+ * ours, and ends without it. */
+static enum screen_event screen_resume(struct screen *screen)
+{
+    sigset_t pending;
+
+    if (sigpending(&pending) == 0 &&
+        (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGHUP) == 1))
+        return SCREEN_NOTHING;
+    return screen_enter(screen) < 0 ? SCREEN_GONE : SCREEN_RESIZED;
+}
+
 static enum screen_event signal_take(struct screen *screen, int number, int *ret_signal)
 {
     switch (number) {
@@ -187,9 +199,9 @@ static enum screen_event signal_take(struct screen *screen, int number, int *ret
         return SCREEN_RESIZED;
     case SIGTSTP:
         screen_suspend(screen);
-        return screen_enter(screen) < 0 ? SCREEN_GONE : SCREEN_RESIZED;
+        return screen_resume(screen);
     case SIGCONT: /* after a stop that nobody told us of, the shell has had the terminal */
-        return screen_enter(screen) < 0 ? SCREEN_GONE : SCREEN_RESIZED;
+        return screen_resume(screen);
     case SIGINT:
         return SCREEN_END;
     default:
