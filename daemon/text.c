@@ -39,8 +39,8 @@ static const struct unit time_units[] = {{"ns", 1}, {"us", NSEC_PER_USEC}, {"ms"
     {"min", NSEC_PER_MINUTE}, {"s", NSEC_PER_SEC}, {"h", HOUR}, {"d", DAY}};
 
 /* C0 and C1 controls, DEL, zero-width and direction controls, line and paragraph separators, the
- * byte order mark: all that changes how the text around it is shown; and what is no character, which
- * XML does not take. */
+ * byte order mark: all that changes how the text around it is shown; and what is no character,
+ * which XML does not take. */
 static bool code_shown(uint32_t code)
 {
     if (code < 0x20 || (code >= 0x7f && code < 0xa0))
