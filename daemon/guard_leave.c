@@ -136,6 +136,12 @@ static void measures_restore(struct guard *guard)
     uint64_t now = loop_now(), end = now + RESTORE_TIMEOUT;
     bool left = true;
 
+    for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
+        struct vm *vm = inventory_vm(guard->inventory, slot);
+
+        if (vm)
+            give_back_begin(vm); /* an undo may have had its own */
+    }
     while (left && now < end) {
         guard_reckon(guard, now);
         if (guard->plan->assessment.band != BAND_CALM)

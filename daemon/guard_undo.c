@@ -78,6 +78,8 @@ void guard_undo_appeared(struct guard *guard, struct vm *vm)
 
     if (result < 0)
         log_message(LOG_WARNING, "%s: %s; the guest has no hold", vm->figures.name, error.text);
+    if (result == 0 || result == -EBADMSG || result == -ESTALE)
+        (void)hold_remove(&file, NULL); /* it was over, or none, or not there */
     if (result <= 0)
         return;
     hold_set(guard, vm, until);
@@ -154,12 +156,13 @@ void guard_undo_advance(struct guard *guard, uint64_t now)
         if (!vm || vm->gone || vm->hold_until == 0)
             continue;
         uint64_t left = guard_undo_hold_left(vm);
-        if (left == 0) {
+        /* However short the hold is, what was asked for is brought to its end. */
+        if (undo_step(guard, vm, now)) {
+            left = left > 0 ? min_u64(left, UNDO_STEP) : UNDO_STEP;
+        } else if (left == 0) {
             (void)guard_undo_release(guard, vm, "expired");
             continue;
         }
-        if (undo_step(guard, vm, now))
-            left = min_u64(left, UNDO_STEP);
         undo->deadline = min_u64(undo->deadline, add_held(now, left));
     }
 }
@@ -171,15 +174,15 @@ uint64_t guard_undo_deadline(const struct guard *guard)
 
 /* ---- room ---- */
 
-/* What guests may yet take that were undone before. */
-static uint64_t owed(const struct guard *guard)
+/* What other guests than ASKING may yet take that were undone before. */
+static uint64_t owed(const struct guard *guard, const struct vm *asking)
 {
     uint64_t sum = 0;
 
     for (uint32_t slot = 0; slot < guard->vm_capacity; slot++) {
         const struct vm *vm = inventory_vm(guard->inventory, slot);
 
-        if (vm && !vm->gone && vm->undo_most > 0)
+        if (vm && vm != asking && !vm->gone && vm->undo_most > 0)
             sum = add_held(sum, sub_or_zero(vm->undo_most, known_or(vm_held(&vm->figures), 0)));
     }
     return sum;
@@ -207,7 +210,7 @@ static uint64_t room_for(const struct guard *guard, const struct vm *vm)
     }
     if (bound)
         room = min_u64(room, nodes);
-    return known(room) ? sub_or_zero(room, owed(guard)) : 0;
+    return known(room) ? sub_or_zero(room, owed(guard, vm)) : 0;
 }
 
 static int refuse_over(const struct guard *guard, const struct vm *vm, struct error *ret_error)
@@ -320,7 +323,7 @@ static int undo_begin(struct guard *guard, const struct question *question, stru
     hold_set(guard, vm, until);
     guard_resolve_rules(guard, vm);
     vm->undo_by = now + UNDO_TIME;
-    vm->undo_most = known(held) && known(most) ? add_held(held, most) : 0;
+    vm->undo_most = known(held) && known(most) ? add_held(held, most) : UNKNOWN;
     give_back_begin(vm);
     uint64_t left = guard_undo_hold_left(vm);
     log_alert(question->force ? LOG_WARNING : LOG_NOTICE,

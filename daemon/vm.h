@@ -59,7 +59,7 @@ struct vm {
     bool held;                  /* the guard would act on it, but for a hold */
     uint64_t hold_until;        /* of its own, CLOCK_BOOTTIME; 0: it has none */
     uint64_t undo_by;           /* its measures are being taken back till then; 0: they are not */
-    uint64_t undo_most;         /* what it may hold after that; 0: it was not undone */
+    uint64_t undo_most;         /* what it may hold after that; 0: it was not undone; UNKNOWN */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
     uint64_t kill_by;           /* it is to end in order, by then we kill it; 0: it is not */

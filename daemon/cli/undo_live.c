@@ -249,6 +249,18 @@ static int answer_tell(
     return failures;
 }
 
+/* The guard has gone in the middle of it. */
+static int answers_leave(const struct undo_live *undo, struct json_object *answers, int result)
+{
+    char name[FIELD_MAX];
+
+    for (size_t i = 0; i < words_count(answers); i++)
+        undo->report(field_text(json_object_array_get_idx(answers, i), "vm", name), "guest", false,
+            "was begun, and the guard does not answer any more; see: plimsoll status",
+            undo->userdata);
+    return result;
+}
+
 int undo_live(
     const struct undo_live *undo, const char *const *names, unsigned count, struct error *ret_error)
 {
@@ -257,12 +269,12 @@ int undo_live(
     int failures = count > 0 ? names_ask(undo, names, count, answers, ret_error)
                              : all_ask(undo, answers, ret_error);
     if (failures < 0)
-        return failures;
+        return answers_leave(undo, answers, failures);
     if (words_count(answers) == 0)
         return failures;
     int result = answers_await(undo, answers, &status, ret_error);
     if (result < 0)
-        return result;
+        return answers_leave(undo, answers, result);
     for (size_t i = 0; i < words_count(answers); i++)
         failures += answer_tell(undo, json_object_array_get_idx(answers, i), status);
     return failures;

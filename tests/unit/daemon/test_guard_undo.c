@@ -29,9 +29,9 @@ static struct vm *vm_of(const struct fake_guest *guest)
     return fake_guest_vm(&host, guest->pid);
 }
 
-static void begin(uint64_t rss, uint64_t available)
+static void begin_with(const char *on_exit, uint64_t rss, uint64_t available)
 {
-    fake_guest_host(&host, "keep");
+    fake_guest_host(&host, on_exit);
     fake_host_set_available(&host, available);
     fake_guest_start(&one, &host, "one", rss);
     fake_guest_start(&two, &host, "two", rss);
@@ -39,6 +39,11 @@ static void begin(uint64_t rss, uint64_t available)
     fake_guest_await_monitor(&host, &one);
     fake_guest_await_monitor(&host, &two);
     guard_reckon(host.guard, loop_now());
+}
+
+static void begin(uint64_t rss, uint64_t available)
+{
+    begin_with("keep", rss, available);
 }
 
 static void end(void)
@@ -331,15 +336,66 @@ START_TEST(a_restart_keeps_it)
 }
 END_TEST
 
+/* What it was given back once can be given back again, by the guard's own exit. */
+START_TEST(an_exit_gives_back_what_was_taken_after_it)
+{
+    begin_with("restore", 7 * GIB, 12 * GIB);
+    fake_guest_pause(&host, &one);
+    ck_assert_int_eq(undo(&one, false), 0);
+    await_nothing_in_force(&one);
+    ck_assert(release(&one));
+    fake_guest_pause(&host, &one);
+    guard_leave(host.guard);
+    ck_assert_uint_eq(vm_of(&one)->figures.measures.in_force, 0);
+    fake_guest_await(&host, one.record->running);
+    end();
+}
+END_TEST
+
+/* Its own memory does not count twice. */
+START_TEST(it_may_be_asked_for_again)
+{
+    begin(4 * GIB, 8 * GIB);
+    fake_guest_pause(&host, &one);
+    guard_reckon(host.guard, loop_now());
+    ck_assert_int_eq(undo(&one, false), 0);
+    await_nothing_in_force(&one);
+    fake_guest_pause(&host, &one);
+    ck_assert_int_eq(undo(&one, false), 0);
+    await_nothing_in_force(&one);
+    end();
+}
+END_TEST
+
+/* However short the guest is left alone. */
+START_TEST(what_was_begun_is_brought_to_its_end)
+{
+    begin(7 * GIB, 12 * GIB);
+    fake_guest_inflate(&host, &one, 6 * GIB);
+    fake_guest_pause(&host, &one);
+    ck_assert_int_eq(ask(&one, 1, false, NULL), 0);
+    uint64_t patience = loop_now() + FAKE_GUEST_PATIENCE;
+    while (vm_of(&one)->hold_until != 0) {
+        ck_assert_uint_lt(loop_now(), patience);
+        advance();
+    }
+    ck_assert_uint_eq(vm_of(&one)->figures.measures.in_force, 0);
+    fake_guest_await(&host, one.record->running && one.record->balloon == FAKE_GUEST_RAM);
+    end();
+}
+END_TEST
+
 START_TEST(it_is_over_in_time)
 {
     begin(4 * GIB, 12 * GIB);
     fake_guest_pause(&host, &one);
-    ck_assert_int_eq(ask(&one, 200 * (int64_t)NSEC_PER_MSEC, false, NULL), 0);
+    ck_assert_int_eq(undo(&one, false), 0);
     ck_assert(has_file(vm_of(&one)));
-    fake_guest_await(&host, guard_undo_hold_left(vm_of(&one)) == 0);
-    ck_assert_uint_le(guard_undo_deadline(host.guard), loop_now());
-    guard_undo_advance(host.guard, loop_now());
+    await_nothing_in_force(&one);
+    vm_of(&one)->hold_until = hold_clock(); /* the hour has passed */
+    host.guard->undo.deadline = 0;
+    for (int turn = 0; turn < 3; turn++)
+        guard_undo_advance(host.guard, loop_now() + (uint64_t)turn * NSEC_PER_SEC);
     ck_assert(history_has("event=release reason=expired vm=fake uuid="));
     ck_assert(!has_file(vm_of(&one)));
     ck_assert_uint_eq(guard_undo_deadline(host.guard), NEVER);
@@ -408,6 +464,9 @@ int main(void)
     tcase_add_test(tests, with_nothing_in_force_nothing_is_done);
     tcase_add_test(tests, what_is_no_question_is_refused);
     tcase_add_test(tests, a_restart_keeps_it);
+    tcase_add_test(tests, an_exit_gives_back_what_was_taken_after_it);
+    tcase_add_test(tests, it_may_be_asked_for_again);
+    tcase_add_test(tests, what_was_begun_is_brought_to_its_end);
     tcase_add_test(tests, it_is_over_in_time);
     tcase_add_test(tests, a_guest_that_ends_leaves_none);
     tcase_add_test(tests, in_a_storm_it_is_left_alone);
