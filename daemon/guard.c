@@ -58,11 +58,6 @@ static_assert(ELEMENTSOF(vm_full_interval) == BAND_COUNT, "a band without its in
 /* Without memory for a fork now, there may be in a second. */
 #define LOG_RETRY NSEC_PER_SEC
 
-static enum band guard_band(const struct guard *guard)
-{
-    return guard->plan->assessment.band;
-}
-
 enum band guard_attention(const struct guard *guard)
 {
     enum band band = guard_band(guard);

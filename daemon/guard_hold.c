@@ -6,7 +6,8 @@
  * of locked memory stay, for they would only be set again.
  *
  * The file is written before the hold begins and removed when it ends, so that who is told of a
- * hold has one that a restart keeps.
+ * hold has one that a restart keeps. Where memory is at its end a new file may be waited for, and
+ * the guard waits for nobody there: then it is written as soon as that is over.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -65,6 +66,7 @@ static void begin_announce(const struct guard *guard, const char *reason)
 static void hold_end(struct guard *guard, const char *reason)
 {
     guard->hold.until = 0;
+    guard->hold.unwritten = false;
     log_alert(LOG_NOTICE, "event=release reason=%s", reason);
     hold_changed(guard);
 }
@@ -100,6 +102,12 @@ void guard_hold_advance(struct guard *guard, uint64_t now)
             log_message(LOG_WARNING, "%s", error.text); /* its time is over for any guard */
         hold_end(guard, "expired");
         return;
+    }
+    if (guard->hold.unwritten && guard_band(guard) < BAND_CRITICAL) {
+        const struct hold_file file = hold_file_of(guard);
+        guard->hold.unwritten = false;
+        if (hold_write(&file, guard->hold.until, &error) < 0)
+            log_message(LOG_WARNING, "%s; a restart of plimsolld would end the hold", error.text);
     }
     if (sub_or_zero(host->held_until, now + left) > CLOCKS_APART)
         host->held_until = now + left;
@@ -145,10 +153,12 @@ int guard_hold(struct json_object *parameters, struct json_object **ret_paramete
     bool longer = until > guard->hold.until;
     if (longer) {
         const struct hold_file file = hold_file_of(guard);
-        int result = hold_write(&file, until, ret_error);
+        bool later = guard_band(guard) >= BAND_CRITICAL;
+        int result = later ? 0 : hold_write(&file, until, ret_error);
         if (result < 0)
             return result;
         guard->hold.until = until;
+        guard->hold.unwritten = later;
         begin_announce(guard, "asked");
         hold_changed(guard);
     }

@@ -47,6 +47,7 @@ struct guard_kernel {
 /* guard_hold.c's. */
 struct guard_hold {
     uint64_t until; /* CLOCK_BOOTTIME; 0: there is none */
+    bool unwritten; /* its file is to be written once memory is not at its end */
     struct log_limit critical_said;
 };
 
@@ -108,6 +109,12 @@ struct guard {
     bool leaving;     /* SIGTERM or SIGINT came */
     bool reload;      /* SIGHUP came */
 };
+
+/* Of the last look. */
+static inline enum band guard_band(const struct guard *guard)
+{
+    return guard->plan->assessment.band;
+}
 
 /* The band by which guests are looked for and asked: while one starts at least tight, so that it is
  * found, and those that may make room for it are heard. */

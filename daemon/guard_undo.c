@@ -64,8 +64,10 @@ static void hold_set(struct guard *guard, struct vm *vm, uint64_t until)
     guard->undo.held = guard->undo.held + (until != 0) - (vm->hold_until != 0);
     guard->undo.deadline = 0;
     vm->hold_until = until;
-    if (until == 0)
-        vm->undo_by = vm->undo_most = 0;
+    if (until != 0)
+        return;
+    vm->undo_by = vm->undo_most = 0;
+    vm->hold_unwritten = false;
 }
 
 void guard_undo_appeared(struct guard *guard, struct vm *vm)
@@ -143,6 +145,21 @@ static bool undo_step(struct guard *guard, struct vm *vm, uint64_t now)
     return false;
 }
 
+/* What was put off as memory was at its end (guard_hold.c). */
+static void file_write(struct guard *guard, struct vm *vm)
+{
+    char name[HOLD_NAME_MAX];
+    const struct hold_file file = file_of(guard, vm, name);
+    struct error error = {0};
+
+    if (!vm->hold_unwritten || guard_band(guard) >= BAND_CRITICAL)
+        return;
+    vm->hold_unwritten = false;
+    if (hold_write(&file, vm->hold_until, &error) < 0)
+        log_message(LOG_WARNING, "%s; a restart of plimsolld would end the hold of %s", error.text,
+            vm->figures.name);
+}
+
 void guard_undo_advance(struct guard *guard, uint64_t now)
 {
     struct guard_undo *undo = &guard->undo;
@@ -156,6 +173,7 @@ void guard_undo_advance(struct guard *guard, uint64_t now)
         if (!vm || vm->gone || vm->hold_until == 0)
             continue;
         uint64_t left = guard_undo_hold_left(vm);
+        file_write(guard, vm);
         /* However short the hold is, what was asked for is brought to its end. */
         if (undo_step(guard, vm, now)) {
             left = left > 0 ? min_u64(left, UNDO_STEP) : UNDO_STEP;
@@ -163,6 +181,8 @@ void guard_undo_advance(struct guard *guard, uint64_t now)
             (void)guard_undo_release(guard, vm, "expired");
             continue;
         }
+        if (vm->hold_unwritten)
+            left = min_u64(left, UNDO_TIME);
         undo->deadline = min_u64(undo->deadline, add_held(now, left));
     }
 }
@@ -316,11 +336,13 @@ static int undo_begin(struct guard *guard, const struct question *question, stru
     const struct hold_file file = file_of(guard, vm, name);
     uint64_t until = max_u64(vm->hold_until, hold_clock() + question->time), now = loop_now();
     uint64_t held = vm_held(&vm->figures), most = give_back_most(vm);
-    int result = hold_write(&file, until, ret_error);
+    bool later = guard_band(guard) >= BAND_CRITICAL;
+    int result = later ? 0 : hold_write(&file, until, ret_error);
 
     if (result < 0)
         return result;
     hold_set(guard, vm, until);
+    vm->hold_unwritten = later;
     guard_resolve_rules(guard, vm);
     vm->undo_by = now + UNDO_TIME;
     vm->undo_most = known(held) && known(most) ? add_held(held, most) : UNKNOWN;

@@ -58,6 +58,7 @@ struct vm {
     bool back_resized;          /* … so was its virtio-mem */
     bool held;                  /* the guard would act on it, but for a hold */
     uint64_t hold_until;        /* of its own, CLOCK_BOOTTIME; 0: it has none */
+    bool hold_unwritten;        /* its file is to be written once memory is not at its end */
     uint64_t undo_by;           /* its measures are being taken back till then; 0: they are not */
     uint64_t undo_most;         /* what it may hold after that; 0: it was not undone; UNKNOWN */
     bool kernel_killed;         /* by its OOM killer, before we did */

@@ -275,6 +275,27 @@ START_TEST(without_its_file_it_does_not_begin)
 }
 END_TEST
 
+/* Where memory is at its end no file is made: that can wait, and the hold cannot. */
+START_TEST(in_critical_its_file_comes_later)
+{
+    fake_host_start_guard(&host);
+    fake_host_set_available(&host, 100 * MIB);
+    guard_reckon(host.guard, loop_now());
+    ck_assert_int_eq(host.guard->plan->assessment.band, BAND_CRITICAL);
+    hold_for(HOUR);
+    ck_assert_str_eq(mode(), "held");
+    guard_hold_advance(host.guard, loop_now());
+    ck_assert_int_lt(access(file_path(), F_OK), 0);
+    fake_host_set_available(&host, 12 * GIB);
+    for (unsigned i = 0; i < 1000 && host.guard->plan->assessment.band == BAND_CRITICAL; i++)
+        guard_reckon(host.guard, loop_now() + i * NSEC_PER_SEC);
+    guard_hold_advance(host.guard, loop_now());
+    ck_assert_int_eq(access(file_path(), F_OK), 0);
+    restart();
+    ck_assert_str_eq(mode(), "held");
+}
+END_TEST
+
 START_TEST(a_guard_in_dry_run_stays_that)
 {
     fake_host_end(&host);
@@ -453,6 +474,7 @@ int main(void)
     tcase_add_test(tests, a_reload_keeps_it);
     tcase_add_loop_test(tests, a_file_that_is_none_is_ignored, 0, 10);
     tcase_add_test(tests, without_its_file_it_does_not_begin);
+    tcase_add_test(tests, in_critical_its_file_comes_later);
     tcase_add_test(tests, a_guard_in_dry_run_stays_that);
     tcase_add_test(tests, status_shows_it);
     tcase_add_test(tests, in_critical_nothing_is_done_and_all_is_said);
