@@ -57,12 +57,12 @@ struct vm {
     bool back_resumed;          /* giving back: its resume was tried */
     bool back_resized;          /* … so was its virtio-mem */
     bool held;                  /* the guard would act on it, but for a hold */
-    uint64_t hold_until;        /* of its own, CLOCK_BOOTTIME; 0: it has none */
-    bool hold_unwritten;        /* its file is to be written once memory is not at its end */
-    uint64_t undo_by;           /* its measures are being taken back till then; 0: they are not */
-    uint64_t undo_most;         /* what it may hold after that; 0: it was not undone; UNKNOWN */
+    bool hold_unwritten;        /* the file of its own hold waits: memory is at its end */
     bool kernel_killed;         /* by its OOM killer, before we did */
     bool gone;                  /* the process has ended; freed at the end of this wait */
+    uint64_t hold_until;        /* end of its own hold, CLOCK_BOOTTIME; 0: it has none */
+    uint64_t undo_by;           /* its measures are being taken back till then; 0: they are not */
+    uint64_t undo_most;         /* what it may hold after that; 0: it was not undone; UNKNOWN */
     uint64_t kill_by;           /* it is to end in order, by then we kill it; 0: it is not */
     bool destroying;            /* … and libvirt was asked to see to it */
     uint64_t frozen_since;      /* by a signal of ours */
